@@ -2,11 +2,14 @@
  *
  * Typing follows the YAML 1.2 core schema and is done where a value is used (option.h): a plain
  * scalar has no type of its own here. Aliases and `<<` merges are resolved while loading; duplicate
- * keys, cycles and trees beyond the limits (depth 64, 1,000,000 nodes) are errors with a place.
+ * keys, cycles and trees beyond the limits (NODE_DEPTH, 1,000,000 nodes) are errors with a place.
  * Nodes live in an arena and as long as it. */
 #pragma once
 
 #include "core/base/arena.h"
+
+/* Trees are walked by recursion: no file and no path makes a deeper one. */
+enum { NODE_DEPTH = 64 };
 
 typedef enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP } node_kind;
 
@@ -33,7 +36,8 @@ node *node_copy(arena *a, const node *n);         /* deep */
 /* The node at "a.b[2].c" below root, or NULL. */
 node *node_at(const node *root, const char *path);
 /* Puts value at the path, making maps on the way; indexes must exist (or be one past the end). Keys
- * that hold dots or brackets are quoted in paths: sweep.grid."optimizer.lr". */
+ * that hold dots or brackets are quoted in paths: sweep.grid."optimizer.lr". Of NODE_DEPTH keys and
+ * indexes at most. */
 bool node_put(arena *a, node *root, const char *path, node *value, err *e);
 /* Recomputes every node's path below root. */
 void node_repath(arena *a, node *root, const char *path);

@@ -3,8 +3,8 @@
  *
  * libyaml reads characters and hands out events: a scalar, the beginning and the end of a list or a
  * map, an alias. One function per kind takes events until its value is whole, so the tree's depth
- * is the depth of calls, and MAX_DEPTH bounds both. The event that is current belongs to the loader
- * and dies with the next one; what outlives it is copied into the arena.
+ * is the depth of calls, and NODE_DEPTH bounds both. The event that is current belongs to the
+ * loader and dies with the next one; what outlives it is copied into the arena.
  *
  * A spec may come from anywhere, and so its size in memory is bounded by more than its bytes: ten
  * lines of aliases, each naming the one before ten times, would be ten thousand million values.
@@ -19,7 +19,6 @@
 #include <yaml.h>
 
 enum {
-    MAX_DEPTH = 64,
     MAX_NODES = 1000000, /* after aliases are expanded: no small file becomes a huge tree */
     MAX_ANCHORS = 1000,
     MAX_KEY_BYTES = 200, /* YAML itself ends at 1024 */
@@ -183,8 +182,8 @@ static node *read_alias(loader *l, int depth)
                  name);
     } else if (!found->value) {
         snprintf(what, sizeof what, "alias *%.100s stands inside what it names: a cycle", name);
-    } else if (depth + tree_depth(found->value) > MAX_DEPTH) {
-        snprintf(what, sizeof what, "nested more than %d deep", MAX_DEPTH);
+    } else if (depth + tree_depth(found->value) > NODE_DEPTH) {
+        snprintf(what, sizeof what, "nested more than %d deep", NODE_DEPTH);
     } else {
         return count_tree(l, found->value) ? node_copy(l->a, found->value) : NULL;
     }
@@ -334,7 +333,7 @@ static node *read_map(loader *l, int depth)
 static node *read_node(loader *l, int depth)
 {
     const yaml_event_t *event = &l->event;
-    if (depth > MAX_DEPTH) {
+    if (depth > NODE_DEPTH) {
         fail_at(l, event->start_mark, "nested more than 64 deep");
         return NULL;
     }

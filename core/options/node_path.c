@@ -156,6 +156,7 @@ bool node_put(arena *a, node *root, const char *path, node *value, err *e)
     node *n = root;
     segment s;
     const char *p = read_segment(path, true, &s);
+    int depth = 1;
     /* s names a child on the way, p is what follows it; in the end s names the value itself. */
     while (p && *p) {
         node *child = child_at(n, &s);
@@ -163,6 +164,9 @@ bool node_put(arena *a, node *root, const char *path, node *value, err *e)
         if (!child || node_is_null(child)) {
             child = container_for(a, p, value);
             if (!put_child(a, n, &s, child, e)) return false;
+        }
+        if (depth++ == NODE_DEPTH) {
+            return node_err(e, value, "the path is more than %d deep", NODE_DEPTH);
         }
         n = child;
         p = read_segment(p, false, &s);

@@ -2,6 +2,7 @@
 #include "tests/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static node *parse(arena *a, const char *text, err *e)
@@ -180,6 +181,18 @@ static void puts_values(void)
         bool put = node_put(a, n, cases[i].path, node_scalar(a, "1", true), &e);
         EXPECT(!put && contains(e.text, cases[i].words), "%s: %s", cases[i].path, e.text);
     }
+    /* A word of the command line may be long enough for a tree that recursion cannot walk. */
+    enum { LONG = 100000 };
+    char *path = malloc(LONG);
+    for (int i = 0; i < LONG; i++) {
+        path[i] = "a."[i % 2];
+    }
+    path[LONG - 1] = 0;
+    EXPECT(!node_put(a, n, path, node_scalar(a, "6", true), &e) && contains(e.text, "64 deep"),
+           "%s", e.text);
+    path[2 * 64 - 1] = 0;
+    EXPECT(node_put(a, n, path, node_scalar(a, "6", true), &e), "%s", e.text);
+    free(path);
     arena_free(a);
 }
 
