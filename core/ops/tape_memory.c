@@ -23,7 +23,7 @@ tape *tape_new(void)
     tape *t = calloc(1, sizeof *t);
     CHECK(t, "out of memory for a tape (%zu bytes)", sizeof *t);
     t->memory = t->now = arena_new(0);
-    t->scratch = arena_new((size_t)1 << 20);
+    t->scratch = arena_new(0);
     /* In the double build nobody looks at it: products go to BLAS. */
     const gemm_kernel *g = gemm_best(GEMM_FLOAT32);
     t->kernels = (tape_kernels){g, g};
