@@ -53,11 +53,6 @@ endif
 ifeq ($(KIND),asan)
 $(BUILD)/core/ops/%.o: ALL_CFLAGS += -fno-sanitize=null,alignment,object-size,pointer-overflow
 endif
-# A product's 0.8 MiB of stack would be marked as out of scope and in it again at each of them: nearly
-# half of all time of the layers' suites.
-ifneq ($(filter asan fuzz,$(KIND)),)
-$(BUILD)/core/ops/gemm.o: ALL_CFLAGS += -fno-sanitize-address-use-after-scope
-endif
 # The door to a C++ library; none of C's own warnings.
 # Checks of dynamic types need the C++ runtime of the sanitizer, which a program in C does not link.
 COMPILE_CXX = $(CC) $(CPPFLAGS) -std=gnu++17 -Wall -Wextra $(WERROR) $(CFLAGS) -fno-sanitize=vptr \

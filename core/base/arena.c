@@ -80,7 +80,7 @@ static char *chunk_data(chunk *c)
  * last large page is used as well. All of it is poisoned until it is pushed. */
 static chunk *chunk_map(arena *a, size_t bytes)
 {
-    size_t total = pages_round(header_bytes() + bytes);
+    size_t total = pages_round(bytes);
     void *memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return NULL;
     pages_ask(memory, total);
@@ -95,11 +95,12 @@ static chunk *chunk_map(arena *a, size_t bytes)
 }
 
 /* As large as all before it, so that few chunks end in a hole that the next request does not fit
- * in; what is never touched of it costs no memory.
+ * in; what is never touched of it costs no memory. Their headers are counted, so that chunks of a
+ * whole number of large pages stay that.
  * Where so much is refused (a limit on address space), the request itself may still fit. */
 static chunk *chunk_for(arena *a, size_t bytes)
 {
-    size_t least = MAX(bytes, a->chunk_bytes);
+    size_t least = MAX(header_bytes() + bytes, a->chunk_bytes);
     chunk *c = chunk_map(a, MAX(least, a->mapped_bytes));
     if (!c) c = chunk_map(a, least);
     CHECK(c, "out of memory: %zu bytes more than the %zu mapped", least, a->mapped_bytes);

@@ -22,7 +22,7 @@ size_t pages_round(size_t bytes)
 void pages_ask(void *memory, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE
-    if (bytes >= LEAST) madvise(memory, bytes, MADV_HUGEPAGE);
+    if (bytes >= PAGES_LARGE) madvise(memory, bytes, MADV_HUGEPAGE);
 #else
     (void)memory, (void)bytes;
 #endif

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/pages.h"
 #include "core/ops/tape_parts.h"
 
 /* A step runs forwards once and backwards once, and then everything goes. So there is no graph that
@@ -23,7 +24,8 @@ tape *tape_new(void)
     tape *t = calloc(1, sizeof *t);
     CHECK(t, "out of memory for a tape (%zu bytes)", sizeof *t);
     t->memory = t->now = arena_new(0);
-    t->scratch = arena_new(0);
+    /* Large pages: an activation's buffers of 2 MiB were written at half the rate without. */
+    t->scratch = arena_new(2 * (size_t)PAGES_LARGE);
     /* In the double build nobody looks at it: products go to BLAS. */
     const gemm_kernel *g = gemm_best(GEMM_FLOAT32);
     t->kernels = (tape_kernels){g, g};
