@@ -18,21 +18,13 @@
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
-static run_status status_of(const char *folder)
-{
-    run_status s = {0};
-    err e = {0};
-    EXPECT(run_status_read(&s, folder, &e), "%s", e.text);
-    return s;
-}
-
 /* The run that nothing disturbs. False if there is no program to run. */
 static bool undisturbed(char *folder)
 {
     if (!test_program()) return false;
     trial_folder(folder, "whole", TRIAL_SPEC, NULL, 3);
     int code = trial_worker(folder, NULL, -1, 0);
-    run_status s = status_of(folder);
+    run_status s = trial_status(folder);
     EXPECT(code == EXIT_DONE && s.state == RUN_DONE && s.step == 10, "%d: %s, step %lld: %s", code,
            run_status_state_name(s.state), (long long)s.step, s.reason);
     return code == EXIT_DONE;
@@ -76,10 +68,11 @@ static void killed_at_a_point(void)
         trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
         int code = trial_worker(folder, MOMENTS[i], -1, 0);
         EXPECT(code == 128 + SIGKILL, "%s: %d instead of a kill", MOMENTS[i], code);
-        EXPECT(status_of(folder).state == RUN_INTERRUPTED, "%s: %s", MOMENTS[i],
-               run_status_state_name(status_of(folder).state));
+        EXPECT(trial_status(folder).state == RUN_INTERRUPTED, "%s: %s", MOMENTS[i],
+               run_status_state_name(trial_status(folder).state));
         code = trial_worker(folder, NULL, -1, 0);
-        EXPECT(code == EXIT_DONE, "after %s: %d: %s", MOMENTS[i], code, status_of(folder).reason);
+        EXPECT(code == EXIT_DONE, "after %s: %d: %s", MOMENTS[i], code,
+               trial_status(folder).reason);
         trial_same(MOMENTS[i], whole, folder);
     }
 }
@@ -95,7 +88,7 @@ static void killed_many_times(void)
         trial_worker(folder, NULL, 10 + 7 * i, SIGKILL);
     }
     int code = trial_worker(folder, NULL, -1, 0);
-    EXPECT(code == EXIT_DONE, "%d: %s", code, status_of(folder).reason);
+    EXPECT(code == EXIT_DONE, "%d: %s", code, trial_status(folder).reason);
     trial_same("killed often", whole, folder);
 }
 
@@ -144,7 +137,7 @@ static void killed_while_evaluating(void)
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
         snprintf(name, sizeof name, "calm-%zu", i);
         trial_folder(whole, name, TRIAL_SPEC, KINDS[i], 3);
-        EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", status_of(whole).reason);
+        EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(whole).reason);
         snprintf(name, sizeof name, "wild-%zu", i);
         trial_folder(folder, name, TRIAL_SPEC, KINDS[i], 3);
         int kills = 0, code = 0;
@@ -152,7 +145,8 @@ static void killed_while_evaluating(void)
             kills++;
         }
         if (code != EXIT_DONE) code = trial_worker(folder, NULL, -1, 0);
-        EXPECT(code == EXIT_DONE, "%d after %d kills: %s", code, kills, status_of(folder).reason);
+        EXPECT(code == EXIT_DONE, "%d after %d kills: %s", code, kills,
+               trial_status(folder).reason);
         trial_same(KINDS[i], whole, folder);
         EXPECT(files_named(folder, "part-") == 0, "%d parts", files_named(folder, "part-"));
     }
@@ -170,7 +164,7 @@ static void stopped_while_evaluating(void)
     double share = 0;
     for (int i = 0; i < 2; i++) {
         int code = trial_worker_evaluating(folder, share, SIGTERM);
-        run_status s = status_of(folder);
+        run_status s = trial_status(folder);
         EXPECT(code == EXIT_INTERRUPTED && s.state == RUN_INTERRUPTED, "%d, %s", code,
                run_status_state_name(s.state));
         EXPECT(s.eval_share > share && s.eval_share < 1, "%g after %g", s.eval_share, share);
@@ -209,14 +203,15 @@ static void kept_models(void)
     char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], name[64];
     if (!test_program()) return;
     trial_folder(whole, "whole", TRIAL_SPEC, keeping, 3);
-    EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", status_of(whole).reason);
+    EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(whole).reason);
     for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
         snprintf(name, sizeof name, "kept-%zu", i);
         trial_folder(folder, name, TRIAL_SPEC, keeping, 3);
         int code = trial_worker(folder, moments[i], -1, 0);
         EXPECT(code == 128 + SIGKILL, "%s: %d instead of a kill", moments[i], code);
         code = trial_worker(folder, NULL, -1, 0);
-        EXPECT(code == EXIT_DONE, "after %s: %d: %s", moments[i], code, status_of(folder).reason);
+        EXPECT(code == EXIT_DONE, "after %s: %d: %s", moments[i], code,
+               trial_status(folder).reason);
         trial_same(moments[i], whole, folder);
         for (int k = 0; k < 3; k++) {
             char *x = kept_model(whole, names[k]), *y = kept_model(folder, names[k]);
@@ -236,39 +231,21 @@ static const char LONGER[] =
     "train: {budget: {steps: 40000}, batch: 4, lanes: 4, segment: 16, log_every: 100,\n"
     "  checkpoint_seconds: 1000}\n";
 
-/* A byte of the checkpoint's model is another one. */
-static void spoil(const char *folder, int64_t step)
-{
-    char path[FILE_PATH_BYTES], name[64];
-    snprintf(name, sizeof name, "checkpoint/model-%lld.safetensors", (long long)step);
-    file_join(path, folder, name, NULL);
-    FILE *f = fopen(path, "r+");
-    EXPECT(f && fseek(f, -5, SEEK_END) == 0 && fputc('x', f) == 'x', "%s", path);
-    if (f) fclose(f);
-}
-
 static void stopped_politely(void)
 {
     char folder[FILE_PATH_BYTES];
     if (!test_program()) return;
     trial_folder(folder, "stopped", TRIAL_SPEC, LONGER, 3);
     int code = trial_worker_at_work(folder, SIGTERM);
-    run_status s = status_of(folder);
+    run_status s = trial_status(folder);
     EXPECT(code == EXIT_INTERRUPTED && s.state == RUN_INTERRUPTED, "%d, %s", code,
            run_status_state_name(s.state));
     EXPECT(s.step > 0 && s.step < 40000, "step %lld", (long long)s.step);
     int64_t before = s.step;
     code = trial_worker_at_work(folder, SIGINT);
-    s = status_of(folder);
+    s = trial_status(folder);
     EXPECT(code == EXIT_INTERRUPTED && s.step > before, "%d: step %lld after %lld", code,
            (long long)s.step, (long long)before);
-    /* A run that cannot be opened any more has not lost its steps. */
-    spoil(folder, s.step);
-    before = s.step;
-    trial_worker(folder, NULL, -1, 0);
-    s = status_of(folder);
-    EXPECT(s.state == RUN_FAILED && s.step == before && s.tokens > 0, "%s: step %lld, not %lld",
-           run_status_state_name(s.state), (long long)s.step, (long long)before);
 }
 
 /* The last line of evals.jsonl (decref it). */
@@ -295,9 +272,9 @@ static void evaluated_again(void)
     err e = {0};
     if (!test_program()) return;
     trial_folder(asked, "asked", TRIAL_SPEC, "eval: {rows: 2}", 3);
-    EXPECT(trial_worker(asked, NULL, -1, 0) == EXIT_DONE, "%s", status_of(asked).reason);
+    EXPECT(trial_worker(asked, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(asked).reason);
     trial_folder(folder, "again", TRIAL_SPEC, "eval: {rows: 3}", 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
     json_t *first = last_evaluation(folder), *wanted = last_evaluation(asked);
     json_object_set_new(wanted, "final", json_false());
     json_object_set_new(wanted, "losses", json_null());
@@ -305,7 +282,7 @@ static void evaluated_again(void)
     EXPECT(run_lines_append_record(path, wanted, &e), "%s", e.text);
     for (int i = 0; i < 2; i++) {
         trial_folder(folder, "again", TRIAL_SPEC, i ? "eval: {rows: 3}" : "eval: {rows: 2}", 3);
-        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
         json_t *now = last_evaluation(folder);
         const char *id = json_get_text(now, "eval"), *losses = json_get_text(now, "losses");
         EXPECT(id && strcmp(id, json_get_text(i ? first : wanted, "eval")) == 0, "%d: %s", i, id);
@@ -330,10 +307,10 @@ static void one_worker_per_folder(void)
     EXPECT(lock >= 0, "%s", e.text);
     EXPECT(run_folder_lock(folder, &e) < 0 && strstr(e.text, "another process"), "%s", e.text);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_BUSY, "a second worker");
-    EXPECT(status_of(folder).state == RUN_PLANNED, "%s",
-           run_status_state_name(status_of(folder).state));
+    EXPECT(trial_status(folder).state == RUN_PLANNED, "%s",
+           run_status_state_name(trial_status(folder).state));
     close(lock);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
 }
 
 /* Of what was being written when somebody was killed only that may be at work elsewhere which
@@ -352,124 +329,10 @@ static void what_was_being_written(void)
                e.text);
     }
     EXPECT(utimensat(AT_FDCWD, path, old, 0) == 0, "%s", path);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
     for (int i = 0; i < 3; i++) {
         file_join(path, folder, names[i], &e);
         EXPECT(file_exists(path) == (i == 1), "%s", names[i]);
-    }
-}
-
-static void reason_is(const char *more, run_state state, const char *part)
-{
-    char folder[FILE_PATH_BYTES];
-    static int number;
-    char name[32];
-    snprintf(name, sizeof name, "bad-%d", number++);
-    trial_folder(folder, name, TRIAL_SPEC, more, 3);
-    int code = trial_worker(folder, NULL, -1, 0);
-    run_status s = status_of(folder);
-    EXPECT(code == EXIT_FAILED && s.state == state && strstr(s.reason, part), "%s: %d, %s: %s",
-           more, code, run_status_state_name(s.state), s.reason);
-}
-
-static void failures_have_reasons(void)
-{
-    if (!test_program()) return;
-    reason_is(
-        "optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e6}]}\n",
-        RUN_DIVERGED,
-        "step 2: the gradient is not finite; first tensor: gradient in final_norm (op layernorm)");
-    /* Finite to the end, and worse than guessing one of 8 symbols: ln 8 = 2.079. */
-    reason_is("optimizer: {lr: 30}\nschedule: {kind: constant}\n", RUN_DIVERGED,
-              "nats per token; a uniform guess costs 2.079");
-    reason_is("data: {corpus: text, path: /nowhere/at/all}\n", RUN_FAILED, "/nowhere/at/all");
-    reason_is("model: {width: 15, context: 8, blocks: [{attention: {heads: 2}}]}\n", RUN_FAILED,
-              "heads");
-}
-
-static void corrupt_checkpoint_is_said(void)
-{
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    if (!test_program()) return;
-    trial_folder(folder, "corrupt", TRIAL_SPEC, NULL, 3);
-    trial_worker(folder, "step:5", -1, 0);
-    spoil(folder, 4);
-    file_join(path, folder, "checkpoint/model-4.safetensors", NULL);
-    int code = trial_worker(folder, NULL, -1, 0);
-    run_status s = status_of(folder);
-    EXPECT(code == EXIT_FAILED && s.state == RUN_FAILED && strstr(s.reason, "corrupt"), "%d: %s",
-           code, s.reason);
-    EXPECT(file_exists(path), "the file was removed: %s", path);
-}
-
-/* Cut to `bytes`; -1: removed. */
-static void cut(const char *folder, const char *name, long bytes)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    EXPECT(file_join(path, folder, name, &e), "%s", e.text);
-    EXPECT((bytes < 0 ? remove(path) : truncate(path, bytes)) == 0, "%s", path);
-}
-
-/* The bytes of a run's model: two runs that are the same have the same. */
-static void model_hash(char hex[SHA256_HEX], const char *folder)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    EXPECT(file_join(path, folder, "checkpoint", &e), "%s", e.text);
-    arena *a = arena_new(0);
-    const char *hash = checkpoint_files_hash(a, path, &e);
-    snprintf(hex, SHA256_HEX, "%.64s", hash ? hash : "none");
-    arena_free(a);
-}
-
-/* What is damaged of a finished run is no end: it is interrupted, the worker goes on from what is
- * whole, and its end is the same. */
-static void damage_is_mended(void)
-{
-    static const struct {
-        const char *file;
-        long bytes;
-    } cases[] = {{"run.json", 50},      {"run.json", -1},      {"evals.jsonl", 40},
-                 {"evals.jsonl", -1},   {"metrics.jsonl", 90}, {"checkpoint/manifest.json", 9},
-                 {"metrics.jsonl", -1}, {"final.json", 3},     {"status.json", 12}};
-    char folder[FILE_PATH_BYTES], before[SHA256_HEX], after[SHA256_HEX];
-    if (!test_program()) return;
-    trial_folder(folder, "mended", TRIAL_SPEC, NULL, 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", status_of(folder).reason);
-    model_hash(before, folder);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cut(folder, cases[i].file, cases[i].bytes);
-        run_status s = status_of(folder);
-        EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED &&
-                   strstr(s.reason, cases[i].file),
-               "%s: %s: %s", cases[i].file, run_status_state_name(s.state), s.reason);
-        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", cases[i].file,
-               status_of(folder).reason);
-        s = status_of(folder);
-        model_hash(after, folder);
-        EXPECT(s.state == RUN_DONE && strcmp(before, after) == 0, "%s: %s: %s", cases[i].file,
-               run_status_state_name(s.state), s.reason);
-    }
-}
-
-/* A checkpoint on the way that was cut short is worth nothing. */
-static void cut_checkpoint_begins_again(void)
-{
-    static const char *const files[] = {"manifest.json", "model-4.safetensors",
-                                        "train-4.safetensors"};
-    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
-    if (!test_program()) return;
-    for (int i = 0; i < 6; i++) {
-        snprintf(name, sizeof name, "cut%d", i);
-        trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
-        trial_worker(folder, "step:5", -1, 0);
-        snprintf(name, sizeof name, "checkpoint/%s", files[i % 3]);
-        cut(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
-        run_status s = status_of(folder);
-        EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED, "%s: %s", name, s.reason);
-        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", name,
-               status_of(folder).reason);
     }
 }
 
@@ -487,7 +350,7 @@ static void seconds_become_steps(void)
     const char length[] = "{\"steps\": 11}\n";
     EXPECT(file_write(path, length, strlen(length), &e), "%s", e.text);
     code = trial_worker(folder, NULL, -1, 0);
-    run_status s = status_of(folder);
+    run_status s = trial_status(folder);
     EXPECT(code == EXIT_DONE && s.step == 11 && s.steps == 11, "%d: step %lld", code,
            (long long)s.step);
 }
@@ -502,9 +365,5 @@ const test_suite test_worker = {"harness/worker",
                                  {"evaluated_again", evaluated_again},
                                  {"one_worker_per_folder", one_worker_per_folder},
                                  {"what_was_being_written", what_was_being_written},
-                                 {"failures_have_reasons", failures_have_reasons},
-                                 {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
-                                 {"damage_is_mended", damage_is_mended},
-                                 {"cut_checkpoint_begins_again", cut_checkpoint_begins_again},
                                  {"seconds_become_steps", seconds_become_steps},
                                  {0}}};

@@ -290,3 +290,11 @@ void trial_same(const char *what, const char *a, const char *b)
     EXPECT(same_files(what, a, b, ".", "losses-") == 1, "%s: no losses in %s", what, a);
     same_training(what, a, b, "train-10.safetensors");
 }
+
+run_status trial_status(const char *folder)
+{
+    run_status s = {0};
+    err e = {0};
+    EXPECT(run_status_read(&s, folder, &e), "%s", e.text);
+    return s;
+}

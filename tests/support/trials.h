@@ -29,6 +29,9 @@ int trial_worker_at_work(const char *folder, int signal);
 /* The same; once its status says that more than `share` of an evaluation is done. */
 int trial_worker_evaluating(const char *folder, double share, int signal);
 
+/* How the run stands; EXPECTs that it can be read. */
+run_status trial_status(const char *folder);
+
 /* supervisor_run, whose words about failed runs are expected and no part of the tests' output. */
 bool trial_supervise(supervisor_result *r, const experiment *x, const supervisor_options *o,
                      err *e);

@@ -1,0 +1,162 @@
+/* A run that cannot be gone on with says why; one whose files are damaged is mended. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "harness/run/exit_status.h"
+#include "harness/train/checkpoint_files.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+static void reason_is(const char *more, run_state state, const char *part)
+{
+    char folder[FILE_PATH_BYTES];
+    static int number;
+    char name[32];
+    snprintf(name, sizeof name, "bad-%d", number++);
+    trial_folder(folder, name, TRIAL_SPEC, more, 3);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = trial_status(folder);
+    EXPECT(code == EXIT_FAILED && s.state == state && strstr(s.reason, part), "%s: %d, %s: %s",
+           more, code, run_status_state_name(s.state), s.reason);
+}
+
+static void failures_have_reasons(void)
+{
+    if (!test_program()) return;
+    reason_is(
+        "optimizer: {kind: sgd, lr: 1e6, clip: 0, groups: [{match: \"*\", lr: 1e6}]}\n",
+        RUN_DIVERGED,
+        "step 2: the gradient is not finite; first tensor: gradient in final_norm (op layernorm)");
+    /* Finite to the end, and worse than guessing one of 8 symbols: ln 8 = 2.079. */
+    reason_is("optimizer: {lr: 30}\nschedule: {kind: constant}\n", RUN_DIVERGED,
+              "nats per token; a uniform guess costs 2.079");
+    reason_is("data: {corpus: text, path: /nowhere/at/all}\n", RUN_FAILED, "/nowhere/at/all");
+    reason_is("model: {width: 15, context: 8, blocks: [{attention: {heads: 2}}]}\n", RUN_FAILED,
+              "heads");
+}
+
+/* A byte of the checkpoint's model is another one. */
+static void spoil(const char *folder, int64_t step)
+{
+    char path[FILE_PATH_BYTES], name[64];
+    snprintf(name, sizeof name, "checkpoint/model-%lld.safetensors", (long long)step);
+    file_join(path, folder, name, NULL);
+    FILE *f = fopen(path, "r+");
+    EXPECT(f && fseek(f, -5, SEEK_END) == 0 && fputc('x', f) == 'x', "%s", path);
+    if (f) fclose(f);
+}
+
+static void corrupt_checkpoint_is_said(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "corrupt", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:5", -1, 0);
+    spoil(folder, 4);
+    file_join(path, folder, "checkpoint/model-4.safetensors", NULL);
+    int code = trial_worker(folder, NULL, -1, 0);
+    run_status s = trial_status(folder);
+    EXPECT(code == EXIT_FAILED && s.state == RUN_FAILED && strstr(s.reason, "corrupt"), "%d: %s",
+           code, s.reason);
+    EXPECT(file_exists(path), "the file was removed: %s", path);
+}
+
+/* A run that cannot be opened any more has not lost the steps that its status says. */
+static void steps_are_kept(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "kept", TRIAL_SPEC,
+                 "train: {budget: {steps: 40000}, batch: 4, log_every: 100}\n", 3);
+    trial_worker_at_work(folder, SIGTERM);
+    int64_t before = trial_status(folder).step;
+    spoil(folder, before);
+    trial_worker(folder, NULL, -1, 0);
+    run_status s = trial_status(folder);
+    EXPECT(s.state == RUN_FAILED && before > 0 && s.step == before && s.tokens > 0,
+           "%s: step %lld, not %lld", run_status_state_name(s.state), (long long)s.step,
+           (long long)before);
+}
+
+/* Cut to `bytes`; -1: removed. */
+static void cut(const char *folder, const char *name, long bytes)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    EXPECT(file_join(path, folder, name, &e), "%s", e.text);
+    EXPECT((bytes < 0 ? remove(path) : truncate(path, bytes)) == 0, "%s", path);
+}
+
+/* The bytes of a run's model: two runs that are the same have the same. */
+static void model_hash(char hex[SHA256_HEX], const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    EXPECT(file_join(path, folder, "checkpoint", &e), "%s", e.text);
+    arena *a = arena_new(0);
+    const char *hash = checkpoint_files_hash(a, path, &e);
+    snprintf(hex, SHA256_HEX, "%.64s", hash ? hash : "none");
+    arena_free(a);
+}
+
+/* What is damaged of a finished run is no end: it is interrupted, the worker goes on from what is
+ * whole, and its end is the same. */
+static void damage_is_mended(void)
+{
+    static const struct {
+        const char *file;
+        long bytes;
+    } cases[] = {{"run.json", 50},      {"run.json", -1},      {"evals.jsonl", 40},
+                 {"evals.jsonl", -1},   {"metrics.jsonl", 90}, {"checkpoint/manifest.json", 9},
+                 {"metrics.jsonl", -1}, {"final.json", 3},     {"status.json", 12}};
+    char folder[FILE_PATH_BYTES], before[SHA256_HEX], after[SHA256_HEX];
+    if (!test_program()) return;
+    trial_folder(folder, "mended", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    model_hash(before, folder);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cut(folder, cases[i].file, cases[i].bytes);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED &&
+                   strstr(s.reason, cases[i].file),
+               "%s: %s: %s", cases[i].file, run_status_state_name(s.state), s.reason);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", cases[i].file,
+               trial_status(folder).reason);
+        s = trial_status(folder);
+        model_hash(after, folder);
+        EXPECT(s.state == RUN_DONE && strcmp(before, after) == 0, "%s: %s: %s", cases[i].file,
+               run_status_state_name(s.state), s.reason);
+    }
+}
+
+/* A checkpoint on the way that was cut short is worth nothing. */
+static void cut_checkpoint_begins_again(void)
+{
+    static const char *const files[] = {"manifest.json", "model-4.safetensors",
+                                        "train-4.safetensors"};
+    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    for (int i = 0; i < 6; i++) {
+        snprintf(name, sizeof name, "cut%d", i);
+        trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
+        trial_worker(folder, "step:5", -1, 0);
+        snprintf(name, sizeof name, "checkpoint/%s", files[i % 3]);
+        cut(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED, "%s: %s", name, s.reason);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", name,
+               trial_status(folder).reason);
+    }
+}
+
+const test_suite test_worker_damage = {
+    "harness/worker_damage",
+    {{"failures_have_reasons", failures_have_reasons},
+     {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
+     {"steps_are_kept", steps_are_kept},
+     {"damage_is_mended", damage_is_mended},
+     {"cut_checkpoint_begins_again", cut_checkpoint_begins_again},
+     {0}}};
