@@ -1,0 +1,143 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+
+/* Files are opened first and asked what they are afterwards, by the descriptor: a question about
+ * the path could be answered by another file than the one that is opened. */
+
+/* A pipe without a writer would be waited for, a terminal would become the process's own.
+ * O_NONBLOCK and O_NOCTTY keep `open` itself from doing so; for regular files they mean nothing. */
+static int open_regular(const char *path, int flags, struct stat *s, err *e)
+{
+    int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        file_failed(e, path, "cannot be opened");
+        return -1;
+    }
+    bool looked = fstat(fd, s) == 0;
+    if (!looked || !S_ISREG(s->st_mode)) {
+        if (!looked) file_failed(e, path, "cannot be read");
+        if (looked) err_set(e, "%s: is not a file; give the path of a regular file", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int file_open(const char *path, int64_t *bytes, err *e)
+{
+    struct stat s;
+    int fd = open_regular(path, O_RDONLY, &s, e);
+    if (fd >= 0 && bytes) *bytes = s.st_size;
+    return fd;
+}
+
+int file_open_own(const char *path, int flags, err *e)
+{
+    struct stat s;
+    if (!file_refuse_link(path, e)) return -1;
+    /* The check before gives the better sentence; O_NOFOLLOW is what holds if a link is put there
+     * meanwhile. */
+    return open_regular(path, flags | O_CREAT | O_NOFOLLOW, &s, e);
+}
+
+/* Bytes that were appended after the size was asked are left for the next reading: a log that grows
+ * is read up to there. */
+static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = read(fd, out + done, bytes - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return file_failed(e, path, "cannot be read");
+        if (n == 0) return err_set(e, "%s: became shorter while it was read; try again", path);
+        done += (size_t)n;
+    }
+    out[bytes] = 0;
+    return true;
+}
+
+/* a NULL: from the heap. */
+static char *read_whole(arena *a, const char *path, size_t *bytes, err *e)
+{
+    int64_t length;
+    int fd = file_open(path, &length, e);
+    if (fd < 0) return NULL;
+    size_t size = (size_t)length;
+    if (length > FILE_READ_BYTES) {
+        close(fd);
+        err_set(e, "%s: of %zu bytes; no file that is read whole has more than 1 GiB", path, size);
+        return NULL;
+    }
+    /* The NUL lets parsers run to the end without counting; *bytes tells of NULs inside. */
+    char *text = a ? arena_push(a, (int64_t)size + 1, 1) : malloc(size + 1);
+    bool ok = text ? read_all(fd, text, size, path, e)
+                   : err_set(e, "%s: no memory for its %zu bytes", path, size);
+    close(fd);
+    if (!ok) {
+        if (!a) free(text);
+        return NULL;
+    }
+    if (bytes) *bytes = size;
+    return text;
+}
+
+char *file_read(const char *path, size_t *bytes, err *e)
+{
+    return read_whole(NULL, path, bytes, e);
+}
+
+char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e)
+{
+    return read_whole(a, path, bytes, e);
+}
+
+/* The mapping outlives the descriptor. Private and read-only: pages are the kernel's cache, shared
+ * by all runs of a sweep on a machine, and are dropped under pressure without being written
+ * anywhere. */
+bool file_map_open(file_map *map, const char *path, err *e)
+{
+    *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
+    int64_t bytes;
+    int fd = file_open(path, &bytes, e);
+    if (fd < 0) return false;
+    bool ok = true;
+    if (bytes > 0) { /* mmap refuses empty files */
+        void *data = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        ok = data != MAP_FAILED;
+        if (ok) *map = (file_map){.data = data, .bytes = (size_t)bytes};
+        if (!ok) file_failed(e, path, "cannot be mapped");
+    }
+    close(fd);
+    return ok;
+}
+
+void file_map_close(file_map *map)
+{
+    if (map->bytes > 0) munmap((void *)(uintptr_t)map->data, map->bytes);
+    *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
+}
+
+bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
+{
+    enum { PIECE = 1 << 14 };
+    /* Read piece by piece: to map a file and to give the map back stops all other threads. */
+    int fd = file_open(path, NULL, e);
+    if (fd < 0) return false;
+    sha256 hash;
+    sha256_init(&hash);
+    char piece[PIECE];
+    ssize_t n;
+    while ((n = read(fd, piece, sizeof piece)) != 0) {
+        if (n > 0) sha256_add(&hash, piece, (size_t)n);
+        if (n < 0 && errno != EINTR) break;
+    }
+    if (n < 0) file_failed(e, path, "cannot be read");
+    close(fd);
+    sha256_final_hex(&hash, hex);
+    return n == 0;
+}
