@@ -1,16 +1,21 @@
 /* Optimisers over the flat vectors of params.h.
  *
  * All kinds, with g the clipped gradient, t = 1, 2, ... and lr = rate of the step x lr_scale:
+ *
  *   adamw      p -= lr wd p;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;
- *              p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)   (Loshchilov & Hutter 2019,
- *              arXiv:1711.05101)
- *   adam       the same with g += wd p instead of the first step (Kingma & Ba 2015,
- * arXiv:1412.6980) adafactor  q = g^2 + eps1; b2 = 1 - t^-decay_power; matrices: R, C running
- * averages of the row and column sums of q, V = R C^T / sum(R); vectors: V of q; u = g / sqrt(V);
- *              u /= max(1, rms(u) / update_clip); p -= rho wd p; p -= alpha u, where
- *              alpha = rho (x max(eps2, rms(p)) if scale_parameter), rho = min(lr, 1/sqrt(t)) if
- *              relative_step, else lr (Shazeer & Stern 2018, arXiv:1804.04235, algorithm 4)
+ *              p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
+ *              (Loshchilov & Hutter 2019, arXiv:1711.05101)
+ *   adam       the same with g += wd p instead of the first step
+ *              (Kingma & Ba 2015, arXiv:1412.6980)
+ *   adafactor  q = g^2 + eps1;  b2 = 1 - t^-decay_power;
+ *              matrices: R, C running averages of the row and column sums of q, V = R C^T / sum(R);
+ *              vectors: V of q;
+ *              u = g / sqrt(V);  u /= max(1, rms(u) / update_clip);  p -= rho wd p;  p -= alpha u,
+ *              where alpha = rho (x max(eps2, rms(p)) if scale_parameter),
+ *              rho = min(lr, 1/sqrt(t)) if relative_step, else lr
+ *              (Shazeer & Stern 2018, arXiv:1804.04235, algorithm 4)
  *   sgd        g += wd p; b = momentum b + g; p -= lr b (lr (g + momentum b) with nesterov)
+ *
  * wd is weight_decay x decay_scale: of ROLE_MATRIX only, unless a group says otherwise.
  *
  * Clipping: g *= min(1, clip / (norm + 1e-6)), norm over all parameters that are not frozen. Sums
