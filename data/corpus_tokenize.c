@@ -27,8 +27,8 @@ bool corpus_hash_with(corpus *c, const char *tokenizer)
     return true;
 }
 
-/* <cache>/<prefix>-<16 digits of the hash of key><suffix> */
-/* 16 digits of 64: names of files, not security. What is in them says by itself what it belongs to.
+/* <cache>/<prefix>-<16 digits of the hash of key><suffix>
+ * 16 digits of 64: names of files, not security. What is in them says by itself what it belongs to.
  */
 static bool cache_path(char path[FILE_PATH_BYTES], const corpus *c, const char *prefix,
                        const char *key, const char *suffix, err *e)
@@ -118,8 +118,8 @@ static bool trained_model(corpus *c, const node *spec, char model[FILE_PATH_BYTE
 
 /* ---- encoding ---- */
 
-/* Replaces the text by its ids. */
-/* From here on text is not read any more: words, bytes and unknown counts of each document stand in
+/* Replaces the text by its ids.
+ * From here on text is not read any more: words, bytes and unknown counts of each document stand in
  * the sidecar. */
 static bool use_shards(corpus *c, const char *folder, err *e)
 {

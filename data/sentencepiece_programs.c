@@ -42,8 +42,8 @@ typedef struct line_feed {
     bool ended;
 } line_feed;
 
-/* Feeds with long lines broken and the last line ended. */
-/* Half of the room is read, since in the worst case each byte becomes two. */
+/* Feeds with long lines broken and the last line ended.
+ * Half of the room is read, since in the worst case each byte becomes two. */
 static int64_t feed_lines(line_feed *f, char *out, int64_t capacity, err *e)
 {
     char text[1 << 14];

@@ -190,8 +190,8 @@ static bool take_span(stream *s, row_place *r)
     int64_t begin = (number - s->first[doc]) * s->options.span; /* span 0: one, from 0 */
     int64_t end = s->options.span ? MIN(begin + s->options.span, tokens) : tokens;
     /* The span behind the one that this row has just read: its state goes on, unless padding has
-     * moved it. */
-    /* Happens where rows are few and spans in order (evaluation of one document with a span): the
+     * moved it.
+     * Happens where rows are few and spans in order (evaluation of one document with a span): the
      * text then goes on as if there were no span. */
     bool continues = r->document == doc && r->end == begin && begin > 0 && !r->padded;
     *r = (row_place){.document = doc, .next = begin, .end = end, .fresh = !continues};

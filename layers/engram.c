@@ -152,8 +152,8 @@ static void fold_tokens(int32_t *tokens, int64_t n, const tensor *fold)
     }
 }
 
-/* Rows of every position's n-grams [rows, time, looked up]. */
-/* `last` points at the position's own token; those before it lie in front, in the call or in its
+/* Rows of every position's n-grams [rows, time, looked up].
+ * `last` points at the position's own token; those before it lie in front, in the call or in its
  * past. */
 static int32_t *find_rows(layer_ctx *c, const layer *self)
 {

@@ -256,8 +256,8 @@ static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int3
     tensor *slow = logits_of(c, self, y, x);
 
     /* The inner loss's gradients as values, so that the tape can differentiate them again: that is
-     * how slow weights learn to be good places to step from. */
-    /*   dlogits = scale weight (softmax(slow) - target);  dy = dlogits U
+     * how slow weights learn to be good places to step from.
+     *   dlogits = scale weight (softmax(slow) - target);  dy = dlogits U
      *   dh1 = the norm's gradient at h1 of gain dy;  dh0 = 2 relu(h0) (dh1 W_1) */
     tensor *dlogits = op_cross_entropy_gradient(t, slow, targets, weights, inner_scale(c, o));
     tensor *dy = op_matmul(t, dlogits, false, output_weight(c, self), false, 1);

@@ -231,8 +231,8 @@ static int slot_of(const layer *self, int i)
     return self->first_slot + i;
 }
 
-/* What has grown in place, as a tensor; NULL: nothing. */
-/* A copy: the ring goes on to grow in its own memory while the tensor is used. */
+/* What has grown in place, as a tensor; NULL: nothing.
+ * A copy: the ring goes on to grow in its own memory while the tensor is used. */
 static tensor *of_ring(const layer_ctx *c, const slot_ring *r)
 {
     if (r->length == 0) return NULL;

@@ -214,8 +214,8 @@ static choice choose(layer_ctx *c, const pkm_options *o, const tensor *a, const 
 
 /* ---- forward ---- */
 
-/* Scores [heads, n, half_keys] of one half of the queries q [n heads, key_dim]. */
-/* Heads first, so that each head's queries meet its keys in one product of the batch. */
+/* Scores [heads, n, half_keys] of one half of the queries q [n heads, key_dim].
+ * Heads first, so that each head's queries meet its keys in one product of the batch. */
 static tensor *scores(layer_ctx *c, const layer *self, tensor *q, int which)
 {
     const pkm_options *o = self->options;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* The list of layers: one line each. */
-/* Two things are made of it, declarations and the table, so that a layer cannot be in one and not
+/* The list of layers: one line each.
+ * Two things are made of it, declarations and the table, so that a layer cannot be in one and not
  * in the other. Not by constructors that register themselves: the linker could drop an object that
  * nobody names, and the order would be its own. */
 #define EACH_LAYER(X)                                                                              \

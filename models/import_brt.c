@@ -400,8 +400,8 @@ static bool place_named(const brt_source *s, const model *m, const brt_name *n, 
     return n->order != HEAD_PAIRS || order_pairs(s, t, places, e);
 }
 
-/* Buffers of the port: zero biases of norms, tables of its rotary positions, masks. */
-/* They are the same in every model, or follow from its sizes; ours are not parameters. */
+/* Buffers of the port: zero biases of norms, tables of its rotary positions, masks.
+ * They are the same in every model, or follow from its sizes; ours are not parameters. */
 static bool is_constant(const char *name)
 {
     return text_ends(name, ".beta") || strncmp(name, "rotary_pos_emb.", 15) == 0 ||

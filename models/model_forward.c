@@ -167,8 +167,8 @@ static tensor *run_units(model_state *s, tensor *x)
 
 /* ---- the stack, block by block where earlier layers read later ones' states ---- */
 
-/* Columns [begin, begin + time) of x [rows, whole], as tape memory; NULL stays NULL. */
-/* A call cut along time gets arrays of its own, since tokens and targets are [rows, time] without a
+/* Columns [begin, begin + time) of x [rows, whole], as tape memory; NULL stays NULL.
+ * A call cut along time gets arrays of its own, since tokens and targets are [rows, time] without a
  * stride everywhere. Backward functions may look at them until the step ends: hence the tape's
  * memory. */
 static void *cut_columns(layer_ctx *c, const void *x, size_t size, int64_t whole, int64_t begin)
@@ -438,8 +438,8 @@ static void begin_call(model_state *s, const model_call *call)
     s->turn = call->turn;
 }
 
-/* Where the next call begins: with `partial: flush`, at the beginning of a block. */
-/* Up to the next border of the grid; the positions that are skipped are nobody's. */
+/* Where the next call begins: with `partial: flush`, at the beginning of a block.
+ * Up to the next border of the grid; the positions that are skipped are nobody's. */
 static int64_t next_position(const model *m, int64_t position)
 {
     if (m->options.partial == PARTIAL_KEEP) return position;

@@ -351,8 +351,8 @@ static float float_of_bits(uint32_t bits)
 static float float_of_half(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31, fraction = h & 1023;
-    /* Exponents are biased by 15 here and by 127 there. */
-    /* Infinity, or NaN if the fraction is not 0. */
+    /* Exponents are biased by 15 here and by 127 there.
+     * Infinity, or NaN if the fraction is not 0. */
     if (exponent == 31) return float_of_bits(sign | 0x7F800000u | fraction << 13);
     if (exponent > 0) return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
     float small = (float)fraction * 0x1p-24f; /* subnormal */

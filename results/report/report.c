@@ -322,7 +322,6 @@ static bool put_provenance(FILE *out, arena *a, store *s, const char *experiment
 }
 
 /* The command of the plan's first run that has one; before there is any the spec's file alone. The
- * spec as it was written, with its comments, rather than as it was resolved: that is above. The
  * spec as it was written, with its comments, rather than as it was resolved: that is above. */
 static bool put_source(FILE *out, arena *a, store *s, const char *experiment, err *e)
 {

@@ -82,7 +82,7 @@ static json_t *column_value(sqlite3_stmt *q, int i)
     case SQLITE_INTEGER:
         return json_integer(sqlite3_column_int64(q, i));
     case SQLITE_FLOAT:
-        return json_real(sqlite3_column_double(q, i));
+        return json_finite(sqlite3_column_double(q, i));
     case SQLITE_TEXT:
         return json_words((const char *)sqlite3_column_text(q, i));
     default:
@@ -118,45 +118,45 @@ static void parse_column(json_t *row, const char *key)
     if (value) json_object_set_new(row, key, value);
 }
 
-/* One question for each list: joined, their rows would multiply. One question for each list:
- * joined, their rows would multiply. */
+/* One question for each list: joined, their rows would multiply. What is not there is an empty
+ * list, so that a reader need not ask whether a key is. */
+static const struct {
+    const char *key, *sql;
+} PARTS[] = {
+    {"plans", "SELECT experiment, label, baseline FROM plan WHERE run = ? ORDER BY experiment"},
+    /* Of the view, whose figures are computed in one place; `changed` is a mean over layers. */
+    {"evaluations", "SELECT evaluation, step, split, final, nats, tokens, bytes, words, "
+                    "bits_per_byte, perplexity, word_perplexity, tokens_per_second, protocol, "
+                    "(SELECT avg(value) FROM evaluation_metric m WHERE m.evaluation = "
+                    "s.evaluation AND m.name = 'changed') AS routing_changed "
+                    "FROM score s WHERE run = ? ORDER BY step, split, evaluation"},
+    /* Of final evaluations: on the way probes are asked as well, and would make a list of a
+     * hundred rows. */
+    {"recall", "SELECT v.step, v.split, r.distance, r.answers, r.correct, r.nats FROM recall r "
+               "JOIN evaluation v USING (evaluation) WHERE v.run = ? AND v.final "
+               "ORDER BY v.step, v.split, r.distance"},
+    {"diagnostics",
+     "SELECT v.step, v.split, m.layer, m.name, m.value "
+     "FROM evaluation_metric m JOIN evaluation v USING (evaluation) "
+     "WHERE v.run = ? AND v.final AND m.name LIKE 'without%' ORDER BY v.step, m.layer"},
+    /* Its own and its experiments', as notes_view.c shows them. */
+    {"notes", "SELECT experiment, at, text FROM note WHERE run = ?1 OR (run = '' AND "
+              "experiment IN (SELECT experiment FROM plan WHERE run = ?1)) "
+              "ORDER BY at, position"},
+    {"tags", "SELECT experiment, tag FROM tag WHERE run = ?1 OR (run = '' AND experiment IN "
+             "(SELECT experiment FROM plan WHERE run = ?1)) ORDER BY tag, experiment"},
+    {"samples", "SELECT step, split, sample FROM evaluation WHERE run = ? AND final AND sample "
+                "IS NOT NULL ORDER BY step"},
+    {"libraries", "SELECT name, version FROM library WHERE run = ? ORDER BY name"},
+    {"artefacts",
+     "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
+};
+
+/* The run's own columns first; lists that belong to it follow, each from its own table. */
 json_t *run_view_json(store *s, const char *id, err *e)
 {
-    static const struct {
-        const char *key, *sql;
-        /* What is not there is an empty list, so that a reader need not ask whether a key is. */
-    } parts[] = {
-        {"plans", "SELECT experiment, label, baseline FROM plan WHERE run = ? ORDER BY experiment"},
-        /* Of the view, whose figures are computed in one place; `changed` is a mean over layers. */
-        {"evaluations", "SELECT evaluation, step, split, final, nats, tokens, bytes, words, "
-                        "bits_per_byte, perplexity, word_perplexity, tokens_per_second, protocol, "
-                        "(SELECT avg(value) FROM evaluation_metric m WHERE m.evaluation = "
-                        "s.evaluation AND m.name = 'changed') AS routing_changed "
-                        "FROM score s WHERE run = ? ORDER BY step, split, evaluation"},
-        /* Of final evaluations: on the way probes are asked as well, and would make a list of a
-         * hundred rows. */
-        {"recall", "SELECT v.step, v.split, r.distance, r.answers, r.correct, r.nats FROM recall r "
-                   "JOIN evaluation v USING (evaluation) WHERE v.run = ? AND v.final "
-                   "ORDER BY v.step, v.split, r.distance"},
-        {"diagnostics",
-         "SELECT v.step, v.split, m.layer, m.name, m.value "
-         "FROM evaluation_metric m JOIN evaluation v USING (evaluation) "
-         "WHERE v.run = ? AND v.final AND m.name LIKE 'without%' ORDER BY v.step, m.layer"},
-        /* Its own and its experiments', as notes_view.c shows them. */
-        {"notes", "SELECT experiment, at, text FROM note WHERE run = ?1 OR (run = '' AND "
-                  "experiment IN (SELECT experiment FROM plan WHERE run = ?1)) "
-                  "ORDER BY at, position"},
-        {"tags", "SELECT experiment, tag FROM tag WHERE run = ?1 OR (run = '' AND experiment IN "
-                 "(SELECT experiment FROM plan WHERE run = ?1)) ORDER BY tag, experiment"},
-        {"samples", "SELECT step, split, sample FROM evaluation WHERE run = ? AND final AND sample "
-                    "IS NOT NULL ORDER BY step"},
-        {"libraries", "SELECT name, version FROM library WHERE run = ? ORDER BY name"},
-        {"artefacts",
-         "SELECT path, kind, step, bytes, sha256 FROM artefact WHERE run = ? ORDER BY path"},
-    };
-    /* So the speed of STORE_RUN_SPEED, over all of the training, takes the place of the column,
-     * which is of the last steps. */
-    /* Of two columns of a name the object keeps the last. */
+    /* Of two columns of a name the object keeps the last: the speed over all of the training takes
+     * the place of that of the last steps. */
     json_auto_t *found = rows_of(
         s, "SELECT *, " STORE_RUN_SPEED " AS tokens_per_second FROM run r WHERE run = ?", id, e);
     if (!found) return NULL;
@@ -168,10 +168,9 @@ json_t *run_view_json(store *s, const char *id, err *e)
         json_object_set_new(run, "run", json_string(id));
         json_object_set_new(run, "status", json_string("planned"));
     }
-    /* The run's own columns first; lists that belong to it follow, each from its own table. */
     parse_column(run, "spec");
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        json_t *rows = rows_of(s, parts[i].sql, id, e), *row;
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++) {
+        json_t *rows = rows_of(s, PARTS[i].sql, id, e), *row;
         size_t k;
         if (!rows) return json_decref(run), NULL;
         json_array_foreach(rows, k, row)
@@ -179,7 +178,7 @@ json_t *run_view_json(store *s, const char *id, err *e)
             parse_column(row, "protocol");
             parse_column(row, "sample");
         }
-        json_object_set_new(run, parts[i].key, rows);
+        json_object_set_new(run, PARTS[i].key, rows);
     }
     return run;
 }
@@ -432,8 +431,7 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
 /* The owners of what is said of a planned run p: itself and its experiment. */
 #define OWNED "(n.experiment, n.run) IN (VALUES ('', p.run), (p.experiment, ''))"
 
-/* Each filter is a parameter that may be NULL, so that one question serves all of them. Each filter
- * is a parameter that may be NULL, so that one question serves all of them. */
+/* Each filter is a parameter that may be NULL, so that one question serves all of them. */
 bool run_view_list(table *t, store *s, const char *experiment, const char *status,
                    const char *search, err *e)
 {

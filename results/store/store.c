@@ -252,8 +252,8 @@ static bool begin_writing(store *s, err *e)
 static bool open_writing(store *s, err *e)
 {
     /* A rollback journal: Debian 12's SQLite is in the range of the WAL-reset bug, and WAL does not
-     * work on network file systems. */
-    /* What a savepoint keeps of each page for its own undoing stays in memory, and so do changed
+     * work on network file systems.
+     * What a savepoint keeps of each page for its own undoing stays in memory, and so do changed
      * pages until the commit: with SQLite's 2 MB of cache a collection of many runs writes them
      * some hundred times. */
     return make_file(s, e) && open_file(s, SQLITE_OPEN_READWRITE, e) &&

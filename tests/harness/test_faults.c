@@ -70,8 +70,8 @@ static void tell(const life *l)
 /* ---- calls that fail ---- */
 
 /* A fault of the results is a failure of the command or of a run, one of the spec's file a usage
- * error. A read that fails once may have been of something that is looked at twice. */
-/* Of its database SQLite has words of its own (a journal that cannot be opened makes it one that is
+ * error. A read that fails once may have been of something that is looked at twice.
+ * Of its database SQLite has words of its own (a journal that cannot be opened makes it one that is
  * read-only, one that cannot be read a malformed one). */
 static bool tells_why(const char *words, const fault_plan *p)
 {
