@@ -215,7 +215,8 @@ typedef struct sampling {
 } sampling;
 
 /* Draws from logits [vocab]; index counts the tokens drawn so far: the draw depends on (logits,
- * how, index) only. Ties go to the smaller id. Allocates unless temperature is 0. */
+ * how, index) only. Ties go to the smaller id. -1: a logit is NaN, or the greatest is infinite.
+ * Allocates unless temperature is 0. */
 int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index);
 
 /* Told each sampled token of a row in turn; false: no more of that row. */
@@ -231,6 +232,7 @@ typedef struct model_prompt {
 /* Continues the rows of `s`, which step together: each reads its prompt, then up to `count` tokens
  * are sampled one at a time, each fed back through model_forward. A row is what it would be alone,
  * but for layers that look at a whole call (layer.whole_call). Weights are read once for all rows,
- * and after some tokens from a packed copy; the cost of a token does not depend on its position. */
-void model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
+ * and after some tokens from a packed copy; the cost of a token does not depend on its position.
+ * False: a row ended early, since its logits were no finite numbers. */
+bool model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
                     int64_t count, const sampling *how, emit_fn emit, void *user);

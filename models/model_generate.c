@@ -65,9 +65,20 @@ static int32_t draw(const candidate *list, int64_t n, double uniform)
     return list[last].id;
 }
 
+/* Compared with a NaN nothing is greater, so the greatest logit alone does not tell of one. */
+static bool are_numbers(const real *logits, int64_t vocab, int32_t best)
+{
+    bool none = false;
+    for (int64_t i = 0; i < vocab; i++) {
+        none |= isnan(logits[i]);
+    }
+    return !none && isfinite(logits[best]);
+}
+
 int32_t model_sample_token(const real *logits, int64_t vocab, const sampling *how, int64_t index)
 {
     int32_t best = (int32_t)vec_most(logits, vocab);
+    if (!are_numbers(logits, vocab, best)) return -1;
     if (how->temperature <= 0) return best;
     candidate *list = calloc((size_t)vocab, sizeof *list);
     CHECK(list, "out of memory for %lld candidates", (long long)vocab);
@@ -99,6 +110,7 @@ typedef struct continuation {
     int32_t *last;             /* [rows]: drawn last */
     int64_t *drawn;            /* [rows]: tokens; -1: the row is at its end */
     const real *logits; /* [rows, vocab] behind the last position; valid until the next call */
+    bool broken;        /* some were no numbers */
 } continuation;
 
 /* What a row reads at the next position: of its prompt, then what was drawn. A row at its end goes
@@ -142,7 +154,9 @@ static bool draw_tokens(continuation *c, int64_t count, const sampling *how, emi
     for (int64_t r = 0; r < c->rows; r++) {
         if (c->read >= c->prompts[r].count && c->drawn[r] >= 0) {
             c->last[r] = model_sample_token(c->logits + r * c->vocab, c->vocab, how, c->drawn[r]);
-            bool more = emit(user, r, c->last[r]);
+            bool drew = c->last[r] >= 0, more = drew && emit(user, r, c->last[r]);
+            c->broken |= !drew;
+            if (!drew) c->last[r] = 0; /* what is fed on for the others' sake is a token */
             /* One number counts the tokens and marks the end: a row at -1 is fed on and never drawn
              * for again. */
             c->drawn[r] = more && c->drawn[r] + 1 < count ? c->drawn[r] + 1 : -1;
@@ -152,7 +166,7 @@ static bool draw_tokens(continuation *c, int64_t count, const sampling *how, emi
     return any;
 }
 
-void model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
+bool model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,
                     int64_t count, const sampling *how, emit_fn emit, void *user)
 {
     int64_t rows = s->rows, block = s->model->options.context, shortest = INT64_MAX;
@@ -184,4 +198,5 @@ void model_generate(model_state *s, tape *t, const real *values, const model_pro
         read_tokens(&c, MAX(1, MIN(shortest - c.read, left)));
     } while (draw_tokens(&c, count, how, emit, user));
     s->books.kept = NULL;
+    return !c.broken;
 }

@@ -11,6 +11,7 @@
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ typedef struct work {
     const trained_model *model;
     const generate_call *options;
     share *shares;
+    atomic_bool broken; /* a text ended early: logits were no numbers */
 } work;
 
 /* ---- prompts ---- */
@@ -129,7 +131,7 @@ static bool collect_text(void *user, int64_t row, int32_t token)
 static void continue_share(void *arg, int64_t item, int thread)
 {
     (void)thread;
-    const work *w = arg;
+    work *w = arg;
     const generate_call *o = w->options;
     const share *s = &w->shares[item];
     arena_auto *a = arena_new(0);
@@ -143,7 +145,10 @@ static void continue_share(void *arg, int64_t item, int thread)
     model_state *state = model_state_new(w->model->model, s->rows);
     /* Of the share, as the state is: threads have nothing in common but the weights. */
     tape *t = tape_new();
-    model_generate(state, t, w->model->values, prompts, o->tokens, &how, collect_text, s->texts);
+    if (!model_generate(state, t, w->model->values, prompts, o->tokens, &how, collect_text,
+                        s->texts)) {
+        w->broken = true;
+    }
     tape_free(t);
     model_state_free(state);
 }
@@ -155,7 +160,7 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
 {
     int64_t threads = MIN(count, (int64_t)host_cores());
     int64_t shares = model_whole_call(m->model) ? count : threads;
-    work w = {m, c->options, ARENA_NEW(c->memory, share, shares)};
+    work w = {m, c->options, ARENA_NEW(c->memory, share, shares), false};
     for (int64_t i = 0; i < shares; i++) {
         int64_t first = count * i / shares;
         w.shares[i] = (share){texts + first, count * (i + 1) / shares - first};
@@ -169,6 +174,10 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
         crew_help(NULL);
     }
     bool ok = helpers && pool;
+    if (w.broken) {
+        ok = err_set(e, "the model's logits are not finite numbers; its weights are damaged or too "
+                        "large");
+    }
     lanes_free(pool);
     crew_free(helpers);
     return ok;

@@ -90,6 +90,7 @@ json_t *sample_draw(const sample_options *o, const model *m, const real *values,
     const sampling how = {TEMPERATURE, 0, 1, seed};
     model_state *state = model_state_new(m, 1);
     tape *t = tape_new();
+    /* Of weights that give no numbers there is less text, and the evaluation's loss tells of it. */
     model_generate(state, t, values, &prompt, o->tokens, &how, take, &d);
     tape_free(t);
     model_state_free(state);

@@ -11,6 +11,7 @@ enum { TEXT_BYTES = 120 };
 /* ENSURE_ASCII: lines are ASCII whatever the text, so that they survive any program between. */
 bool record_lines_put(record_lines *r, json_t *line, err *e)
 {
+    if (!line) return err_set(e, "a figure is not a finite number; the weights are damaged");
     text_auto *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(line);
     CHECK(text, "a line that is no JSON");

@@ -11,7 +11,8 @@ typedef struct record_lines {
     arena *scratch; /* reset after each line */
 } record_lines;
 
-/* Writes and decrefs. */
+/* Writes and decrefs. NULL, which is what json_pack makes of a number that is none, is an error of
+ * the model's weights. */
 bool record_lines_put(record_lines *r, json_t *line, err *e);
 
 json_t *record_lines_token(record_lines *r, int32_t id);

@@ -198,11 +198,26 @@ static void ties(void)
     EXPECT(model_sample_token(flat, VOCAB, &one, 9) == 0, "not the smallest id");
 }
 
+/* A model whose weights are damaged draws nothing, rather than token 0 for ever. */
+static void no_numbers(void)
+{
+    const real bad[] = {(real)NAN, (real)INFINITY};
+    for (int i = 0; i < 4; i++) {
+        real logits[VOCAB] = {0};
+        sampling how = {.temperature = i / 2, .top_p = 1};
+        logits[VOCAB - 1] = bad[i % 2];
+        EXPECT(model_sample_token(logits, VOCAB, &how, 0) == -1, "case %d", i);
+        logits[VOCAB - 1] = -(real)INFINITY; /* a token that never comes */
+        EXPECT(model_sample_token(logits, VOCAB, &how, 0) >= 0, "case %d", i);
+    }
+}
+
 extern const test_suite test_generate;
 const test_suite test_generate = {"models/generate",
                                   {{"greedy", greedy},
                                    {"repeatable", repeatable},
                                    {"together", together},
+                                   {"no_numbers", no_numbers},
                                    {"shares", shares},
                                    {"ties", ties},
                                    {0}}};

@@ -161,6 +161,8 @@ static void refused(void)
     EXPECT(r.status == 0 && strstr(r.err, "head.weight: 160 of 160 numbers are not finite"), "%s",
            r.err);
     expect_refused(LOCI("eval", to), "not a finite number");
+    expect_refused(LOCI("inspect", to), "not a finite number");
+    expect_refused(LOCI("generate", to, "--tokens", "3"), "not finite numbers");
     change(from, file, &(edit){.factor = (real)1e6, .metadata = true});
     r = LOCI("import", "checkpoint", file, "--to", to);
     EXPECT(r.status == 0, "%s", r.err);
