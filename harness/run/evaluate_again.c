@@ -124,6 +124,13 @@ static bool may_write(void *user, err *e)
     return run_lease_holds(((again *)user)->lease, e);
 }
 
+/* Hours may have passed since the folder was taken. */
+static int add_line(again *x, const json_t *record, err *e)
+{
+    if (!run_lease_holds(x->lease, e)) return EXIT_BUSY;
+    return run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int evaluate_and_record(again *x, const char *id, const eval_task *asked, err *e)
 {
     char name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
@@ -138,16 +145,12 @@ static int evaluate_and_record(again *x, const char *id, const eval_task *asked,
     json_t *more;
     if (!diagnose_evaluation(&r, &more, &task, true, e)) return EXIT_FAILED;
     int status = EXIT_INTERRUPTED;
-    /* Hours may have passed since the folder was taken. */
-    if (!r.stopped && !run_lease_holds(x->lease, e)) {
-        status = EXIT_BUSY;
-    } else if (!r.stopped) {
+    if (!r.stopped) {
         json_auto_t *record = eval_record(&r, &task, id, x->step, x->tokens, true);
         json_object_update_recursive(record, more);
         /* The line first: what was kept on the way can be used until it stands. */
-        status = run_lines_append_record(x->evals, record, e) && eval_keep_clear(x->folder, e)
-                     ? EXIT_DONE
-                     : EXIT_FAILED;
+        status = add_line(x, record, e);
+        if (status == EXIT_DONE && !eval_keep_clear(x->folder, e)) status = EXIT_FAILED;
         if (status == EXIT_DONE) status = mark_blowup(x, r.nats / (double)r.tokens, e);
     }
     json_decref(more);
@@ -163,7 +166,7 @@ static int sample_anew(again *x, json_t *record, const eval_task *task, err *e)
                                  task->seed, task->stop, e);
     if (!sample) return task->stop && *task->stop ? EXIT_INTERRUPTED : EXIT_FAILED;
     json_object_set_new(record, "sample", sample);
-    return run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
+    return add_line(x, record, e);
 }
 
 static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
@@ -181,7 +184,7 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     } else if (!sample_is(json_object_get(s.found, "sample"), &x->work.eval.sample)) {
         status = sample_anew(x, s.found, &task, e);
     } else if (!s.is_final) { /* made before: it counts again */
-        status = run_lines_append_record(x->evals, s.found, e) ? EXIT_DONE : EXIT_FAILED;
+        status = add_line(x, s.found, e);
     }
     json_decref(s.found);
     /* Last: a process that ends before it only looks once more, and finds the line. */

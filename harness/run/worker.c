@@ -197,17 +197,17 @@ static int run_locked(worker *w, err *e)
      * cost the run. */
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why), EXIT_FAILED;
     bool ready = worker_begin_plan(w, e);
+    err lost;
+    /* From here on files are removed and written, which may be what another machine writes. */
+    if (!run_lease_holds(w->lease, &lost)) return *e = lost, EXIT_BUSY;
     if (ready && damage != DAMAGE_NONE && !worker_begin_mend(w, damage, why, e)) return EXIT_FAILED;
     /* An unreadable plan has not stopped us above: the status is what tells of it. */
     if (!worker_status_begin(w, e)) return EXIT_FAILED;
-    /* What is removed may be what another machine is writing, unless the folder is ours. */
-    ready = ready && run_lease_holds(w->lease, e) && run_folder_tidy(w->folder, e) &&
-            worker_begin(w, e);
+    ready = ready && run_folder_tidy(w->folder, e) && worker_begin(w, e);
     int status = end_run(w, ready ? train_to_the_end(w, e) : WENT_WRONG, e);
     /* The status was written first: freeing gigabytes takes time, in which the process may be
      * killed. */
     trainer_free(w->trainer);
-    err lost;
     if (w->work.ranks) rank_calls_ask(w->work.ranks, RANK_CLOSE, &lost);
     if (w->work.memory) workload_close(&w->work);
     return status;
