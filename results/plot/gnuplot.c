@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "results/plot/plot_fonts.h"
 #include "results/plot/plot_text.h"
 
@@ -34,18 +35,24 @@ static const char MADE[] = "# Made by loci plot.";
 /* Between single quotes gnuplot interprets nothing. A single quote stands between double ones: two
  * of them, which it documents for one, end the string where others are near. Texts are labels of
  * specs, so any character may come: control characters would end a line of the script and become
- * spaces. Enhanced text is switched off by the terminals, or '_' would lower what follows. */
+ * spaces; an SVG with a byte that is no UTF-8 (a text that was cut) is none. Enhanced text is
+ * switched off by the terminals, or '_' would lower what follows. */
 static void put_quoted(FILE *out, const char *text, bool as_format, bool lines)
 {
     fputc('\'', out);
-    for (; *text; text++) {
+    for (int bytes; *text; text += MAX(bytes, 1)) {
+        bytes = json_utf8_bytes(text);
         if (*text == '\'' || (lines && *text == '\n')) {
             fprintf(out, "'.\"%s\".'", *text == '\n' ? "\\n" : "'");
             continue;
         }
         /* A tic's text is a format for its number: "50 %" needs the sign twice. */
         if (*text == '%' && as_format) fputc('%', out);
-        fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
+        if (bytes > 1) {
+            fwrite(text, 1, (size_t)bytes, out);
+        } else {
+            fputc(bytes == 0 ? '?' : (unsigned char)*text < 0x20 ? ' ' : *text, out);
+        }
     }
     fputc('\'', out);
 }
