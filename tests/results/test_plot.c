@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "results/compare/compare_load.h"
+#include "results/plot/gnuplot.h"
 #include "results/plot/plot.h"
 #include "results/store/collect.h"
-#include "tests/support/fake_results.h"
+#include "tests/support/plotted.h"
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {
@@ -16,51 +18,14 @@ static const fake_variant VARIANTS[] = {
     {"wide", 0.001, 0.02, 1684000, 30123, "diverged", false},
 };
 
-static bool have_gnuplot(void)
-{
-    bool found = system("command -v gnuplot >/dev/null 2>&1") == 0;
-    if (!found) test_skip("no gnuplot");
-    return found;
-}
-
-static bool plot_chosen(plot_report *r, const fake_experiment *x, const compare_options *how,
-                        bool svg_only, err *e)
-{
-    err note = {0};
-    store *s = collect_and_open(x->out, &note, e);
-    arena *a = arena_new(0);
-    const comparison *c = s ? compare_load(a, s, x->name, how, e) : NULL;
-    char folder[FILE_PATH_BYTES];
-    snprintf(folder, sizeof folder, "%s/plots", x->out);
-    const claims *stated = c ? claims_load(a, s, x->name, e) : NULL;
-    bool ok = stated && plot_experiment(r, s, c, stated, &(plot_how){folder, svg_only, true}, e);
-    arena_free(a);
-    store_close(s);
-    return ok;
-}
-
-static bool plot(plot_report *r, const fake_experiment *x, bool svg_only, err *e)
-{
-    return plot_chosen(r, x, &(compare_options){0}, svg_only, e);
-}
-
-static char *content(const plot_report *r, const char *name)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    char *text = file_join(path, r->folder, name, &e) ? file_read(path, NULL, &e) : NULL;
-    EXPECT(text, "%s", e.text);
-    return text;
-}
-
 static void pictures(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     fake_experiment x = {test_folder(), "memory", 3, 3, 20, VARIANTS};
     plot_report r, again;
     err e = {0};
     fake_write(&x);
-    EXPECT(plot(&r, &x, false, &e), "%s", e.text);
+    EXPECT(plotted(&r, &x, false, &e), "%s", e.text);
     EXPECT(r.count == 21 || (r.count == 7 && strstr(r.note, "fonts")), "%d files: %s", r.count,
            r.note);
     static const char *const names[] = {"loss-tokens", "loss-time", "differences", "cost-params",
@@ -69,16 +34,16 @@ static void pictures(void)
         char svg[64], gp[64];
         snprintf(svg, sizeof svg, "%s.svg", names[i]);
         snprintf(gp, sizeof gp, "%s.gp", names[i]);
-        char *picture = content(&r, svg), *script = content(&r, gp);
+        char *picture = plotted_content(&r, svg), *script = plotted_content(&r, gp);
         EXPECT(picture && strstr(picture, "it's_{long} $x `id` \"q\"") != NULL, "%s lacks a label",
                svg);
         EXPECT(script && strstr(script, "set colorsequence podo"), "%s", gp);
         free(picture);
         free(script);
     }
-    char *svg = content(&r, "loss-tokens.svg");
-    EXPECT(plot(&again, &x, true, &e), "%s", e.text);
-    char *second = content(&again, "loss-tokens.svg");
+    char *svg = plotted_content(&r, "loss-tokens.svg");
+    EXPECT(plotted(&again, &x, true, &e), "%s", e.text);
+    char *second = plotted_content(&again, "loss-tokens.svg");
     EXPECT(svg && second && strcmp(svg, second) == 0, "drawn twice, it differs");
     free(second);
     EXPECT(svg && strstr(svg, "wide (n = 2 to 3)") && strstr(svg, "mean over n seeds"), "caption");
@@ -90,7 +55,7 @@ static void pictures(void)
  * there. */
 static void odd_labels(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     static const fake_variant odd[] = {
         {"100%", 0, 0.001, 842000, 51234, NULL, false},
         {"%s%n %d", 0.1, 0.001, 8412000, 51234, NULL, false},
@@ -120,10 +85,10 @@ static void odd_labels(void)
     err e = {0};
     fake_write_sliced(&x);
     setenv("GNUTERM", "no-such-terminal", 1);
-    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
     unsetenv("GNUTERM");
     for (int i = 0; i < 5; i++) {
-        char *picture = content(&r, names[i]);
+        char *picture = plotted_content(&r, names[i]);
         /* The baseline has no difference to itself. */
         for (int k = i == 1; picture && k < 9; k++) {
             EXPECT(strstr(picture, shown[k]), "%s lacks %s", names[i], shown[k]);
@@ -132,30 +97,39 @@ static void odd_labels(void)
     }
 }
 
+/* A text that was cut within a letter makes no SVG that nothing can read. */
+static void cut_labels(void)
+{
+    text_memory m;
+    gnuplot_quote(text_begin(&m), "caf\xc3\xa9 100% caf\xc3");
+    text_auto *text = text_end(&m);
+    EXPECT(strcmp(text, "'caf\xc3\xa9 100% caf?'") == 0, "%s", text);
+}
+
 /* Nothing drawn for what is not there yet, and said so. */
 static void unfinished(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     static const fake_variant none[] = {{"a", 0, 0, 1, 1, "planned", false},
                                         {"b", 0, 0, 1, 1, "planned", false}};
     fake_experiment x = {test_folder(), "memory", 1, 1, 1, none};
     plot_report r;
     err e = {0};
     fake_write(&x); /* one variant, one logged step */
-    EXPECT(plot(&r, &x, false, &e), "%s", e.text);
+    EXPECT(plotted(&r, &x, false, &e), "%s", e.text);
     EXPECT(r.count > 0 && strstr(r.note, "no differences"), "%d files: %s", r.count, r.note);
     char runs[FILE_PATH_BYTES];
     snprintf(runs, sizeof runs, "%s/runs", x.out);
     EXPECT(file_remove_tree(runs, &e), "%s", e.text);
     collect_report c;
-    EXPECT(collect(&c, x.out, true, &e) && plot(&r, &x, false, &e), "%s", e.text);
+    EXPECT(collect(&c, x.out, true, &e) && plotted(&r, &x, false, &e), "%s", e.text);
     EXPECT(r.count == 0 && strstr(r.note, "no loss curves"), "%d files: %s", r.count, r.note);
 }
 
 /* Each variant at its best: its curves are those of the chosen rate; all rates tried are drawn. */
 static void tuned(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     static const fake_variant own[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
                                        {"short 3e-3", -0.1, 0.001, 842000, 51234, NULL, false},
                                        {"long 1e-3", -0.05, 0.001, 842000, 25617, NULL, false},
@@ -165,8 +139,8 @@ static void tuned(void)
     err e = {0};
     fake_write(&x);
     fake_axes(&x);
-    EXPECT(plot_chosen(&r, &x, &(compare_options){.tune = "lr"}, true, &e), "%s", e.text);
-    char *loss = content(&r, "loss-time.gp"), *axis = content(&r, "axis-lr.gp");
+    EXPECT(plotted_chosen(&r, &x, &(compare_options){.tune = "lr"}, true, &e), "%s", e.text);
+    char *loss = plotted_content(&r, "loss-time.gp"), *axis = plotted_content(&r, "axis-lr.gp");
     EXPECT(loss &&
                strstr(loss, "title 'memory: lr tuned on validation: training loss: what learns "
                             "fastest by the clock?'") &&
@@ -183,7 +157,7 @@ static void tuned(void)
  * relative to equal shares. Variants beyond the seventh colour go to a second picture. */
 static void routing(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     fake_variant many[8];
     for (int i = 0; i < 8; i++) {
         static const char *const labels[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
@@ -206,14 +180,15 @@ static void routing(void)
     }
     plot_report r;
     err e = {0};
-    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
-    char *load = content(&r, "expert-load.gp"), *second = content(&r, "expert-load-2.gp");
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    char *load = plotted_content(&r, "expert-load.gp"),
+         *second = plotted_content(&r, "expert-load-2.gp");
     EXPECT(load && strstr(load, "0.166666667 2.1 1.8 2.4\n0.5 0.45 0.3 0.6\n"), "%s", load);
     EXPECT(second && strstr(second, "title 'h'") && !strstr(second, "title 'a'"), "second picture");
     free(load);
     free(second);
-    char *dropped = content(&r, "expert-dropped.svg");
-    char *changed = content(&r, "routing-changed.gp");
+    char *dropped = plotted_content(&r, "expert-dropped.svg");
+    char *changed = plotted_content(&r, "routing-changed.gp");
     EXPECT(dropped && strstr(dropped, "how many tokens do full experts drop?"), "no title");
     EXPECT(changed && strstr(changed, "\n0.005 50 50 50\n"), "%s", changed);
     free(dropped);
@@ -223,7 +198,7 @@ static void routing(void)
 /* What looks at the answer would flatten all other gains; among the differences it stands. */
 static void oracle(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     static const fake_variant variants[] = {{"short", 0, 0.001, 842000, 51234, NULL, false},
                                             {"long", -0.04, 0.002, 842000, 40321, NULL, false},
                                             {"peek (oracle)", -2, 0.01, 842000, 1, NULL, false}};
@@ -231,8 +206,9 @@ static void oracle(void)
     plot_report r;
     err e = {0};
     fake_write_sliced(&x);
-    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
-    char *gain = content(&r, "gain-frequency.gp"), *all = content(&r, "differences.gp");
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    char *gain = plotted_content(&r, "gain-frequency.gp"),
+         *all = plotted_content(&r, "differences.gp");
     EXPECT(gain && strstr(gain, "'long (n = 3)'") && !strstr(gain, "peek") &&
                strstr(gain, "Oracles: not drawn."),
            "%s", gain);
@@ -244,7 +220,7 @@ static void oracle(void)
 /* Any figure of layers or of the trainer by its name; one that nobody logged is said to be none. */
 static void figure(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     fake_experiment x = {test_folder(), "memory", 2, 2, 4, VARIANTS};
     plot_report r;
     err e = {0}, note = {0};
@@ -254,7 +230,7 @@ static void figure(void)
     const comparison *c = s ? compare_load(a, s, x.name, &(compare_options){0}, &e) : NULL;
     const plot_how how = {x.out, true, false};
     EXPECT(c && plot_figure(&r, s, c, "grad_norm", &how, &e) && r.count == 1, "%s", e.text);
-    char *trainer = content(&r, "figure-grad_norm.gp");
+    char *trainer = plotted_content(&r, "figure-grad_norm.gp");
     EXPECT(trainer && strstr(trainer, "\n20.48 0.5 0.5 0.5\n") && strstr(trainer, "'short'"), "%s",
            trainer);
     EXPECT(c && plot_figure(&r, s, c, "sparsity", &how, &e), "%s", e.text);
@@ -268,7 +244,7 @@ static void figure(void)
  * small and can be read. */
 static void best_of_many(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     enum { MANY_VARIANTS = 60 };
     static fake_variant many[MANY_VARIANTS];
     static char labels[MANY_VARIANTS][16];
@@ -281,11 +257,11 @@ static void best_of_many(void)
     plot_report r;
     err e = {0};
     fake_write(&x);
-    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
     static const char *const names[] = {"loss-tokens.svg", "loss-tokens-facets.svg",
                                         "differences.svg", "cost-params.svg"};
     for (int i = 0; i < 4; i++) {
-        char *picture = content(&r, names[i]);
+        char *picture = plotted_content(&r, names[i]);
         EXPECT(picture && strstr(picture, "memory: best 24 of 60 variants"), "%s: title", names[i]);
         EXPECT(picture && strlen(picture) < 800000, "%s: %zu bytes", names[i], strlen(picture));
         EXPECT(picture && strstr(picture, ">v59") && strstr(picture, ">v37") &&
@@ -295,23 +271,10 @@ static void best_of_many(void)
     }
 }
 
-/* Nine variants: panels; two axes, one with numbers: sensitivity; slices of the text. */
-static const fake_variant MANY[] = {
-    {"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
-    {"short 3e-3", -0.05, 0.001, 842000, 51234, NULL, false},
-    {"short 1e-2", -0.2, 0.001, 842000, 51234, NULL, false},
-    {"long 1e-3", -0.02, 0.001, 842000, 40321, NULL, false},
-    {"long 3e-3", 0.04, 0.002, 842000, 40321, NULL, false},
-    {"long 1e-2", -0.1, 0.001, 842000, 40321, "failed", false},
-    {"wide 1e-3", 0.03, 0.001, 1684000, 30123, NULL, false},
-    {"wide 3e-3", 0.01, 0.002, 1684000, 30123, NULL, false},
-    {"wide 1e-2", -0.15, 0.001, 1684000, 30123, "diverged", false},
-};
-
 /* A grid has a colour for each value of one axis and dashes for each of the other. */
 static void grid(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     static const fake_variant own[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, false},
                                        {"short 3e-3", -0.1, 0.001, 842000, 51234, NULL, false},
                                        {"short 1e-2", -0.1, 0.001, 842000, 51234, NULL, false},
@@ -323,8 +286,8 @@ static void grid(void)
     err e = {0};
     fake_write(&x);
     fake_axes(&x);
-    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
-    char *loss = content(&r, "loss-tokens.gp");
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    char *loss = plotted_content(&r, "loss-tokens.gp");
     static const char *const lines[] = {"$series0 using 1:2 with lines linecolor 1 dashtype 1",
                                         "linecolor 2 dashtype 1 linewidth 1.6 title 'short 3e-3",
                                         "linecolor 1 dashtype 2 linewidth 1.6 title 'long 1e-3",
@@ -338,8 +301,8 @@ static void grid(void)
 /* Unless all are asked for there are ten pictures, and the others are named. */
 static void first_ten(void)
 {
-    if (!have_gnuplot()) return;
-    fake_experiment x = {test_folder(), "memory", 9, 3, 6, MANY};
+    if (!plotted_have_gnuplot()) return;
+    fake_experiment x = {test_folder(), "memory", 9, 3, 6, PLOTTED_MANY};
     plot_report r;
     err e = {0}, note = {0};
     fake_write_sliced(&x);
@@ -360,12 +323,12 @@ static void first_ten(void)
 /* Evaluations on the way make a course; one that was done otherwise is no part of it. */
 static void validation(void)
 {
-    if (!have_gnuplot()) return;
+    if (!plotted_have_gnuplot()) return;
     fake_experiment x = {test_folder(), "memory", 1, 1, 6, VARIANTS};
     plot_report r;
     err e = {0};
     fake_write(&x);
-    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
     char path[FILE_PATH_BYTES];
     EXPECT(file_join(path, r.folder, "validation-tokens.gp", &e) && !file_exists(path),
            "the end alone is drawn");
@@ -380,8 +343,8 @@ static void validation(void)
     fake_append(&x, 0, 1, "evals.jsonl", line);
     snprintf(line, sizeof line, way, 'b', 8);
     fake_append(&x, 0, 1, "evals.jsonl", line);
-    EXPECT(plot(&r, &x, true, &e), "%s", e.text);
-    char *script = content(&r, "validation-tokens.gp");
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    char *script = plotted_content(&r, "validation-tokens.gp");
     EXPECT(script && strstr(script, "\n5 2 2 2 1\n"), "the evaluation on the way");
     EXPECT(script && strstr(script, "validation loss: what learns most"), "title");
     free(script);
@@ -419,107 +382,21 @@ static void no_gnuplot(void)
     plot_report r;
     err e = {0};
     fake_write(&x);
+    char *before = strdup(getenv("PATH"));
     setenv("PATH", test_folder(), 1);
-    EXPECT(!plot(&r, &x, false, &e) && strstr(e.text, "gnuplot-nox"), "%s", e.text);
-}
-
-/* ---- golden scripts and pictures ---- */
-
-static const char GOLDEN[] = "tests/golden/plots";
-
-/* Compares the text with a file of the golden folder; LOCI_GOLDEN=write: makes it instead. */
-static void expect_golden(const char *name, const char *text)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    const char *wish = getenv("LOCI_GOLDEN");
-    if (!file_join(path, GOLDEN, name, &e)) return;
-    if (wish && strcmp(wish, "write") == 0) {
-        EXPECT(file_make_folders(GOLDEN, &e) && file_write(path, text, strlen(text), &e), "%s",
-               e.text);
-        return;
-    }
-    char *golden = file_read(path, NULL, &e);
-    EXPECT(golden, "%s", e.text);
-    EXPECT(!golden || strcmp(golden, text) == 0,
-           "%s is another; if it should be: LOCI_GOLDEN=write make unit TEST=%s", path,
-           "tests/results/test_plot.c");
-    free(golden);
-}
-
-/* Which gnuplot draws: the digits of its SVG are its own. */
-static void gnuplot_version(char version[64])
-{
-    FILE *p = popen("gnuplot --version 2>/dev/null", "r");
-    version[0] = 0;
-    if (p && !fgets(version, 64, p)) version[0] = 0;
-    if (p) pclose(p);
-    version[strcspn(version, "\n")] = 0;
-}
-
-/* One that holds, one that fails and was stated after the fact, one whose run diverged, one of a
- * cost: a row and a colour each. */
-static const char CLAIMED[] =
-    "[{\"name\": \"longer\", \"better\": \"long 3e-3\", \"than\": \"short 3e-3\", \"by\": \"1 %\"},"
-    " {\"name\": \"equal\", \"variant\": \"wide 1e-3\", \"within\": \"0.01 bits/byte\", \"of\": "
-    "\"short 1e-3\"},"
-    " {\"name\": \"wide\", \"better\": \"wide 1e-2\", \"than\": \"short 1e-2\"},"
-    " {\"name\": \"size\", \"variant\": \"wide 1e-3\", \"at most\": 2, \"of\": \"short 1e-3\", "
-    "\"on\": "
-    "\"params\"}]";
-
-/* The scripts are compared as they are but for PNG and PDF, which depend on the fonts installed;
- * pictures by their hash, under the gnuplot that made the golden ones (others round and name
- * otherwise). Drawn twice, they are the same anyhow. */
-static void golden(void)
-{
-    if (!have_gnuplot()) return;
-    if (!file_is_folder(GOLDEN) && !getenv("LOCI_GOLDEN")) {
-        test_skip("no %s here: not run in the source folder", GOLDEN);
-        return;
-    }
-    fake_experiment x = {test_folder(), "memory", 9, 3, 6, MANY};
-    static plot_report r;
-    err e = {0};
-    fake_write_sliced(&x);
-    fake_axes(&x);
-    fake_claim(&x, CLAIMED, NULL, 0);
-    EXPECT(plot(&r, &x, true, &e) && r.count == 15, "%d files: %s", r.count, e.text);
-    char *hashes = NULL, version[64], hex[SHA256_HEX];
-    size_t bytes;
-    FILE *list = open_memstream(&hashes, &bytes);
-    gnuplot_version(version);
-    fprintf(list, "# %s\n", version);
-    for (int i = 0; i < r.count; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%.*s.gp", (int)strlen(r.files[i]) - 4, r.files[i]);
-        char *svg = content(&r, r.files[i]), *script = content(&r, name);
-        char *fonts = script ? strstr(script, "if (exists('svg_only'))") : NULL;
-        char *end = !script ? NULL : fonts ? fonts : strstr(script, "set output\n");
-        if (end) *end = 0;
-        if (script) expect_golden(name, script);
-        if (svg) sha256_hex(hex, svg, strlen(svg));
-        fprintf(list, "%s  %s\n", hex, r.files[i]);
-        free(script);
-        free(svg);
-    }
-    fclose(list);
-    char path[FILE_PATH_BYTES];
-    char *known = file_join(path, GOLDEN, "svg.sha256", &e) ? file_read(path, NULL, NULL) : NULL;
-    bool same_gnuplot = !known || strncmp(known, hashes, strcspn(hashes, "\n")) == 0;
-    if (same_gnuplot || getenv("LOCI_GOLDEN")) expect_golden("svg.sha256", hashes);
-    free(known);
-    free(hashes);
+    EXPECT(!plotted(&r, &x, false, &e) && strstr(e.text, "gnuplot-nox"), "%s", e.text);
+    setenv("PATH", before, 1); /* whose programs later cases use */
+    free(before);
 }
 
 const test_suite test_plot = {"results/plot",
                               {{"pictures", pictures},
                                {"odd_labels", odd_labels},
+                               {"cut_labels", cut_labels},
                                {"unfinished", unfinished},
                                {"tuned", tuned},
                                {"routing", routing},
                                {"oracle", oracle},
-                               {"golden", golden},
                                {"figure", figure},
                                {"cleared", cleared},
                                {"grid", grid},
