@@ -119,6 +119,12 @@ static int start(pid_t *pid, const process *p, int in, int out, int errors)
     return failed;
 }
 
+static bool missing(const process *p, err *e)
+{
+    return err_set(e, "the program %s is not installed; run apt-get install %s", p->argv[0],
+                   p->package);
+}
+
 static bool explain(const process *p, int status, int errors, err *e)
 {
     char line[ERROR_BYTES];
@@ -126,6 +132,9 @@ static bool explain(const process *p, int status, int errors, err *e)
     if (WIFSIGNALED(status)) {
         return err_set(e, "%s was killed by signal %d: %s", p->argv[0], WTERMSIG(status), line);
     }
+    /* POSIX allows posix_spawn to call a program started that is not there; the child then ends
+     * with this status, as under an emulator. One that ran would have said why it failed. */
+    if (WEXITSTATUS(status) == 127 && !line[0]) return missing(p, e);
     return err_set(e, "%s failed with exit status %d: %s", p->argv[0], WEXITSTATUS(status), line);
 }
 
@@ -165,8 +174,7 @@ bool process_run(const process *p, err *e)
         if (in[1] >= 0) close(in[1]);
         if (out[0] >= 0) close(out[0]);
         ok = failed == ENOENT
-                 ? err_set(e, "the program %s is not installed; run apt-get install %s", p->argv[0],
-                           p->package)
+                 ? missing(p, e)
                  : err_set(e, "%s cannot be started: %s", p->argv[0], strerror(failed));
     } else {
         ok = converse(p, pid, in[1], out[0], errors, e);

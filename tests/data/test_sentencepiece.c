@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/base/file.h"
 #include "data/prepare.h"
@@ -385,10 +386,15 @@ static void failing_programs(void)
         corpora_open("{corpus: text, path: x.txt, tokenizer: {train: bpe, vocab: 5000}}", &e);
     EXPECT(!c && strstr(e.text, "test.yaml:1:40: ") && strstr(e.text, "Vocabulary size too high"),
            "%s", e.text);
-    setenv("PATH", "/nowhere", 1);
-    c = corpora_open("{corpus: text, path: x.txt, tokenizer: {train: bpe, vocab: 310}}", &e);
-    test_path(NULL);
-    EXPECT(!c && strstr(e.text, "apt-get install sentencepiece"), "%s", e.text);
+    /* The second: as it looks where a program counts as started though it is not there. */
+    corpora_write("late/spm_train", "#!/bin/sh\nexit 127\n", -1);
+    EXPECT(chmod(test_inside("late/spm_train"), 0755) == 0, "chmod");
+    for (int i = 0; i < 2; i++) {
+        setenv("PATH", i ? test_inside("late") : "/nowhere", 1);
+        c = corpora_open("{corpus: text, path: x.txt, tokenizer: {train: bpe, vocab: 310}}", &e);
+        test_path(NULL);
+        EXPECT(!c && strstr(e.text, "apt-get install sentencepiece"), "%s", e.text);
+    }
 }
 
 static void words(void)
