@@ -1,8 +1,9 @@
 /* What has to happen before OpenBLAS's constructor runs. */
 #pragma once
 
-/* Starts the program again with OMP_NUM_THREADS=1 unless that is so; ends it with status 1 and one
- * line where `ulimit -v` leaves less than OpenBLAS needs. Does nothing the second time.
+/* Starts the program again with OMP_NUM_THREADS=1 unless that is so, and then with more of malloc's
+ * small blocks kept by each thread; ends it with status 1 and one line where `ulimit -v` leaves
+ * less than OpenBLAS needs. Does nothing the second time.
  *
  * BLAS runs on one thread, that of the lane that calls it. OpenMP reads its environment as it is
  * loaded, and openblas_set_num_threads is forgotten in a new thread; hence a second start.

@@ -85,14 +85,20 @@ static bool put_batch(const batches *b)
     for (int64_t i = b->put; ok && i < end; i++) {
         ok = put_entry(b, &counted, i, NULL);
     }
+    ok = ok && collect_rows_flush(b->c, NULL);
     if (ok) {
         *b->x = counted;
         return store_exec(b->c->db, "RELEASE batch", b->e);
     }
+    /* What waits goes with it, and each row is put at once now: what is wrong is told of the line
+     * that it stands in. */
+    collect_rows_drop(b->c);
     ok = store_exec(b->c->db, "ROLLBACK TO batch; RELEASE batch", b->e);
+    b->c->at_once = true;
     for (int64_t i = b->put; ok && i < end; i++) {
         ok = put_alone(b, i);
     }
+    b->c->at_once = false;
     return ok;
 }
 

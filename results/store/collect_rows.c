@@ -18,30 +18,39 @@
 
 /* ---- tables ---- */
 
-/* What puts a row in the place of the one with its key: changed, since to replace it would make
+/* What puts rows in the place of those with their keys: changed, since to replace them would make
  * SQLite prepare to undo each row by itself. The schema is this program's: a table that does not
  * fit is a mistake in it. */
 static const char *put_sql(arena *a, const collect_table *t)
 {
-    enum { BYTES = 8192 };
-    char columns[BYTES / 4] = "", places[BYTES / 8] = "", changes[BYTES / 2] = "", keys[512] = "";
-    size_t n = 0, m = 0, k = 0, l = 0;
+    enum { BYTES = 4096 };
+    char changes[BYTES - 1024] = "", keys[512] = "";
+    size_t k = 0, l = 0;
     for (int i = 0; i < t->count; i++) {
-        const char *name = t->column[i].name, *comma = i ? ", " : "";
-        n += (size_t)snprintf(columns + n, sizeof columns - n, "%s\"%s\"", comma, name);
-        m += (size_t)snprintf(places + m, sizeof places - m, "%s?", comma);
+        const char *name = t->column[i].name;
         if (t->column[i].key) {
             l += (size_t)snprintf(keys + l, sizeof keys - l, "%s\"%s\"", l ? ", " : "", name);
         } else {
             k += (size_t)snprintf(changes + k, sizeof changes - k, "%s\"%s\" = excluded.\"%s\"",
                                   k ? ", " : "UPDATE SET ", name, name);
         }
-        CHECK(n < sizeof columns && m < sizeof places && k < sizeof changes && l < sizeof keys,
-              "%s", t->name);
+        CHECK(k < sizeof changes && l < sizeof keys, "%s", t->name);
     }
     char *sql = arena_push(a, BYTES, 1);
-    snprintf(sql, BYTES, "INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (%s) DO %s", t->name, columns,
-             places, keys, k ? changes : "NOTHING");
+    /* WHERE true: or ON would begin the condition of a join. */
+    snprintf(sql, BYTES,
+             "INSERT INTO %s SELECT * FROM pending_%s WHERE true ON CONFLICT (%s) DO %s", t->name,
+             t->name, keys, k ? changes : "NOTHING");
+    return sql;
+}
+
+/* What puts rows whose keys are new. OR FAIL: those before one that is not stay, which nobody
+ * minds, as all are put again then. A statement that took them back would keep, to that end, what
+ * each page was before it. */
+static const char *add_sql(arena *a, const collect_table *t)
+{
+    char *sql = arena_push(a, 256, 1);
+    snprintf(sql, 256, "INSERT OR FAIL INTO %s SELECT * FROM pending_%s", t->name, t->name);
     return sql;
 }
 
@@ -60,17 +69,24 @@ static collect_table *open_table(collector *c, const char *name, err *e)
         t->column[t->count].type = query_text(&q, "type", c->memory);
         t->column[t->count++].key = query_int(&q, "pk", 0) > 0;
     }
-    if (!query_close(&q) || !(t->put = store_prepare(c->db, put_sql(c->scratch, t), e)))
-        return NULL;
-    return c->table[c->tables++] = t;
+    if (!query_close(&q)) return NULL;
+    t->row = arena_push_zero(c->memory, t->count, sizeof *t->row);
+    t->scratch = c->scratch;
+    if (!pending_begin(&t->waiting, c->memory, name, t->count, c->db, e)) return NULL;
+    t->put = store_prepare(c->db, put_sql(c->scratch, t), e);
+    t->add = t->put ? store_prepare(c->db, add_sql(c->scratch, t), e) : NULL;
+    if (t->add) return c->table[c->tables++] = t;
+    sqlite3_finalize(t->put);
+    pending_end(name, c->db);
+    return NULL;
 }
 
-/* Bindings are cleared, or a key that this row lacks would have the last row's value. */
+/* All NULL, or a key that this row lacks would have the last row's value. */
 collect_table *collect_rows_table(collector *c, const char *name, err *e)
 {
     for (int i = 0; i < c->tables; i++) {
         if (strcmp(c->table[i]->name, name) != 0) continue;
-        sqlite3_clear_bindings(c->table[i]->put);
+        memset(c->table[i]->row, 0, (size_t)c->table[i]->count * sizeof *c->table[i]->row);
         return c->table[i];
     }
     return open_table(c, name, e);
@@ -81,6 +97,8 @@ void collect_rows_end(collector *c)
 {
     for (int i = 0; i < c->tables; i++) {
         sqlite3_finalize(c->table[i]->put);
+        sqlite3_finalize(c->table[i]->add);
+        pending_end(c->table[i]->name, c->db);
     }
     for (const collect_change *x = c->changes; x; x = x->next) {
         sqlite3_finalize(x->statement);
@@ -101,61 +119,65 @@ static int column_of(collect_table *t, const char *name)
     return 0;
 }
 
+static const pending_cell NOTHING = {.kind = PENDING_NULL};
+
+static pending_cell of_text(const char *text)
+{
+    return text ? (pending_cell){PENDING_TEXT, (int)strlen(text), {.text = text}} : NOTHING;
+}
+
+static pending_cell of_int(int64_t value)
+{
+    return (pending_cell){PENDING_INT, 0, {.integer = value}};
+}
+
 void collect_rows_text(collect_table *t, const char *column, const char *text)
 {
-    if (t) sqlite3_bind_text(t->put, column_of(t, column) + 1, text, -1, SQLITE_TRANSIENT);
+    if (t) t->row[column_of(t, column)] = of_text(text);
 }
 
 void collect_rows_int(collect_table *t, const char *column, int64_t value)
 {
-    if (t) sqlite3_bind_int64(t->put, column_of(t, column) + 1, value);
+    if (t) t->row[column_of(t, column)] = of_int(value);
 }
 
-static void bind_int(sqlite3_stmt *q, int at, const json_t *value)
+static pending_cell whole_number(const json_t *value)
 {
     double x = json_is_real(value) ? json_real_value(value) : 0;
-    if (json_is_boolean(value)) {
-        sqlite3_bind_int(q, at, json_is_true(value));
-    } else if (json_is_integer(value)) {
-        sqlite3_bind_int64(q, at, json_integer_value(value));
-        /* Up to 2^53, as far as doubles hold every whole number. */
-    } else if (json_is_real(value) && fabs(x) < 9e15) { /* 1e3 is 1000 */
-        sqlite3_bind_int64(q, at, llround(x));
-    } else {
-        sqlite3_bind_null(q, at);
-    }
+    if (json_is_boolean(value)) return of_int(json_is_true(value));
+    if (json_is_integer(value)) return of_int(json_integer_value(value));
+    /* Up to 2^53, as far as doubles hold every whole number. 1e3 is 1000. */
+    if (json_is_real(value) && fabs(x) < 9e15) return of_int(llround(x));
+    return NOTHING;
 }
 
-/* SQLITE_TRANSIENT: SQLite copies it, as both the object and its dump are gone before the row is
- * put. */
-static void bind_text(sqlite3_stmt *q, int at, const json_t *value)
+/* What an object or a list says lives as long as the entry that is read. */
+static pending_cell words(arena *scratch, const json_t *value)
 {
-    bool whole = json_is_object(value) || json_is_array(value);
-    text_auto *text = whole ? json_dumps(value, JSON_COMPACT) : NULL;
-    sqlite3_bind_text(q, at, whole ? text : json_string_value(value), -1, SQLITE_TRANSIENT);
+    if (!json_is_object(value) && !json_is_array(value)) return of_text(json_string_value(value));
+    text_auto *text = json_dumps(value, JSON_COMPACT);
+    return of_text(text ? arena_strdup(scratch, text) : NULL);
 }
 
-static void bind_value(collect_table *t, int column, const json_t *value)
+static pending_cell cell(const collect_table *t, int column, const json_t *value)
 {
     switch (t->column[column].type[0]) {
     case 'I': /* INTEGER */
-        bind_int(t->put, column + 1, value);
-        break;
+        return whole_number(value);
     case 'R': /* REAL */
-        if (json_is_number(value)) {
-            sqlite3_bind_double(t->put, column + 1, json_number_value(value));
-        } else {
-            sqlite3_bind_null(t->put, column + 1);
-        }
-        break;
+        return json_is_number(value)
+                   ? (pending_cell){PENDING_REAL, 0, {.real = json_number_value(value)}}
+                   : NOTHING;
     default:
-        bind_text(t->put, column + 1, value);
+        return words(t->scratch, value);
     }
 }
 
 void collect_rows_value(collect_table *t, const char *column, const json_t *value)
 {
-    if (t) bind_value(t, column_of(t, column), value);
+    if (!t) return;
+    int at = column_of(t, column);
+    t->row[at] = cell(t, at, value);
 }
 
 /* Keys that are no columns are left out: files may say more than the database keeps. */
@@ -163,16 +185,60 @@ void collect_rows_object(collect_table *t, const json_t *object)
 {
     for (int i = 0; t && i < t->count; i++) {
         const json_t *value = json_object_get(object, t->column[i].name);
-        if (value) bind_value(t, i, value);
+        if (value) t->row[i] = cell(t, i, value);
+    }
+}
+
+/* ---- statements ---- */
+
+static bool flush(collector *c, collect_table *t, err *e)
+{
+    if (t->waiting.rows == 0) return true;
+    int code = sqlite3_step(t->add);
+    /* Also after a failure: a statement that is not reset has its table locked. */
+    sqlite3_reset(t->add);
+    if ((code & 0xff) == SQLITE_CONSTRAINT) code = sqlite3_step(t->put);
+    bool ok = code == SQLITE_DONE || store_err(c->db, "cannot be written", e);
+    sqlite3_reset(t->put);
+    pending_clear(&t->waiting);
+    return ok;
+}
+
+bool collect_rows_flush(collector *c, err *e)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < c->tables; i++) {
+        ok = flush(c, c->table[i], e);
+    }
+    return ok;
+}
+
+void collect_rows_drop(collector *c)
+{
+    for (int i = 0; i < c->tables; i++) {
+        pending_clear(&c->table[i]->waiting);
     }
 }
 
 bool collect_rows_put(collector *c, collect_table *t, err *e)
 {
     if (!t) return false;
-    bool ok = sqlite3_step(t->put) == SQLITE_DONE || store_err(c->db, "cannot be written", e);
-    /* Also after a failure: a statement that is not reset takes no new values. */
-    sqlite3_reset(t->put);
+    if (!c->at_once && pending_keep(&t->waiting, t->row)) return true;
+    if (!flush(c, t, e)) return false;
+    if (!c->at_once && pending_keep(&t->waiting, t->row)) return true;
+    pending_show(&t->waiting, t->row);
+    return flush(c, t, e);
+}
+
+/* A statement changes and asks no table that it does not name. */
+static bool flush_named(collector *c, const char *sql, err *e)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < c->tables; i++) {
+        if (c->table[i]->waiting.rows && strstr(sql, c->table[i]->name)) {
+            ok = flush(c, c->table[i], e);
+        }
+    }
     return ok;
 }
 
@@ -190,6 +256,7 @@ bool collect_rows_change(collector *c, const char *sql, const char *first, const
         *x = (collect_change){arena_strdup(c->memory, sql), statement, c->changes};
         c->changes = x;
     }
+    if (!flush_named(c, sql, e)) return false;
     if (first) sqlite3_bind_text(x->statement, 1, first, -1, SQLITE_STATIC);
     if (second) sqlite3_bind_text(x->statement, 2, second, -1, SQLITE_STATIC);
     bool ok = sqlite3_step(x->statement) == SQLITE_DONE || store_err(c->db, "cannot be changed", e);

@@ -9,9 +9,12 @@
  *   collect_rows_text(t, "run", id);
  *   return collect_rows_put(c, t, e);
  *
- * Values stay for the next row until they are set again. */
+ * Values stay for the next row until they are set again; texts are borrowed until the row is put.
+ * Rows wait for others of their table: collect_rows_flush, a change of the table, or as many as
+ * have room puts them into the database. */
 #pragma once
 
+#include "results/store/pending.h"
 #include "results/store/run_damage.h"
 #include "results/store/run_reading.h"
 #include "results/store/store.h"
@@ -20,8 +23,11 @@ enum { COLLECT_TABLES = 32, COLLECT_COLUMNS = 64 };
 
 typedef struct collect_table {
     const char *name;
-    sqlite3_stmt *put;
-    int count, at; /* columns; the one set last: the next is looked for behind it */
+    sqlite3_stmt *add, *put; /* rows that are new; those that may be there */
+    pending waiting;
+    pending_cell *row; /* [count] the one that is made */
+    arena *scratch;    /* the collector's: texts of objects and lists in it */
+    int count, at;     /* columns; the one set last: the next is looked for behind it */
     struct {
         const char *name, *type;
         bool key; /* a part of it */
@@ -49,6 +55,7 @@ typedef struct collector {
     json_t *known;              /* {PATH: STAMP} of all files that were ever collected */
     const run_reading *reading; /* of the run that is put */
     collect_change *changes;
+    bool at_once; /* no row waits: an error is of the row that is put */
     int tables;
     collect_table *table[COLLECT_TABLES];
 } collector;
@@ -64,6 +71,9 @@ void collect_rows_value(collect_table *t, const char *column, const json_t *valu
 /* Every column that the object has a key of. */
 void collect_rows_object(collect_table *t, const json_t *object);
 bool collect_rows_put(collector *c, collect_table *t, err *e);
+/* Puts all rows that wait, or forgets them. */
+bool collect_rows_flush(collector *c, err *e);
+void collect_rows_drop(collector *c);
 
 /* Runs a statement that gives no rows, with ?1 and ?2 (NULL: it has none). */
 bool collect_rows_change(collector *c, const char *sql, const char *first, const char *second,

@@ -172,23 +172,22 @@ static bool collect_checkpoints(collector *c, const char *id, const char *folder
 {
     char path[FILE_PATH_BYTES];
     bool changed;
-    const char *const *names;
-    int64_t count;
+    const char *name;
+    json_t *there;
     snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id);
     if (!collect_rows_changed(c, path, &changed, e)) return false;
     /* Kept ones come and go while something else of the folder changes, too. */
     if (!changed && !*fresh) return true;
     *fresh = true;
+    json_auto_t *names =
+        c->reading->names ? json_incref(c->reading->names) : run_reading_list(folder, e);
     /* Those of losses are put by evaluations' lines. */
-    if (!collect_rows_delete(c, "artefact", id, "kind <> 'losses'", e) ||
-        !file_list(folder, c->scratch, &names, &count, e)) {
-        return false;
-    }
-    bool ok = true;
-    for (int64_t i = 0; ok && i < count; i++) {
-        bool kept = strncmp(names[i], "checkpoint-", 11) == 0;
-        if (kept || strcmp(names[i], "checkpoint") == 0) {
-            ok = put_manifest(c, id, folder, names[i], e);
+    bool ok = names && collect_rows_delete(c, "artefact", id, "kind <> 'losses'", e);
+    json_object_foreach(names, name, there)
+    {
+        bool kept = strncmp(name, "checkpoint-", 11) == 0;
+        if (kept || strcmp(name, "checkpoint") == 0) {
+            ok = ok && put_manifest(c, id, folder, name, e);
         }
     }
     return ok;

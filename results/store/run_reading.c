@@ -31,22 +31,17 @@ static const char *const NAMES[RUN_FILES] = {"plan.json",
                                              "notes.jsonl"};
 enum { STATUS = 2, HEADS = 5, MANIFEST = 5, EVALS = 7, NOTES = 14 };
 
-/* Size, time to the nanosecond and inode: a file that is replaced by one of equal size within a
- * tick of the clock, as status.json is by renaming, has another inode. */
-bool file_stamp_look(file_stamp *s, const json_t *known, const char *out, const char *path,
-                     const char *more, err *e)
+/* is: of the file, NULL: it is not there. Size, time to the nanosecond and inode: a file that is
+ * replaced by one of equal size within a tick of the clock, as status.json is by renaming, has
+ * another inode. */
+static void set_stamp(file_stamp *s, const struct stat *is, const json_t *known, const char *path,
+                      const char *more)
 {
-    struct stat is = {0};
-    char full[FILE_PATH_BYTES];
-    if (!file_join(full, out, path, e)) return false;
-    /* Before the file is read: what is written in between gives another stamp the next time. The
-     * other way round it would never be seen. */
-    bool found = stat(full, &is) == 0;
-    s->there = found || (errno != ENOENT && errno != ENOTDIR);
-    s->bytes = is.st_size;
-    if (found) {
-        snprintf(s->text, sizeof s->text, "%lld %lld.%09ld %llu %s", (long long)is.st_size,
-                 (long long)is.st_mtim.tv_sec, is.st_mtim.tv_nsec, (unsigned long long)is.st_ino,
+    s->there = is;
+    s->bytes = is ? is->st_size : 0;
+    if (is) {
+        snprintf(s->text, sizeof s->text, "%lld %lld.%09ld %llu %s", (long long)is->st_size,
+                 (long long)is->st_mtim.tv_sec, is->st_mtim.tv_nsec, (unsigned long long)is->st_ino,
                  more);
     } else {
         snprintf(s->text, sizeof s->text, "absent %s", more);
@@ -56,6 +51,20 @@ bool file_stamp_look(file_stamp *s, const json_t *known, const char *out, const 
     /* A file that never was there is no change, or each run would be read again for every file that
      * it lacks. */
     s->changed = was ? strcmp(was, s->text) != 0 : s->there;
+}
+
+bool file_stamp_look(file_stamp *s, const json_t *known, const char *out, const char *path,
+                     const char *more, err *e)
+{
+    struct stat is;
+    char full[FILE_PATH_BYTES];
+    if (!file_join(full, out, path, e)) return false;
+    /* Before the file is read: what is written in between gives another stamp the next time. The
+     * other way round it would never be seen. */
+    bool found = stat(full, &is) == 0;
+    set_stamp(s, found ? &is : NULL, known, path, more);
+    s->there = found || (errno != ENOENT && errno != ENOTDIR);
+    if (s->first) s->changed = s->there;
     return true;
 }
 
@@ -112,15 +121,51 @@ static json_t *sum_losses(const json_t *lines, const char *folder)
 /* One that changed has all that make the run's row read, and the manifest of its checkpoint. */
 static void read_changed(run_reading *r, const char *folder, int64_t *room)
 {
-    bool head = false;
-    for (int i = 0; i < HEADS; i++) {
-        head = head || r->file[i].stamp.changed;
+    bool head = false, any = false;
+    for (int i = 0; i < NOTES; i++) {
+        any = any || r->file[i].stamp.changed;
+        head = head || (i < HEADS && r->file[i].stamp.changed);
     }
     for (int i = 0; i < NOTES; i++) {
         if (r->file[i].stamp.changed || (head && i <= MANIFEST))
             read_file(&r->file[i], folder, room);
     }
+    if (!r->names && any) r->names = run_reading_list(folder, NULL);
     if (r->file[EVALS].said) r->losses = sum_losses(r->file[EVALS].said, folder);
+}
+
+json_t *run_reading_list(const char *folder, err *e)
+{
+    json_auto_t *names = json_object();
+    file_walk w = file_walk_begin(folder, e);
+    while (file_walk_next(&w)) {
+        json_object_set_new_nocheck(names, w.name, json_true());
+    }
+    return file_walk_end(&w) ? json_incref(names) : NULL;
+}
+
+/* Is the file, or the folder that it lies in, known not to be there? */
+static bool is_missing(const run_reading *r, const char *name)
+{
+    char first[64];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(name, "/"), name);
+    return r->names && !json_object_get(r->names, first);
+}
+
+static void look(run_reading *r, int i, const json_t *known, const char *out, const char *id)
+{
+    char inner[FILE_PATH_BYTES];
+    run_file *f = &r->file[i];
+    /* Whether the folder is locked is part of the status's stamp: a worker that is killed changes
+     * no file, and only that its lock is gone says that the run has become an interrupted one. */
+    const char *more = i == STATUS && r->locked ? "locked" : "";
+    snprintf(inner, sizeof inner, "runs/%s/%s", id, NAMES[i]);
+    if (is_missing(r, NAMES[i])) {
+        set_stamp(&f->stamp, NULL, known, inner, more);
+        f->name = NAMES[i];
+    } else if (file_stamp_look(&f->stamp, known, out, inner, more, NULL)) {
+        f->name = NAMES[i];
+    }
 }
 
 void run_reading_read(run_reading *r, const json_t *known, const char *out, const char *id,
@@ -134,14 +179,11 @@ void run_reading_read(run_reading *r, const json_t *known, const char *out, cons
      * the status: a worker that ends in between has written its end by then. */
     r->locked = file_lock_is_held(lock);
     for (int i = 0; i < RUN_FILES; i++) {
-        run_file *f = &r->file[i];
-        /* Whether the folder is locked is part of the status's stamp: a worker that is killed
-         * changes no file, and only that its lock is gone says that the run has become an
-         * interrupted one. */
-        const char *more = i == STATUS && r->locked ? "locked" : "";
-        snprintf(inner, sizeof inner, "runs/%s/%s", id, NAMES[i]);
-        if (file_stamp_look(&f->stamp, known, out, inner, more, NULL)) f->name = NAMES[i];
+        look(r, i, known, out, id);
         if (!r->file[0].stamp.there) return; /* a folder that was only just made */
+        /* Of a run that is new most files never come: to list it takes less than to ask for each,
+         * and is done in any case, for its checkpoints. */
+        if (i == 0 && r->file[0].stamp.first) r->names = run_reading_list(folder, NULL);
     }
     read_changed(r, folder, room);
 }
@@ -151,6 +193,7 @@ void run_reading_end(run_reading *r)
     for (int i = 0; i < RUN_FILES; i++) {
         json_decref(r->file[i].said);
     }
+    json_decref(r->names);
     json_decref(r->losses);
     memset(r, 0, sizeof *r);
 }

@@ -33,6 +33,7 @@ typedef struct run_file {
 typedef struct run_reading {
     bool locked;
     run_file file[RUN_FILES];
+    json_t *names;  /* {NAME: true} of what is in the folder; NULL: it was not listed */
     json_t *losses; /* {NAME: {"bytes": N, "sha256": TEXT}} of losses that its lines name */
 } run_reading;
 
@@ -41,6 +42,9 @@ typedef struct run_reading {
 void run_reading_read(run_reading *r, const json_t *known, const char *out, const char *id,
                       int64_t *room);
 void run_reading_end(run_reading *r); /* zero again */
+
+/* The caller's {NAME: true}; NULL and e: it cannot be listed. */
+json_t *run_reading_list(const char *folder, err *e);
 
 /* NULL: it was not looked at. */
 const run_file *run_reading_file(const run_reading *r, const char *name);

@@ -255,6 +255,38 @@ static void among_many(void)
     }
 }
 
+/* Rows wait to be put together: more than have room, a text that has none, a row in the place of
+ * one that waits. */
+static void rows_that_wait(void)
+{
+    enum { STEPS = 3000, LETTERS = 200000 };
+    fake_experiment x = fake(2);
+    char line[128];
+    fake_write(&x);
+    for (int i = 1; i <= STEPS + 1; i++) {
+        int step = 1000 + MIN(i, STEPS);
+        snprintf(line, sizeof line, "{\"step\":%d,\"tokens\":%d,\"loss\":%d}\n", step, i, i);
+        fake_append(&x, 2, 2, "metrics.jsonl", line);
+    }
+    char *letters = calloc(LETTERS + 1, 1), *eval = NULL;
+    memset(letters, 'x', LETTERS);
+    EXPECT(asprintf(&eval,
+                    "{\"eval\":\"long\",\"split\":\"test\",\"step\":80,\"protocol\":\"%s\"}\n",
+                    letters) > 0,
+           "memory");
+    fake_append(&x, 2, 2, "evals.jsonl", eval);
+    free(letters);
+    free(eval);
+    collect_now(x.out, false, 6);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM step WHERE step > 1000") == STEPS, "steps");
+    EXPECT(fake_ask(x.out, "SELECT sum(value) FROM metric WHERE step > 1000 AND name = 'loss'") ==
+               STEPS / 2.0 * (STEPS + 1) + 1,
+           "the last line of a step holds");
+    EXPECT(fake_ask(x.out, "SELECT length(protocol) FROM evaluation WHERE evaluation = 'long'") ==
+               LETTERS,
+           "a long text");
+}
+
 static void nothing_there(void)
 {
     err e = {0}, note = {0};
@@ -399,6 +431,7 @@ const test_suite test_collect = {"results/collect",
                                   {"unreadable_run", unreadable_run},
                                   {"plan_replaced", plan_replaced},
                                   {"among_many", among_many},
+                                  {"rows_that_wait", rows_that_wait},
                                   {"nothing_there", nothing_there},
                                   {"one_writer", one_writer},
                                   {"read_only", read_only},
