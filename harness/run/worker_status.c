@@ -48,19 +48,19 @@ void worker_status_tell(worker *w, double now)
 bool worker_status_begin(worker *w, err *e)
 {
     run_status before;
-    if (!run_status_read(&before, w->folder, NULL)) before = (run_status){0};
-    w->status =
-        (run_status){.state = RUN_RUNNING,
-                     .pid = getpid(),
-                     .started_at = before.started_at > 0 ? before.started_at : host_wall_s(),
-                     .step = before.step,
-                     .steps = before.steps,
-                     .tokens = before.tokens,
-                     .train_seconds = before.train_seconds,
-                     .loss = (double)NAN,
-                     .tokens_per_second = (double)NAN,
-                     .peak_rss_bytes = before.peak_rss_bytes,
-                     .peak_anon_bytes = before.peak_anon_bytes};
+    if (!run_status_read(&before, w->folder, NULL)) before = (run_status){.loss = (double)NAN};
+    w->status = (run_status){
+        .state = RUN_RUNNING,
+        .pid = getpid(),
+        .started_at = before.started_at > 0 ? before.started_at : host_wall_s(),
+        .step = before.step,
+        .steps = before.steps,
+        .tokens = before.tokens,
+        .train_seconds = before.train_seconds,
+        .loss = before.loss,
+        .tokens_per_second = before.tokens > 0 ? before.tokens_per_second : (double)NAN,
+        .peak_rss_bytes = before.peak_rss_bytes,
+        .peak_anon_bytes = before.peak_anon_bytes};
     return run_status_write(&w->status, w->folder, true, e);
 }
 

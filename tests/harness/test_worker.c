@@ -1,5 +1,6 @@
 /* A run in its folder: killed at any moment and started again, it ends as if it never had been. */
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +169,8 @@ static void stopped_while_evaluating(void)
         EXPECT(code == EXIT_INTERRUPTED && s.state == RUN_INTERRUPTED, "%d, %s", code,
                run_status_state_name(s.state));
         EXPECT(s.eval_share > share && s.eval_share < 1, "%g after %g", s.eval_share, share);
+        EXPECT(isfinite(s.loss) && s.tokens_per_second > 0, "sitting %d: %g, %g", i, s.loss,
+               s.tokens_per_second);
         EXPECT(files_named(folder, "part-") == 2, "%d parts", files_named(folder, "part-"));
         share = s.eval_share;
     }
