@@ -25,22 +25,46 @@ void supervisor_jobs_say(supervisor *s, const char *format, ...)
     progress_say(s->progress, "%s", text);
 }
 
-/* What went wrong is said even if quiet. */
-static void say_bad(supervisor *s, int number, const job *j, const run_status *status)
+/* "[3/12] long, seed 1: ..."; what went wrong is said even if quiet. Longer ones are cut: a line on
+ * the screen; the whole reason stands in status.json. */
+__attribute__((format(printf, 5, 6))) static void say_end(supervisor *s, const job *j, int number,
+                                                          bool bad, const char *format, ...)
 {
     char text[2 * ERR_TEXT_BYTES];
+    int n = snprintf(text, sizeof text, "[%d/%d] %.400s, seed %lld: ", number, s->x->run_count,
+                     j->plan->label, (long long)j->plan->seed);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + n, sizeof text - (size_t)n, format, args);
+    va_end(args);
+    one_line(text, sizeof text);
+    if (s->progress) {
+        progress_say(s->progress, "%s", text);
+    } else if (bad) {
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+static void say_bad(supervisor *s, const job *j, int number, const run_status *status)
+{
     const char *kind = run_status_kind_name(status->kind),
                *state = run_status_state_name(status->state);
     /* "diverged (diverged)" and "failed (other)" say nothing. */
     bool told = !*kind || strcmp(kind, state) == 0 || status->kind == KIND_OTHER;
-    snprintf(text, sizeof text, "[%d/%d] %s, seed %lld: %s%s%s%s: %s", number, s->x->run_count,
-             j->plan->label, (long long)j->plan->seed, state, told ? "" : " (", told ? "" : kind,
-             told ? "" : ")", status->reason);
-    one_line(text, sizeof text);
-    if (s->progress) {
-        progress_say(s->progress, "%s", text);
+    say_end(s, j, number, true, "%s%s%s%s: %s", state, told ? "" : " (", told ? "" : kind,
+            told ? "" : ")", status->reason);
+}
+
+static void say_done(supervisor *s, const job *j, int number, const run_status *status)
+{
+    char took[16], amount[16];
+    progress_time(took, status->train_seconds);
+    progress_amount(amount, (double)status->tokens);
+    if (isnan(status->loss)) { /* a budget of no steps: what init_from names was evaluated */
+        say_end(s, j, number, false, "done, evaluated only");
     } else {
-        fprintf(stderr, "%s\n", text);
+        say_end(s, j, number, false, "done, %s tokens in %s, training loss %.4f", amount, took,
+                status->loss);
     }
 }
 
@@ -88,13 +112,9 @@ void supervisor_jobs_unlocked(supervisor *s, const job *j)
 
 static void count_end(supervisor *s, const job *j, const run_status *status)
 {
-    char took[16], amount[16], holder[RUN_HOLDER_BYTES];
-    const char *label = j->plan->label;
-    long long seed = j->plan->seed;
+    char holder[RUN_HOLDER_BYTES];
     /* Runs that had ended before are the first of the count. */
     int number = s->x->run_count - s->queued + ++s->ended; /* of all, with those before */
-    progress_time(took, status->train_seconds);
-    progress_amount(amount, (double)status->tokens);
     /* Progress, for the count of stops without any (--task): an interrupted run that is further
      * than before is some. */
     s->result->moved = s->result->moved || status->state == RUN_DONE ||
@@ -104,31 +124,22 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         /* It was done before: no training to tell of. */
         if (j->evaluates) {
             s->result->evaluated++;
-            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: evaluated", number, s->x->run_count,
-                                label, seed);
-            return;
+            say_end(s, j, number, false, "evaluated");
+        } else {
+            s->result->done++;
+            say_done(s, j, number, status);
         }
-        s->result->done++;
-        /* A budget of no steps: what init_from names is evaluated. */
-        if (isnan(status->loss)) { /* nothing was trained: a trained model was evaluated */
-            supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, evaluated only", number,
-                                s->x->run_count, label, seed);
-            return;
-        }
-        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: done, %s tokens in %s, training loss %.4f",
-                            number, s->x->run_count, label, seed, amount, took, status->loss);
         return;
     case RUN_INTERRUPTED:
         s->result->interrupted++;
-        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: interrupted at step %lld (%s)", number,
-                            s->x->run_count, label, seed, (long long)status->step, status->reason);
+        say_end(s, j, number, false, "interrupted at step %lld (%s)", (long long)status->step,
+                status->reason);
         return;
     /* Somebody has it, and it is not waited for: for the sweep it has ended here. */
     case RUN_RUNNING:
         s->result->busy++;
         supervisor_jobs_holder(holder, j);
-        supervisor_jobs_say(s, "[%d/%d] %s, seed %lld: left to %s", number, s->x->run_count, label,
-                            seed, holder);
+        say_end(s, j, number, false, "left to %s", holder);
         return;
     case RUN_FAILED:
     case RUN_DIVERGED:
@@ -137,7 +148,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     default:
         s->result->failed++;
         s->bad++;
-        say_bad(s, number, j, status);
+        say_bad(s, j, number, status);
         /* Equal, not more: once. 0, which never is equal here, means never. */
         if (s->bad == s->o->max_failures) give_up(s);
     }
