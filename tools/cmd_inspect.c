@@ -246,6 +246,34 @@ static int keep_inspection(const cli_call *c, const inspection *x, const char *f
     return EXIT_DONE;
 }
 
+static int inspect_model(const cli_call *c, const char *folder, int parts, const trained_model *m,
+                         err *e)
+{
+    const inspect_call *o = c->options;
+    inspect_options options = {.split = o->split,
+                               .tokens = o->tokens,
+                               .sample_split = o->sample_split,
+                               .sample_tokens = o->sample_tokens,
+                               .rows = o->rows,
+                               .top = o->top,
+                               .prefixes = o->prefixes,
+                               .perturb = o->perturb,
+                               .once_per_sentence = o->once_per_sentence,
+                               .as_head = o->as_head};
+    inspect_task task = {.loaded = m,
+                         .options = &options,
+                         .parts = parts,
+                         .threads = host_cores(),
+                         .stop = &stop_asked};
+    /* After the model was loaded: until then Ctrl-C ends the program at once. */
+    stop_signals_catch(ask_stop);
+    inspection x;
+    if (!inspect(&x, &task, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    int status = keep_inspection(c, &x, folder, e);
+    inspection_deinit(&x);
+    return status;
+}
+
 static int inspect_run(const cli_call *c)
 {
     const inspect_call *o = c->options;
@@ -272,35 +300,13 @@ static int inspect_run(const cli_call *c)
     if (lock < 0) return cli_fail(EXIT_FAILED, "%s", e.text);
     corpus_places places = cli_places(c->memory, o->data);
     trained_model m;
-    if (!trained_model_load(&m, folder, NULL, 0, &places, &e)) {
-        return cli_fail(EXIT_FAILED, "%s", e.text);
-    }
-    inspect_options options = {.split = o->split,
-                               .tokens = o->tokens,
-                               .sample_split = o->sample_split,
-                               .sample_tokens = o->sample_tokens,
-                               .rows = o->rows,
-                               .top = o->top,
-                               .prefixes = o->prefixes,
-                               .perturb = o->perturb,
-                               .once_per_sentence = o->once_per_sentence,
-                               .as_head = o->as_head};
-    inspect_task task = {.loaded = &m,
-                         .options = &options,
-                         .parts = parts,
-                         .threads = host_cores(),
-                         .stop = &stop_asked};
-    /* After the model was loaded: until then Ctrl-C ends the program at once. */
-    stop_signals_catch(ask_stop);
-    inspection x;
     int status = EXIT_FAILED;
-    if (inspect(&x, &task, &e)) {
-        status = keep_inspection(c, &x, folder, &e);
-        inspection_deinit(&x);
+    if (trained_model_load(&m, folder, NULL, 0, &places, &e)) {
+        status = inspect_model(c, folder, parts, &m, &e);
+        trained_model_close(&m);
     } else {
         cli_fail(status, "%s", e.text);
     }
-    trained_model_close(&m);
     close(lock);
     return status;
 }
