@@ -4,61 +4,19 @@
 #include <string.h>
 
 #include "core/base/rng.h"
-#include "results/claims/claim_read.h"
-#include "results/claims/verdict.h"
 #include "results/compare/stats.h"
+#include "tests/support/judged.h"
 #include "tests/test.h"
-
-enum { MOST = 16 };
-
-/* A statement's figures, as a test writes them down. */
-typedef struct made {
-    int seeds;
-    double a[MOST], b[MOST];
-    seed_state state[MOST];
-    const char *trouble;
-} made;
-
-static claim_list *claims_of(arena *a, const char *yaml)
-{
-    err e = {0};
-    node *n = node_parse(a, yaml, strlen(yaml), "claims.yaml", &e);
-    claim_list *l = n ? claim_read(a, n, NULL, &e) : NULL;
-    EXPECT(l, "%s", e.text);
-    return l;
-}
-
-/* The verdict on the first claim; statement k on m[k]. */
-static claim_verdict judge(arena *a, const char *yaml, const made *m)
-{
-    claim_verdict v = {0};
-    claim_list *l = claims_of(a, yaml);
-    if (!l || l->count == 0) return v;
-    const claim *c = &l->claims[0];
-    statement_evidence *s = ARENA_NEW(a, statement_evidence, c->count);
-    for (int k = 0; k < c->count; k++) {
-        const claim_figure *on = c->statements[k].on;
-        s[k] = (statement_evidence){.higher = on && on->higher,
-                                    .seeds = m[k].seeds,
-                                    .state = m[k].state,
-                                    .a = m[k].a,
-                                    .b = m[k].b,
-                                    .trouble = m[k].trouble};
-    }
-    const claim_evidence x = {c, s};
-    verdict_judge(a, &v, &x, 1);
-    return v;
-}
 
 static const char BETTER[] = "[{name: c, better: A, than: B, by: 0 bits/byte}]";
 
 /* A gain of 0.04, 0.05, 0.06 over a seed's luck that both share. */
-static const made EFFECT = {3, {2.26, 2.15, 2.34}, {2.30, 2.20, 2.40}, {0}, NULL};
+static const judged_figures EFFECT = {3, {2.26, 2.15, 2.34}, {2.30, 2.20, 2.40}, {0}, NULL};
 
 static void known_effect(void)
 {
     arena *a = arena_new(0);
-    claim_verdict v = judge(a, BETTER, &EFFECT);
+    claim_verdict v = judged(a, BETTER, &EFFECT);
     const judgement *j = &v.statements[0];
     EXPECT(v.verdict == VERDICT_HOLDS && v.n == 3, "%s, n %d", verdict_name(v.verdict), v.n);
     /* t = 0.05 / (0.01 / sqrt 3) with 2 degrees of freedom: 8.66; p = 1 - t / sqrt(t^2 + 2). */
@@ -74,14 +32,14 @@ static void known_effect(void)
 
 static void no_effect(void)
 {
-    const made m = {4, {2.31, 2.19, 2.41, 2.29}, {2.30, 2.20, 2.40, 2.30}, {0}, NULL};
+    const judged_figures m = {4, {2.31, 2.19, 2.41, 2.29}, {2.30, 2.20, 2.40, 2.30}, {0}, NULL};
     arena *a = arena_new(0);
-    claim_verdict v = judge(a, BETTER, &m);
+    claim_verdict v = judged(a, BETTER, &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED && v.p > 0.9 && v.needed == 0, "%s, p %g, %d",
            verdict_name(v.verdict), v.p, v.needed);
-    v = judge(a, "[{name: c, variant: A, within: 0.05 bits/byte, of: B}]", &m);
+    v = judged(a, "[{name: c, variant: A, within: 0.05 bits/byte, of: B}]", &m);
     EXPECT(v.verdict == VERDICT_HOLDS, "within 0.05: %s, p %g", verdict_name(v.verdict), v.p);
-    v = judge(a, "[{name: c, variant: A, within: 0.01 bits/byte, of: B}]", &m);
+    v = judged(a, "[{name: c, variant: A, within: 0.01 bits/byte, of: B}]", &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED && v.needed > 4, "within 0.01: %s, needs %d",
            verdict_name(v.verdict), v.needed);
     arena_free(a);
@@ -90,17 +48,17 @@ static void no_effect(void)
 static void wrong_sign(void)
 {
     arena *a = arena_new(0);
-    claim_verdict v = judge(a, "[{name: c, better: B, than: A, by: 0 bits/byte}]", &EFFECT);
+    claim_verdict v = judged(a, "[{name: c, better: B, than: A, by: 0 bits/byte}]", &EFFECT);
     EXPECT(v.verdict == VERDICT_HOLDS, "the figures are those of the first named");
-    made m = EFFECT;
+    judged_figures m = EFFECT;
     memcpy(m.a, EFFECT.b, sizeof m.a);
     memcpy(m.b, EFFECT.a, sizeof m.b);
-    v = judge(a, BETTER, &m);
-    EXPECT(v.verdict == VERDICT_FAILS && fabs(v.p - judge(a, BETTER, &EFFECT).p) < 1e-12, "%s",
+    v = judged(a, BETTER, &m);
+    EXPECT(v.verdict == VERDICT_FAILS && fabs(v.p - judged(a, BETTER, &EFFECT).p) < 1e-12, "%s",
            verdict_name(v.verdict));
-    v = judge(a, "[{name: c, variant: A, within: 0.01 bits/byte, of: B}]", &m);
+    v = judged(a, "[{name: c, variant: A, within: 0.01 bits/byte, of: B}]", &m);
     EXPECT(v.verdict == VERDICT_FAILS, "outside of the margin: %s", verdict_name(v.verdict));
-    v = judge(a, "[{name: c, better: A, than: B, on: tokens_per_second}]", &m);
+    v = judged(a, "[{name: c, better: A, than: B, on: tokens_per_second}]", &m);
     EXPECT(v.verdict == VERDICT_HOLDS, "of speed more is better: %s", verdict_name(v.verdict));
     arena_free(a);
 }
@@ -109,18 +67,18 @@ static void wrong_sign(void)
 static void margins(void)
 {
     arena *a = arena_new(0);
-    claim_verdict v = judge(a, "[{name: c, better: A, than: B, by: 0.1 bits/byte}]", &EFFECT);
+    claim_verdict v = judged(a, "[{name: c, better: A, than: B, by: 0.1 bits/byte}]", &EFFECT);
     EXPECT(v.verdict == VERDICT_FAILS, "%s", verdict_name(v.verdict));
-    v = judge(a, "[{name: c, better: A, than: B, by: 0.045 bits/byte}]", &EFFECT);
+    v = judged(a, "[{name: c, better: A, than: B, by: 0.045 bits/byte}]", &EFFECT);
     EXPECT(v.verdict == VERDICT_UNDECIDED && v.needed > 3, "%s, %d", verdict_name(v.verdict),
            v.needed);
-    v = judge(a, "[{name: c, better: A, than: B, by: 1 %}]", &EFFECT);
+    v = judged(a, "[{name: c, better: A, than: B, by: 1 %}]", &EFFECT);
     const judgement *j = &v.statements[0];
     EXPECT(v.verdict == VERDICT_HOLDS && fabs(j->estimate - (1 - 6.75 / 6.9)) < 1e-12, "%s, %g",
            verdict_name(v.verdict), j->estimate);
     EXPECT(j->low > 0.01 && j->edge == 0.01 && j->low < j->estimate && j->estimate < j->high,
            "%g to %g", j->low, j->high);
-    v = judge(a, "[{name: c, better: A, than: B, by: 5 %}]", &EFFECT);
+    v = judged(a, "[{name: c, better: A, than: B, by: 5 %}]", &EFFECT);
     EXPECT(v.verdict == VERDICT_FAILS, "%s", verdict_name(v.verdict));
     arena_free(a);
 }
@@ -128,9 +86,10 @@ static void margins(void)
 /* The interval of a ratio ends at the factors that are just decided. */
 static void ratios(void)
 {
-    const made m = {4, {10.2, 11.1, 9.7, 10.4}, {9.1, 9.9, 9.4, 9.2}, {0}, NULL};
+    const judged_figures m = {4, {10.2, 11.1, 9.7, 10.4}, {9.1, 9.9, 9.4, 9.2}, {0}, NULL};
     arena *a = arena_new(0);
-    claim_verdict v = judge(a, "[{name: c, variant: A, at most: 1, of: B, on: train_seconds}]", &m);
+    claim_verdict v =
+        judged(a, "[{name: c, variant: A, at most: 1, of: B, on: train_seconds}]", &m);
     double low = v.statements[0].low, high = v.statements[0].high;
     EXPECT(low > 1 && high < 1.3 && v.verdict == VERDICT_FAILS, "%g to %g", low, high);
     for (int i = 0; i < 2; i++) {
@@ -138,29 +97,30 @@ static void ratios(void)
         snprintf(yaml, sizeof yaml,
                  "[{name: c, variant: A, at most: %.17g, of: B, on: train_seconds}]",
                  i ? high : low);
-        v = judge(a, yaml, &m);
+        v = judged(a, yaml, &m);
         EXPECT(fabs(v.p - 0.05) < 1e-6, "p %g at the end", v.p);
         EXPECT(v.towards == (i ? TOWARDS_HOLDS : TOWARDS_FAILS), "%d", (int)v.towards);
     }
     /* Sizes are the same for every seed: what is exactly at the factor holds. */
-    const made sizes = {3, {3e5, 3e5, 3e5}, {1e5, 1e5, 1e5}, {0}, NULL};
-    v = judge(a, "[{name: c, variant: A, at most: 3, of: B, on: params}]", &sizes);
+    const judged_figures sizes = {3, {3e5, 3e5, 3e5}, {1e5, 1e5, 1e5}, {0}, NULL};
+    v = judged(a, "[{name: c, variant: A, at most: 3, of: B, on: params}]", &sizes);
     EXPECT(v.verdict == VERDICT_HOLDS, "%s", verdict_name(v.verdict));
-    v = judge(a, "[{name: c, variant: A, at most: 2.9, of: B, on: params}]", &sizes);
+    v = judged(a, "[{name: c, variant: A, at most: 2.9, of: B, on: params}]", &sizes);
     EXPECT(v.verdict == VERDICT_FAILS, "%s", verdict_name(v.verdict));
     arena_free(a);
 }
 
 static void ties(void)
 {
-    const made m = {3, {2.3, 2.2, 2.4}, {2.3, 2.2, 2.4}, {0}, NULL};
+    const judged_figures m = {3, {2.3, 2.2, 2.4}, {2.3, 2.2, 2.4}, {0}, NULL};
     arena *a = arena_new(0);
-    claim_verdict v = judge(a, BETTER, &m);
+    claim_verdict v = judged(a, BETTER, &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED && v.p == 1 && v.needed == 0, "%s, p %g, %d",
            verdict_name(v.verdict), v.p, v.needed);
-    v = judge(a, "[{name: c, variant: A, within: 0.001 bits/byte, of: B}]", &m);
+    v = judged(a, "[{name: c, variant: A, within: 0.001 bits/byte, of: B}]", &m);
     EXPECT(v.verdict == VERDICT_HOLDS, "%s", verdict_name(v.verdict));
-    v = judge(a, "[{name: c, variant: A, rises with: position}]", &(made){2, {0, 0}, {0}, {0}, 0});
+    v = judged(a, "[{name: c, variant: A, rises with: position}]",
+               &(judged_figures){2, {0, 0}, {0}, {0}, 0});
     EXPECT(v.verdict == VERDICT_UNDECIDED, "flat: %s", verdict_name(v.verdict));
     arena_free(a);
 }
@@ -168,25 +128,25 @@ static void ties(void)
 static void few_and_lost(void)
 {
     arena *a = arena_new(0);
-    made m = EFFECT;
+    judged_figures m = EFFECT;
     m.seeds = 1;
-    claim_verdict v = judge(a, BETTER, &m);
+    claim_verdict v = judged(a, BETTER, &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED && strstr(v.why, "one seed"), "%s", v.why);
     EXPECT(fabs(v.statements[0].estimate - 0.04) < 1e-12 && isnan(v.statements[0].low), "shown");
-    v = judge(a, "[{name: c, variant: A, at most: 3, of: B, on: params}]", &m);
+    v = judged(a, "[{name: c, variant: A, at most: 3, of: B, on: params}]", &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED, "one seed of a cost: %s", verdict_name(v.verdict));
     m = EFFECT;
     m.state[1] = SEED_AWAITED;
-    v = judge(a, BETTER, &m);
+    v = judged(a, BETTER, &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED && strstr(v.why, "2 of 3 seeds"), "%s", v.why);
     EXPECT(v.n == 2, "%d", v.n);
     m.state[1] = SEED_LOST;
     m.trouble = "'A', seed 2: diverged";
-    v = judge(a, BETTER, &m);
+    v = judged(a, BETTER, &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED && strstr(v.why, "diverged"), "%s", v.why);
     m.state[1] = SEED_WITHOUT;
     m.trouble = "'A', seed 2: has no recall";
-    v = judge(a, BETTER, &m);
+    v = judged(a, BETTER, &m);
     EXPECT(v.verdict == VERDICT_UNDECIDED && strstr(v.why, "no recall"), "%s", v.why);
     arena_free(a);
 }
@@ -196,21 +156,21 @@ static void several_statements(void)
     static const char yaml[] =
         "[{name: c, all: [{better: A, than: B, by: 0 bits/byte}, {variant: A, at most: 2, of: B, "
         "on: params}]}]";
-    made m[2] = {EFFECT, {3, {150, 150, 150}, {100, 100, 100}, {0}, NULL}};
+    judged_figures m[2] = {EFFECT, {3, {150, 150, 150}, {100, 100, 100}, {0}, NULL}};
     arena *a = arena_new(0);
-    claim_verdict v = judge(a, yaml, m);
+    claim_verdict v = judged(a, yaml, m);
     EXPECT(v.verdict == VERDICT_HOLDS && v.worst == 0 && v.p == v.statements[0].p, "%s by %d",
            verdict_name(v.verdict), v.worst);
     for (int i = 0; i < 3; i++) {
         m[1].a[i] = 250;
     }
-    v = judge(a, yaml, m);
+    v = judged(a, yaml, m);
     EXPECT(v.verdict == VERDICT_FAILS && v.worst == 1, "%s by %d", verdict_name(v.verdict),
            v.worst);
-    const made noise = {4, {2.31, 2.19, 2.41, 2.29}, {2.30, 2.20, 2.40, 2.30}, {0}, NULL};
+    const judged_figures noise = {4, {2.31, 2.19, 2.41, 2.29}, {2.30, 2.20, 2.40, 2.30}, {0}, NULL};
     m[0] = noise;
-    m[1] = (made){4, {150, 150, 150, 150}, {100, 100, 100, 100}, {0}, NULL};
-    v = judge(a, yaml, m);
+    m[1] = (judged_figures){4, {150, 150, 150, 150}, {100, 100, 100, 100}, {0}, NULL};
+    v = judged(a, yaml, m);
     EXPECT(v.verdict == VERDICT_UNDECIDED, "%s", verdict_name(v.verdict));
     arena_free(a);
 }
@@ -228,7 +188,7 @@ static claim_verdict judge_documents(arena *a, const char *yaml, const double *o
 {
     static const seed_state HERE[SEEDS] = {SEED_HERE};
     claim_verdict v = {0};
-    claim_list *l = claims_of(a, yaml);
+    claim_list *l = judged_claims(a, yaml);
     if (!l) return v;
     statement_evidence s = {
         .seeds = seeds, .documents = DOCUMENTS, .state = HERE, .a = of_a, .b = of_b};
@@ -318,11 +278,11 @@ static void family(void)
 {
     static const char yaml[] = "[{name: x, better: A, than: B}, {name: y, better: A, than: B}, "
                                "{name: z, better: A, than: B}]";
-    const made clear = {3, {2.265, 2.15, 2.335}, {2.30, 2.20, 2.40}, {0}, NULL};
-    const made noise = {3, {2.31, 2.19, 2.41}, {2.30, 2.20, 2.40}, {0}, NULL};
+    const judged_figures clear = {3, {2.265, 2.15, 2.335}, {2.30, 2.20, 2.40}, {0}, NULL};
+    const judged_figures noise = {3, {2.31, 2.19, 2.41}, {2.30, 2.20, 2.40}, {0}, NULL};
     arena *a = arena_new(0);
-    claim_list *l = claims_of(a, yaml);
-    const made *all[] = {&clear, &noise, &noise};
+    claim_list *l = judged_claims(a, yaml);
+    const judged_figures *all[] = {&clear, &noise, &noise};
     claim_evidence x[3];
     claim_verdict v[3];
     for (int i = 0; i < 3; i++) {
@@ -349,7 +309,7 @@ static void names_and_order(void)
     uint64_t draw = 0;
     for (int trial = 0; trial < 100; trial++) {
         arena *a = arena_new(1 << 16);
-        made m = {.seeds = 5}, turned = {.seeds = 5};
+        judged_figures m = {.seeds = 5}, turned = {.seeds = 5};
         for (int i = 0; i < 5; i++) {
             double luck = rng_uniform(key, draw++);
             m.a[i] = 2 + 0.1 * luck - 0.02 * rng_uniform(key, draw++);
@@ -359,7 +319,7 @@ static void names_and_order(void)
             turned.a[i] = m.a[(2 * i + 1) % 5];
             turned.b[i] = m.b[(2 * i + 1) % 5];
         }
-        claim_verdict x = judge(a, BETTER, &m), y = judge(a, renamed, &turned);
+        claim_verdict x = judged(a, BETTER, &m), y = judged(a, renamed, &turned);
         EXPECT(x.verdict == y.verdict && fabs(x.p - y.p) < 1e-9 && x.needed == y.needed,
                "trial %d: p %g and %g", trial, x.p, y.p);
         arena_free(a);
@@ -372,109 +332,6 @@ static void units_needed(void)
     EXPECT(judge_units_needed(1, 0.05) == 10, "%d", judge_units_needed(1, 0.05));
     EXPECT(judge_units_needed(0.5, 0.05) == 34, "%d", judge_units_needed(0.5, 0.05));
     EXPECT(judge_units_needed(0, 0.05) == 0 && judge_units_needed((double)NAN, 0.05) == 0, "none");
-}
-
-static const char LOOKS[] = "[{name: c, better: A, than: B, by: 0 bits/byte, "
-                            "looks: {at least: 3, at most: 8, spending: obrien-fleming}}]";
-
-/* Of a record that somebody edited: no text where a number should be. */
-static void looks_that_are_none(void)
-{
-    static const char *const bad[] = {"{at least: [3], at most: 8, spending: pocock}",
-                                      "{at least: 3, at most: {a: 8}, spending: pocock}",
-                                      "{at least: 3, at most: 8, spending: []}",
-                                      "{at least: 3, at most: 8}"};
-    arena *a = arena_new(0);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char text[256];
-        err e = {0};
-        snprintf(text, sizeof text, "[{name: c, better: A, than: B, looks: %s}]", bad[i]);
-        node *n = node_parse(a, text, strlen(text), "claims.yaml", &e);
-        EXPECT(n && !claim_read(a, n, NULL, &e) && strstr(e.text, "says not when"), "%s: %s",
-               bad[i], e.text);
-    }
-    arena_free(a);
-}
-
-/* Looks that were made before stay as they were: more seeds do not change what they saw. */
-static void look_by_look(void)
-{
-    arena *a = arena_new(0);
-    made m = {.seeds = 8};
-    for (int i = 0; i < 8; i++) {
-        m.b[i] = 2.3 + 0.01 * i;
-        m.a[i] = m.b[i] - 0.05 - 0.01 * ((i * 5) % 3);
-        m.state[i] = SEED_AWAITED;
-    }
-    int decided = 0;
-    double before[8];
-    for (int n = 1; n <= 8; n++) {
-        m.state[n - 1] = SEED_HERE;
-        claim_verdict v = judge(a, LOOKS, &m);
-        EXPECT(v.looks == MAX(0, n - 2), "%d looks at %d seeds", v.looks, n);
-        for (int k = 0; k < v.looks - 1; k++) {
-            EXPECT(v.look[k].p == before[k], "look %d", k);
-        }
-        for (int k = 0; k < v.looks; k++) {
-            before[k] = v.look[k].p;
-        }
-        EXPECT(decided == 0 || v.verdict == VERDICT_HOLDS, "undone at %d", n);
-        EXPECT(v.done == (v.verdict != VERDICT_UNDECIDED || n == 8), "done at %d", n);
-        if (v.verdict == VERDICT_HOLDS && !decided) decided = v.n;
-        if (decided) EXPECT(v.n == decided, "decided with %d, then %d", decided, v.n);
-    }
-    EXPECT(decided > 3 && decided < 8, "decided at %d", decided);
-    m.state[3] = SEED_LOST;
-    m.trouble = "'B', seed 4: diverged";
-    claim_verdict v = judge(a, LOOKS, &m);
-    EXPECT(v.verdict == VERDICT_UNDECIDED && v.done && v.looks == 1, "%s", v.why);
-    arena_free(a);
-}
-
-/* What a look has decided stays, also where the seeds behind it bring the mean back to the edge to
- * the digit, or beyond it. */
-static void decided_before_a_tie(void)
-{
-    static const double ends[] = {0.2525, 0.4}; /* the sum of the five gains before, and more */
-    arena *a = arena_new(0);
-    for (int k = 0; k < 2; k++) {
-        made m = {.seeds = 8};
-        for (int i = 0; i < 6; i++) {
-            m.b[i] = 2;
-            m.a[i] = i < 5 ? 2 - 0.05 - 0.00025 * i : 2 + ends[k];
-            if (i >= 5) m.state[i] = SEED_AWAITED;
-        }
-        m.state[6] = m.state[7] = SEED_AWAITED;
-        claim_verdict before = judge(a, LOOKS, &m);
-        m.state[5] = SEED_HERE;
-        claim_verdict v = judge(a, LOOKS, &m);
-        EXPECT(before.verdict == VERDICT_HOLDS && v.looks == 4, "%s", verdict_name(before.verdict));
-        EXPECT(v.verdict == VERDICT_HOLDS && v.n == before.n && v.towards == TOWARDS_HOLDS &&
-                   v.done,
-               "%d: %s with %d seeds, p %g", k, verdict_name(v.verdict), v.n, v.p_holm);
-    }
-    arena_free(a);
-}
-
-/* At the last look all that is left is spent: with one look it is the plain test, to the digit. */
-static void last_look(void)
-{
-    static const char ONE[] = "[{name: c, better: A, than: B, by: 0 bits/byte, "
-                              "looks: {at least: 3, at most: 3, spending: obrien-fleming}}]";
-    arena *a = arena_new(0);
-    made m = {.seeds = 3, .a = {2, 2, 2}};
-    for (int k = -1; k <= 1; k += 2) {
-        /* t(2) of 0.05 is 4.30265: of gains 1 - x, 1, 1 + x the t is sqrt(3) / x. */
-        double x = sqrt(3) / stats_t_quantile(0.975, 2) * (1 + 1e-6 * k);
-        for (int i = 0; i < 3; i++) {
-            m.b[i] = m.a[i] + 1 + (i - 1) * x;
-        }
-        claim_verdict v = judge(a, ONE, &m), plain = judge(a, BETTER, &m);
-        verdict wanted = k < 0 ? VERDICT_HOLDS : VERDICT_UNDECIDED;
-        EXPECT(plain.verdict == wanted && v.verdict == wanted && v.done, "%d: %s, %s: p %.9g", k,
-               verdict_name(plain.verdict), verdict_name(v.verdict), v.p_holm);
-    }
-    arena_free(a);
 }
 
 /* A recorded claim reads back as the one that was written. */
@@ -495,12 +352,12 @@ static void written_again(void)
         "- {name: i, variant: A, on: inspect.keys.x, above: 0.5}\n"
         "- {name: f, better: A, than: B, on: recall, distance: 4096, by: 5 points}\n";
     arena *a = arena_new(0);
-    claim_list *l = claims_of(a, yaml);
+    claim_list *l = judged_claims(a, yaml);
     for (int i = 0; l && i < l->count; i++) {
         node *list = node_list(a);
         node_append(a, list, claim_node(a, &l->claims[i]));
         const char *once = node_json(a, list, true);
-        claim_list *again = claims_of(a, once);
+        claim_list *again = judged_claims(a, once);
         if (!again) continue;
         node *other = node_list(a);
         node_append(a, other, claim_node(a, &again->claims[0]));
@@ -524,9 +381,5 @@ const test_suite test_claims = {"results/claims",
                                  {"family", family},
                                  {"names_and_order", names_and_order},
                                  {"units_needed", units_needed},
-                                 {"looks_that_are_none", looks_that_are_none},
-                                 {"look_by_look", look_by_look},
-                                 {"decided_before_a_tie", decided_before_a_tie},
-                                 {"last_look", last_look},
                                  {"written_again", written_again},
                                  {0}}};
