@@ -53,28 +53,31 @@ static float chain_tiles(const float *a, const float *b, int64_t k, float s)
     return s;
 }
 
-enum { MOST_K = 1600 };
-
-static float element(gemm_chain chain, const product *x, int64_t i, int64_t j, const float *a,
-                     int64_t sa, const float *b, int64_t sb, float old)
+/* What a chain reads of an operand: for each row (column) its k values side by side, rounded as the
+ * chain rounds, with zeros up to whole steps. `stride` between values of k that are `apart`, else
+ * between rows. */
+static float *operand(gemm_chain chain, float scale, bool apart, int64_t rows, int64_t k,
+                      int64_t whole, const float *from, int64_t stride)
 {
-    static const int64_t whole[GEMM_CHAINS] = {1, 2, 32};
-    float row[MOST_K + 32] = {0}, column[MOST_K + 32] = {0};
-    for (int64_t p = 0; p < x->k; p++) {
-        row[p] = a[x->ta ? p * sa + i : i * sa + p];
-        column[p] = b[x->tb ? j * sb + p : p * sb + j];
-        if (chain != GEMM_FLOAT32) row[p] = flushed(row[p]);
-        row[p] *= x->alpha;
-        if (chain == GEMM_FLOAT32) continue;
-        row[p] = bfloat16_value(bfloat16_of(row[p]));
-        column[p] = bfloat16_value(bfloat16_of(column[p]));
+    float *values = calloc((size_t)(rows * whole), sizeof *values);
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t p = 0; p < k; p++) {
+            float x = apart ? from[p * stride + i] : from[i * stride + p];
+            if (chain == GEMM_FLOAT32)
+                x *= scale;
+            else
+                x = bfloat16_value(bfloat16_of(flushed(x) * scale));
+            values[i * whole + p] = x;
+        }
     }
-    int64_t k = (x->k + whole[chain] - 1) / whole[chain] * whole[chain];
-    float s = 0;
-    if (x->beta != 0) s = x->beta * (chain == GEMM_FLOAT32 ? old : flushed(old));
+    return values;
+}
+
+static float element(gemm_chain chain, const float *row, const float *column, int64_t k, float s)
+{
     if (chain == GEMM_FLOAT32) return chain_float32(row, column, k, s);
-    if (chain == GEMM_BFLOAT16) return chain_bfloat16(row, column, k, flushed(s));
-    return chain_tiles(row, column, k, flushed(s));
+    if (chain == GEMM_BFLOAT16) return chain_bfloat16(row, column, k, s);
+    return chain_tiles(row, column, k, s);
 }
 
 /* ---- comparisons ---- */
@@ -126,34 +129,59 @@ static void buffers_free(buffers *f)
     free(f->expected);
 }
 
-static void check(const gemm_kernel *g, const product *x, void (*spoil)(float *, int64_t))
+/* f->expected from f->c. */
+static void follow_chains(gemm_chain chain, const product *x, const buffers *f)
 {
-    buffers f = buffers_new(x, spoil);
-    memcpy(f.expected, f.c, (size_t)f.cells * sizeof(float));
+    static const int64_t steps[GEMM_CHAINS] = {1, 2, 32};
+    int64_t whole = (x->k + steps[chain] - 1) / steps[chain] * steps[chain];
+    float *rows = operand(chain, x->alpha, x->ta, x->m, x->k, whole, f->a, f->sa);
+    float *columns = operand(chain, 1, !x->tb, x->n, x->k, whole, f->b, f->sb);
     for (int64_t i = 0; i < x->m; i++) {
         for (int64_t j = 0; j < x->n; j++) {
-            float *old = f.expected + i * f.sc + j;
-            *old = element(g->chain, x, i, j, f.a, f.sa, f.b, f.sb, *old);
-            if (x->beta == 0) f.c[i * f.sc + j] = NAN; /* may hold anything */
+            float old = f->c[i * f->sc + j], s = 0;
+            if (x->beta != 0 && chain == GEMM_FLOAT32) s = x->beta * old;
+            if (x->beta != 0 && chain != GEMM_FLOAT32) s = flushed(x->beta * flushed(old));
+            f->expected[i * f->sc + j] =
+                element(chain, rows + i * whole, columns + j * whole, whole, s);
         }
     }
-    gemm_run(g, x->ta, x->tb, x->m, x->n, x->k, x->alpha, f.a, f.sa, f.b, f.sb, x->beta, f.c, f.sc);
-    for (int64_t i = 0; i < f.cells; i++) {
-        EXPECT(same_bits(f.c[i], f.expected[i]),
-               "%s: %d%d %lld x %lld x %lld, alpha %g, beta %g: [%lld, %lld] is %a, not %a",
-               g->name, x->ta, x->tb, (long long)x->m, (long long)x->n, (long long)x->k,
-               (double)x->alpha, (double)x->beta, (long long)(i / f.sc), (long long)(i % f.sc),
-               (double)f.c[i], (double)f.expected[i]);
-        if (!same_bits(f.c[i], f.expected[i])) break;
-    }
-    buffers_free(&f);
+    free(rows);
+    free(columns);
 }
 
-static void for_each_kernel(void (*run)(const gemm_kernel *g))
+static void same_as_expected(const gemm_kernel *g, const product *x, const buffers *f)
 {
-    for (int i = 0; gemm_at(i); i++) {
-        if (gemm_supported(gemm_at(i))) run(gemm_at(i));
+    for (int64_t i = 0; i < f->cells; i++) {
+        EXPECT(same_bits(f->c[i], f->expected[i]),
+               "%s: %d%d %lld x %lld x %lld, alpha %g, beta %g: [%lld, %lld] is %a, not %a",
+               g->name, x->ta, x->tb, (long long)x->m, (long long)x->n, (long long)x->k,
+               (double)x->alpha, (double)x->beta, (long long)(i / f->sc), (long long)(i % f->sc),
+               (double)f->c[i], (double)f->expected[i]);
+        if (!same_bits(f->c[i], f->expected[i])) break;
     }
+}
+
+/* All kernels of the chain: what they make of the same operands was computed once. */
+static void check(gemm_chain chain, const product *x, void (*spoil)(float *, int64_t))
+{
+    buffers f = buffers_new(x, spoil);
+    float *old = malloc((size_t)f.cells * sizeof(float));
+    memcpy(old, f.c, (size_t)f.cells * sizeof(float));
+    memcpy(f.expected, f.c, (size_t)f.cells * sizeof(float));
+    follow_chains(chain, x, &f);
+    for (int64_t i = 0; i < f.cells && x->beta == 0; i++) {
+        if (i % f.sc < x->n) old[i] = NAN; /* may hold anything */
+    }
+    for (int i = 0; gemm_at(i); i++) {
+        const gemm_kernel *g = gemm_at(i);
+        if (g->chain != chain || !gemm_supported(g)) continue;
+        memcpy(f.c, old, (size_t)f.cells * sizeof(float));
+        gemm_run(g, x->ta, x->tb, x->m, x->n, x->k, x->alpha, f.a, f.sa, f.b, f.sb, x->beta, f.c,
+                 f.sc);
+        same_as_expected(g, x, &f);
+    }
+    free(old);
+    buffers_free(&f);
 }
 
 /* Around the sizes of tiles (6 x 16, 14 x 32, 32 x 32), of vectors and of blocks of k and columns.
@@ -165,7 +193,7 @@ static const int64_t SIZES[][3] = {
     {1, 64, 96},   {40, 5, 3},     {64, 64, 17}, {9, 15, 769},  {12, 49, 15},
     {1, 150, 40},  {31, 16, 1537}, {8, 33, 24},  {130, 20, 70}, {97, 513, 33}};
 
-static void every_shape(const gemm_kernel *g)
+static void every_shape(gemm_chain chain)
 {
     for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
         for (int bits = 0; bits < 4; bits++) {
@@ -178,12 +206,12 @@ static void every_shape(const gemm_kernel *g)
                              .gap = gap,
                              .alpha = 1,
                              .beta = 0};
-                check(g, &x, NULL);
+                check(chain, &x, NULL);
                 x.beta = 1;
-                check(g, &x, NULL);
+                check(chain, &x, NULL);
                 x.alpha = 0.3f;
                 x.beta = -0.7f;
-                check(g, &x, NULL);
+                check(chain, &x, NULL);
             }
         }
     }
@@ -191,7 +219,9 @@ static void every_shape(const gemm_kernel *g)
 
 static void one_chain_per_element(void)
 {
-    for_each_kernel(every_shape);
+    for (int chain = 0; chain < GEMM_CHAINS; chain++) {
+        every_shape((gemm_chain)chain);
+    }
 }
 
 /* Infinities, NaNs, and numbers so small that products and sums fall below 2^-126. */
@@ -223,7 +253,7 @@ static void signed_zeros(float *x, int64_t n)
     }
 }
 
-static void odd_numbers(const gemm_kernel *g)
+static void odd_numbers(gemm_chain chain)
 {
     static void (*const spoils[])(float *, int64_t) = {with_infinities, tiny, huge, signed_zeros};
     for (int s = 0; s < 4; s++) {
@@ -236,17 +266,26 @@ static void odd_numbers(const gemm_kernel *g)
                          .gap = 1,
                          .alpha = bits & 4 ? 0.5f : 1,
                          .beta = (float)(bits >> 2)};
-            check(g, &x, spoils[s]);
+            check(chain, &x, spoils[s]);
         }
     }
 }
 
 static void numbers_of_every_kind(void)
 {
-    for_each_kernel(odd_numbers);
+    for (int chain = 0; chain < GEMM_CHAINS; chain++) {
+        odd_numbers((gemm_chain)chain);
+    }
 }
 
 /* ---- a row is the same however many there are ---- */
+
+static void for_each_kernel(void (*run)(const gemm_kernel *g))
+{
+    for (int i = 0; gemm_at(i); i++) {
+        if (gemm_supported(gemm_at(i))) run(gemm_at(i));
+    }
+}
 
 static void rows_alone(const gemm_kernel *g)
 {

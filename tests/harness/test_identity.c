@@ -3,6 +3,7 @@
 #include "data/corpus_class.h"
 #include "harness/run/identity.h"
 #include "harness/train/trainer.h"
+#include "tests/support/draw.h"
 #include "tests/support/option_values.h"
 #include "tests/test.h"
 
@@ -124,6 +125,7 @@ static void table(const char *spec, const char *section, const option *options, 
             snprintf(set, sizeof set, "%s.%s=%s", section, o->name, values[i]);
             /* More than this needs much memory, and says no more. */
             if (strcmp(o->name, "width") == 0 && strlen(values[i]) > 2) continue;
+            if (!drawn_if_slow("identity", set)) continue;
             snprintf(what, sizeof what, "%s:", context ? context : "");
             more[1] = set;
             training x = training_of(spec, more, 2);

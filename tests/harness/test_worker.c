@@ -15,6 +15,7 @@
 #include "harness/run/run_lines.h"
 #include "harness/run/run_status.h"
 #include "harness/train/checkpoint_files.h"
+#include "tests/support/draw.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -65,6 +66,7 @@ static void killed_at_a_point(void)
     if (!undisturbed(whole)) return;
     for (size_t i = 0; i < sizeof MOMENTS / sizeof MOMENTS[0]; i++) {
         char name[64];
+        if (!drawn_if_slow("killed_at_a_point", MOMENTS[i])) continue;
         snprintf(name, sizeof name, "killed-%zu", i);
         trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
         int code = trial_worker(folder, MOMENTS[i], -1, 0);

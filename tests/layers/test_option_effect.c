@@ -2,6 +2,7 @@
  * variants), an option that is given changes what is trained, or is refused. And what is trained
  * alike has one identity, however it is spelt. */
 #include "core/ops/ops.h"
+#include "tests/support/draw.h"
 #include "tests/support/layer_variants.h"
 #include "tests/support/model_check.h"
 #include "tests/support/option_values.h"
@@ -263,6 +264,7 @@ static void works_somewhere(void)
     arena *a = arena_new(1 << 16);
     for (int i = 0; i < count; i++) {
         if (strcmp(list[i].options, "{}") != 0) continue;
+        if (!drawn_if_slow("works_somewhere", list[i].cls->name)) continue;
         for (const option *o = list[i].cls->options; o->name; o++) {
             bool tried = o->type != OPTION_TEXT && o->type != OPTION_NODE;
             bool works = !tried || needs_more(o);

@@ -1,6 +1,7 @@
 #include "tests/support/layer_variants.h"
 #include "layers/registry.h"
 
+#include "tests/support/draw.h"
 #include "tests/support/model_check.h"
 #include "tests/test.h"
 
@@ -176,22 +177,13 @@ model_run *layer_variant_try(const layer_variant *v, int64_t rows, err *e)
                             options);
 }
 
-/* FNV-1a: the draws of a day are no stream of random numbers, only as good as any other third. */
-static uint64_t add_text(uint64_t sum, const char *text)
-{
-    for (const char *p = text; *p; p++) {
-        sum = (sum ^ (unsigned char)*p) * 0x100000001b3;
-    }
-    return (sum ^ '/') * 0x100000001b3;
-}
-
 bool layer_variant_drawn(const layer_variant *v, const char *check)
 {
-    const char *draw = getenv("LOCI_TEST_SAMPLE"), *one_of = getenv("LOCI_TEST_ONE_OF");
-    if (!draw || !*draw || strcmp(v->options, "{}") == 0) return true;
-    uint64_t sum = add_text(add_text(0xcbf29ce484222325, draw), check);
-    sum = add_text(add_text(sum, v->cls->name), v->options);
-    return (sum >> 32) % (uint64_t)MAX(one_of ? atoi(one_of) : 3, 1) == 0;
+    const char *one_of = getenv("LOCI_TEST_ONE_OF");
+    char of[sizeof v->options + 64];
+    if (strcmp(v->options, "{}") == 0) return true;
+    snprintf(of, sizeof of, "%s %s", v->cls->name, v->options);
+    return drawn_one_of(one_of ? atoi(one_of) : 3, check, of);
 }
 
 model_run *layer_variant_run(const layer_variant *v, int64_t rows)

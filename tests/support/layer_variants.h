@@ -15,9 +15,8 @@ typedef struct layer_variant {
 /* The list, which lives as long as the process. */
 const layer_variant *layer_variants(int *count);
 
-/* Whether this check is to be done for the variant: always, unless LOCI_TEST_SAMPLE names a draw
- * (any text; `make test` takes the date). Then one of LOCI_TEST_ONE_OF variants (3 if it is not
- * said) is drawn for each check, and the defaults of every class. */
+/* Whether this check is to be done for the variant (see draw.h): for one of LOCI_TEST_ONE_OF (3 if
+ * it is not said), and for the defaults of every class. */
 bool layer_variant_drawn(const layer_variant *v, const char *check);
 
 /* Two layers of the variant (a head: on an attention and an ffn), for model_check.h. NULL: the

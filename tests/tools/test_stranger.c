@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "tests/support/draw.h"
 #include "tests/support/fake_results.h"
 #include "tests/support/hostile.h"
 #include "tests/support/program.h"
@@ -354,6 +355,7 @@ static void links(void)
     put_run();
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         char at[FILE_PATH_BYTES], status[FILE_PATH_BYTES];
+        if (!drawn_if_slow("links", list[i].at)) continue;
         put_victim();
         if (list[i].of_run) put_run();
         snprintf(status, sizeof status, "%s", list[i].of_run ? run_path("status.json") : "none");
