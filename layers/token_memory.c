@@ -2,8 +2,7 @@
 
 #include <math.h>
 
-/* Keys that are carried when `done` positions of a block are.
- * A later query of the block sees its own block's keys and the memory before it; with a window,
+/* A later query of the block sees its own block's keys and the memory before it; with a window,
  * only as far back as that reaches. */
 int64_t token_memory_carried(const token_options *o, const token_plan *plan, int64_t done)
 {
@@ -21,8 +20,7 @@ static bool drops(const layer_ctx *c, const layer *self, const token_options *o,
     return rng_uniform(key, 0) < o->memory_dropout;
 }
 
-/* The position since which the row's memory counts, at the call's beginning. Rounded, since what is
- * carried is a real. */
+/* Rounded, since what is carried is a real. */
 int64_t token_memory_first(const layer_ctx *c, const layer *self, const token_plan *plan,
                            int64_t row)
 {
@@ -31,14 +29,12 @@ int64_t token_memory_first(const layer_ctx *c, const layer *self, const token_pl
     return (int64_t)floor((double)first->data[row] + 0.5);
 }
 
-/* Positions before the call's first that the row may see. */
 int64_t token_memory_valid(const layer_ctx *c, const layer *self, const token_plan *plan,
                            int64_t row, int64_t extra)
 {
     return MAX(0, MIN(extra, c->position[row] - token_memory_first(c, self, plan, row)));
 }
 
-/* Puts the rows' `first` of this call where it is carried. */
 void token_memory_begin(layer_ctx *c, const layer *self, const token_options *o,
                         const token_plan *plan)
 {
@@ -52,8 +48,7 @@ void token_memory_begin(layer_ctx *c, const layer *self, const token_options *o,
     layer_state_set(c, self, plan->first_slot, first);
 }
 
-/* Flushing an incomplete block moves the rows on to the next one without anything to remember.
- * Positions jump to the next block, and the keys that the gap would have held must not be counted
+/* Positions jump to the next block, and the keys that the gap would have held must not be counted
  * as a row's own: `first` moves by as much. */
 void token_memory_skip(layer_ctx *c, const layer *self, const token_plan *plan)
 {
@@ -65,7 +60,6 @@ void token_memory_skip(layer_ctx *c, const layer *self, const token_plan *plan)
     layer_state_set(c, self, plan->first_slot, first);
 }
 
-/* How many of the `extra` carried keys each row may look at; NULL if all. *any: some row may. */
 const int64_t *token_memory_keys(layer_ctx *c, const layer *self, const token_plan *plan,
                                  int64_t extra, bool *any)
 {
@@ -81,14 +75,12 @@ const int64_t *token_memory_keys(layer_ctx *c, const layer *self, const token_pl
     return all ? NULL : valid;
 }
 
-/* Entries [end - keep, end) along time, as memory of their own. */
 tensor *token_memory_cut(layer_ctx *c, tensor *kv, int64_t end, int64_t keep)
 {
     return op_slice(c->tape, kv, 1, end - keep, end);
 }
 
-/* Of `extra` carried keys and the call's own, `keep` are carried on, the last at end - 1.
- * done: positions of the block that is unfinished after this call. */
+/* done: positions of the block that is unfinished after this call. */
 int64_t token_memory_kept(const layer_ctx *c, const layer *self, const token_options *o,
                           const token_plan *plan, int64_t extra, int64_t *end)
 {
@@ -99,8 +91,6 @@ int64_t token_memory_kept(const layer_ctx *c, const layer *self, const token_opt
     return MIN(token_memory_carried(o, plan, done), MAX(*end, 0));
 }
 
-/* Raw keys and values of the call, behind the carried ones if there are any; stores what the next
- * call may see. NULL: nothing came, nothing goes on, nobody else wants it. */
 tensor *token_memory_update(layer_ctx *c, const layer *self, const token_options *o,
                             const token_plan *plan, tensor *qkv, tensor *past)
 {
