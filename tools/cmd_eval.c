@@ -169,6 +169,7 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
 /* A model whose loss is no number answers nothing: that is a failure, however it came to be. */
 static bool check_finite(const evaluation *r, const char *folder, bool dynamic, err *e)
 {
+    if (r->tokens == 0) return err_set(e, "%s: none of the tokens gets a loss; read more", folder);
     if (isfinite(r->nats)) return true;
     int lost = 0;
     const char *first = NULL;

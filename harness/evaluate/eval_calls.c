@@ -22,8 +22,7 @@ int64_t eval_calls_tokens(const corpus_split *split, int64_t tokens, int64_t mos
     return tokens > 0 ? MIN(tokens, n) : n;
 }
 
-/* Of a document's first n tokens those that get a loss: of a probe that learns its answers these
- * alone. */
+/* Of a document's first n tokens those that get a loss. */
 static int64_t scored_of(const document *d, int64_t n)
 {
     if (!d->answers_only) return n;
@@ -35,19 +34,29 @@ static int64_t scored_of(const document *d, int64_t n)
     return scored;
 }
 
+int64_t eval_calls_scored(const corpus_split *split, int64_t tokens, int64_t most)
+{
+    int64_t limit = eval_calls_tokens(split, tokens, most, NULL), before = 0, scored = 0;
+    for (int64_t i = 0; before < limit; i++) {
+        int64_t read = stream_document_tokens(split, i, most);
+        const document d = split_document(split, i);
+        scored += scored_of(&d, MIN(read, limit - before));
+        before += read;
+    }
+    return scored;
+}
+
 /* Finds which documents hold the tokens that count. first [documents] is in units of scored tokens:
  * with `document_tokens` it skips what of each document is not read. */
 static void measure(eval_calls *c, int64_t tokens, int64_t most, arena *a)
 {
     int64_t all = split_documents(c->split), before = 0;
     c->limit = eval_calls_tokens(c->split, tokens, most, NULL);
+    c->scored = eval_calls_scored(c->split, tokens, most);
     c->first = ARENA_NEW(a, int64_t, all);
     for (int64_t i = 0; i < all && before < c->limit; i++) {
-        int64_t read = stream_document_tokens(c->split, i, most);
-        const document d = split_document(c->split, i);
         c->first[c->documents++] = before;
-        c->scored += scored_of(&d, MIN(read, c->limit - before));
-        before += read;
+        before += stream_document_tokens(c->split, i, most);
     }
 }
 

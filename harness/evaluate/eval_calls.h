@@ -27,6 +27,9 @@ typedef struct eval_calls {
  * `tokens` (0: all). *cut (may be NULL): of some document a part only. */
 int64_t eval_calls_tokens(const corpus_split *split, int64_t tokens, int64_t most, bool *cut);
 
+/* Of these, those that get a loss: of a probe that learns its answers these alone. */
+int64_t eval_calls_scored(const corpus_split *split, int64_t tokens, int64_t most);
+
 /* The first `tokens` (0: all) of what the stream's options read of the split, `capacity` calls of
  * options->time at a time. Arrays live in the arena. */
 bool eval_calls_open(eval_calls *c, const corpus_split *split, int64_t tokens, int capacity,

@@ -65,6 +65,32 @@ split_kind eval_options_split(const eval_options *o)
     return (split_kind)o->split;
 }
 
+/* The section may be missing, and its defaults be what does not fit. */
+static bool refused(const node *spec, const char *key, const char *text, err *e)
+{
+    const node *at = node_at(spec, key);
+    return at ? node_err(e, at, "%s", text) : err_set(e, "%s: %s", key, text);
+}
+
+bool eval_options_check(const eval_options *o, const node *spec, corpus *c, err *e)
+{
+    const dynamic_options *d = &o->dynamic;
+    char text[128];
+    const corpus_split *split = corpus_get(c, eval_options_split(o));
+    if (!split) {
+        snprintf(text, sizeof text, "the corpus has no %s split; choose another",
+                 split_name(eval_options_split(o)));
+        return refused(spec, "eval.split", text, e);
+    }
+    if (d->kind != DYNAMIC_NONE && d->rate_count * d->decay_count > 1 &&
+        !corpus_get(c, SPLIT_VALIDATION)) {
+        return refused(spec, "eval.dynamic", "a grid needs a validation split; give one rate", e);
+    }
+    if (eval_calls_scored(split, o->tokens, o->most) > 0) return true;
+    return refused(spec, "eval.tokens", "nothing of what is evaluated gets a loss; evaluate more",
+                   e);
+}
+
 /* ---- what the sums are sums over ---- */
 
 /* Bytes of the first n tokens of a document, by decoding them, a piece at a time: a document may be

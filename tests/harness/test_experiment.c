@@ -1,5 +1,6 @@
 #include "harness/run/doubt.h"
 #include "harness/run/experiment_resolve.h"
+#include "tests/support/corpora.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
@@ -228,6 +229,31 @@ static void refuses(void)
     }
 }
 
+/* Nor is anything trained that could not be evaluated in the end. */
+static void nothing_to_evaluate(void)
+{
+    static const char probe[] = "data={corpus: probe, length: 1, distances: [3], tokens: 2k, "
+                                "held_out: 200, learn: answers}";
+    char folder[600];
+    corpora_write("text/train/a.txt", "a text of some length, a text of some length", -1);
+    corpora_write("text/validation/b.txt", "another text of some length", -1);
+    snprintf(folder, sizeof folder, "data={corpus: text, path: %s/text}", test_folder());
+    const struct {
+        const char *extra, *data, *words;
+    } cases[] = {
+        {"eval: {tokens: 2}\n", probe, "plan.yaml:5:16: eval.tokens: nothing of what"},
+        {"eval: {tokens: 20}\n", probe, NULL},
+        {"eval: {split: test}\n", folder, "plan.yaml:5:15: eval.split: the corpus has no test"},
+        {"", folder, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err e;
+        experiment *x = resolved(cases[i].extra, (const char *const[]){cases[i].data, NULL}, &e);
+        EXPECT(cases[i].words ? !x && strstr(e.text, cases[i].words) : x != NULL, "case %zu: %s", i,
+               e.text);
+        experiment_free(x);
+    }
+}
+
 const test_suite test_experiment = {"harness/experiment",
                                     {{"order and seeds", order_and_seeds},
                                      {"identity", identity},
@@ -235,4 +261,5 @@ const test_suite test_experiment = {"harness/experiment",
                                      {"long warm-ups are doubted", long_warmups_are_doubted},
                                      {"repetitions", repetitions},
                                      {"refuses", refuses},
+                                     {"nothing to evaluate", nothing_to_evaluate},
                                      {0}}};
