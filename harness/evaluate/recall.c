@@ -237,8 +237,13 @@ int recall_measure(recall_score scores[MAX_RECALL], const eval_task *task, err *
     own.watch = &r->watch;
     evaluation done;
     if (evaluate(&done, &own, e)) {
-        count = r->count;
-        memcpy(scores, r->scores, (size_t)count * sizeof *scores);
+        /* Of logits that are no numbers no answer is right: that would pass for forgetting. */
+        if (isfinite(done.nats)) {
+            count = r->count;
+            memcpy(scores, r->scores, (size_t)count * sizeof *scores);
+        } else {
+            err_set(e, "the loss is not a finite number; the weights are damaged or too large");
+        }
         evaluate_deinit(&done);
     }
     recall_close(r);

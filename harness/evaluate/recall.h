@@ -27,5 +27,6 @@ json_t *recall_record(const recall *r);
 void recall_close(recall *r); /* NULL is fine */
 
 /* Evaluates the task's split and fills scores by increasing distance;
- * returns how many, -1 and e if the corpus asks for nothing or cannot be read. */
+ * returns how many, -1 and e if the corpus asks for nothing or cannot be read, or the loss is no
+ * number. */
 int recall_measure(recall_score scores[MAX_RECALL], const eval_task *task, err *e);

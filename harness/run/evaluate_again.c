@@ -1,5 +1,6 @@
 #include "harness/run/evaluate_again.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -108,7 +109,7 @@ static int mark_blowup(const again *x, double loss, err *e)
         .vocab = model_vocab(x->work.model),
         .evaluated = loss,
         .further = blowup_further(x->work.corpus, eval_options_split(&x->work.eval))};
-    if (x->tokens == 0 || !blowup_find(text, &facts)) return EXIT_DONE;
+    if ((x->tokens == 0 && isfinite(loss)) || !blowup_find(text, &facts)) return EXIT_DONE;
     /* Read again: of the run as it stands, only state, kind and reason change. */
     run_status status;
     if (!run_status_read(&status, x->folder, e)) return EXIT_FAILED;

@@ -134,8 +134,8 @@ static outcome train_to_the_end(worker *w, err *e)
     return worker_eval(w, true, e);
 }
 
-/* Every number may be finite, and the run worthless all the same. Nothing is asked of a model that
- * was not trained. */
+/* Every number may be finite, and the run worthless all the same. Of a model that was not trained
+ * nothing is asked but that. */
 static bool has_blown_up(const worker *w, err *e)
 {
     const train_progress *p = &w->trainer->progress;
@@ -147,7 +147,7 @@ static bool has_blown_up(const worker *w, err *e)
         .evaluated = w->evaluated,
         .step_targets = w->work.shape.targets_per_step,
         .further = blowup_further(w->work.corpus, eval_options_split(&w->work.eval))};
-    if (p->tokens == 0 || !blowup_find(text, &facts)) return false;
+    if ((p->tokens == 0 && isfinite(w->evaluated)) || !blowup_find(text, &facts)) return false;
     err_set(e, "step %lld: %s", (long long)p->step, text);
     return true;
 }

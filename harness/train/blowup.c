@@ -51,6 +51,10 @@ bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f)
     }
     /* The first sentence is about a guess, the last about the run's own beginning: one of them is
      * enough. */
+    if (what && !isfinite(loss)) {
+        snprintf(text, BLOWUP_TEXT_BYTES, "%s ended at a loss that is not a finite number", what);
+        return true;
+    }
     if (what) {
         snprintf(text, BLOWUP_TEXT_BYTES,
                  "%s ended at %.4g nats per token; a uniform guess costs %.4g", what, loss, guess);

@@ -141,6 +141,19 @@ static void taken_in(void)
     }
 }
 
+/* A run that evaluates what it starts from, and trains nothing: no figures of damaged weights. */
+static void started_untrained(const char *from)
+{
+    char text[FILE_PATH_BYTES + 512];
+    snprintf(text, sizeof text,
+             "data: {corpus: markov, symbols: 20, tokens: 4k}\n"
+             "model: {width: 8, context: 16, blocks: [{ffn: {hidden: 8}}]}\n"
+             "init_from: {checkpoint: %s}\ntrain: {budget: {steps: 0}, batch: 4}\n",
+             from);
+    corpora_write("untrained.yaml", text, -1);
+    program_expect(LOCI("run", corpora_path("untrained.yaml")), 3, NULL, "not a finite number");
+}
+
 static void refused(void)
 {
     program_result r = run();
@@ -163,6 +176,10 @@ static void refused(void)
     expect_refused(LOCI("eval", to), "not a finite number");
     expect_refused(LOCI("inspect", to), "not a finite number");
     expect_refused(LOCI("generate", to, "--tokens", "3"), "not finite numbers");
+    expect_refused(LOCI("recall", to, "--corpus",
+                        "{corpus: probe, task: copy, length: 1, symbols: 17, distances: [3]}"),
+                   "not a finite number");
+    started_untrained(to);
     change(from, file, &(edit){.factor = (real)1e6, .metadata = true});
     r = LOCI("import", "checkpoint", file, "--to", to);
     EXPECT(r.status == 0, "%s", r.err);
