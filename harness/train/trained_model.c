@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/train/optim.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_model.h"
 #include "harness/train/spec_paths.h"
@@ -282,6 +283,17 @@ static bool open_guide(trained_model *m, const char *folder, const corpus_places
     return m->source && trained_model_source_guide(m->source, m->model, e);
 }
 
+/* What training left alone is left alone by a model that learns while it is evaluated. Without
+ * groups the optimiser's section is not read: it may be an earlier version's. */
+static bool freeze(trained_model *m, err *e)
+{
+    const node *optimizer = node_get(m->spec, "optimizer");
+    optim_options o;
+    if (node_is_null(node_get(optimizer, "groups"))) return true;
+    return optim_read(&o, optimizer, m->memory, e) &&
+           optim_apply_groups(model_params(m->model), &o, m->memory, e);
+}
+
 /* The order: spec, then the corpus that gives the vocabulary, then the model, then its values.
  * Metadata that are missing (an old or foreign file) are filled in where that is safe, the kernels
  * by what all runs had before they were recorded, and refused where it is not (the spec). */
@@ -313,7 +325,7 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     /* Shapes only: tables that were made from a source are in the checkpoint like any parameter. */
     const tensor_source promised = {0};
     m->model = spec_model(m->memory, m->spec, sizes, m->corpus, m->seed, &promised, e);
-    if (!m->model || !open_guide(m, folder, places, e)) return false;
+    if (!m->model || !freeze(m, e) || !open_guide(m, folder, places, e)) return false;
     const params *p = model_params_const(m->model);
     m->values = arena_push_zero(m->memory, p->total, sizeof(real));
     return checkpoint_files_values(m->values, p, s, e) ||

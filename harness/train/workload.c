@@ -122,13 +122,20 @@ static bool check_lazy(const workload *w, err *e)
                     "has no effect: no layer has pieces, such as experts, or tables");
 }
 
-/* Completes a workload whose corpus is open. Groups write into the model's own parameters what is
- * frozen and whose rate differs: w->model's, for only they are trained. */
+/* Groups write into a model's own parameters what is frozen and whose rate differs: also into those
+ * of the model for evaluation, which may learn while it reads. */
+static bool apply_groups(workload *w, err *e)
+{
+    return optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
+           (w->eval_model == w->model ||
+            optim_apply_groups(model_params(w->eval_model), &w->optim, w->memory, e));
+}
+
+/* Completes a workload whose corpus is open. */
 static bool open_rest(workload *w, err *e)
 {
-    return find_source_id(w, e) && open_models(w, e) &&
-           optim_apply_groups(model_params(w->model), &w->optim, w->memory, e) &&
-           check_lazy(w, e) && sample_check(&w->eval.sample, w->corpus, e) && find_shape(w, e);
+    return find_source_id(w, e) && open_models(w, e) && apply_groups(w, e) && check_lazy(w, e) &&
+           sample_check(&w->eval.sample, w->corpus, e) && find_shape(w, e);
 }
 
 bool workload_open(workload *w, const node *spec, int64_t seed, const corpus_places *places, err *e)

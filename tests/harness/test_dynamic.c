@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "harness/train/checkpoint.h"
+#include "harness/train/trained_model.h"
 #include "harness/train/trainer.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -316,6 +318,32 @@ static void statistics_are_checked(void)
 }
 
 extern const test_suite test_dynamic;
+/* Whoever opens the model: what training left alone learns nowhere. */
+static void frozen(void)
+{
+    static const char more[] = "optimizer: {groups: [{match: 'blocks.*', freeze: true}]}\n"
+                               "eval: {context: 32}\n";
+    fixture f;
+    err e = {0};
+    char folder[FILE_PATH_BYTES];
+    trained_model m;
+    if (!fixture_open(&f, more)) return;
+    EXPECT(file_join(folder, test_folder(), "checkpoint", &e) &&
+               checkpoint_save(folder, f.t, "0123456789abcdef", &e) &&
+               trained_model_load(&m, folder, NULL, NULL, &(corpus_places){0}, &e),
+           "%s", e.text);
+    const params *all[] = {model_params_const(f.w.model), model_params_const(f.w.eval_model),
+                           e.text[0] ? NULL : model_params_const(m.model)};
+    for (int k = 0; k < 3 && all[k]; k++) {
+        for (int i = 0; i < all[k]->count; i++) {
+            const param *p = &all[k]->list[i];
+            EXPECT(p->frozen == (strncmp(p->name, "blocks.", 7) == 0), "model %d: %s", k, p->name);
+        }
+    }
+    if (!e.text[0]) trained_model_close(&m);
+    fixture_close(&f);
+}
+
 const test_suite test_dynamic = {"harness/dynamic",
                                  {{"rate_zero", rate_zero},
                                   {"rate_zero_in_segments", rate_zero_in_segments},
@@ -323,5 +351,6 @@ const test_suite test_dynamic = {"harness/dynamic",
                                   {"learning", learning},
                                   {"grid", grid},
                                   {"refusals", refusals},
+                                  {"frozen", frozen},
                                   {"statistics_are_checked", statistics_are_checked},
                                   {0}}};
