@@ -81,6 +81,9 @@ void dynamic_step(const dynamic_rule *r, real *values, const grads *g);
 
 /* ---- rows that learn ---- */
 
+/* Whether the model can learn so from the corpus: parameters, segment, text for the statistics. */
+bool dynamic_learner_check(const dynamic_options *o, const model *m, corpus *c, err *e);
+
 /* What all rows share. Borrows model, values and options. */
 typedef struct dynamic_learner dynamic_learner;
 

@@ -154,11 +154,7 @@ static bool gathering_open(gathering *w, arena *a, stream **text, corpus *c, int
 {
     const dynamic_learner *l = w->learner;
     int64_t context = model_context(l->model);
-    corpus_split *split = corpus_get(c, SPLIT_TRAIN);
-    if (!split) {
-        return err_set(e, "eval.dynamic: the corpus has no train split to measure gradients on; "
-                          "use `kind: sgd`");
-    }
+    corpus_split *split = corpus_get(c, SPLIT_TRAIN); /* check_text has seen to it */
     w->rows = l->options->batch;
     /* Shuffled, so that few tokens are a sample of the whole split, by a fixed seed (0): the
      * statistics belong to the model and the corpus, not to a run's seed. A call holds several
@@ -274,6 +270,28 @@ static bool check_segment(const dynamic_learner *l, err *e)
                    (long long)l->segment, (long long)context);
 }
 
+static bool check_text(const dynamic_options *o, corpus *c, err *e)
+{
+    if (o->kind != DYNAMIC_RMS || corpus_get(c, SPLIT_TRAIN)) return true;
+    return err_set(e, "eval.dynamic: the corpus has no train split to measure gradients on; use "
+                      "`kind: sgd`");
+}
+
+/* All that can be known before there are values. */
+static bool begin(dynamic_learner *l, corpus *c, err *e)
+{
+    return choose_params(l, e) && check_segment(l, e) && check_text(l->options, c, e);
+}
+
+bool dynamic_learner_check(const dynamic_options *o, const model *m, corpus *c, err *e)
+{
+    if (o->kind == DYNAMIC_NONE) return true;
+    dynamic_learner l = {.options = o, .model = m, .segment = dynamic_learner_segment(o, m)};
+    bool ok = begin(&l, c, e);
+    free(l.learns);
+    return ok;
+}
+
 /* rule.statistics says which rule it is: NULL for sgd, and then no s and m are gathered or asked
  * for. rule.start borrows the trained values, which every row is copied from as well. */
 dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, const real *values,
@@ -287,7 +305,7 @@ dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, c
     CHECK(l, "out of memory for %zu bytes", sizeof *l);
     *l = (dynamic_learner){
         .options = o, .model = m, .values = values, .segment = dynamic_learner_segment(o, m)};
-    bool ok = choose_params(l, &own) && check_segment(l, &own);
+    bool ok = begin(l, c, &own);
     l->rule = (dynamic_rule){.params = p, .learns = l->learns, .start = values, .eps = o->eps};
     if (ok && o->kind == DYNAMIC_RMS) {
         dynamic_statistics_init(&l->statistics, p);

@@ -72,7 +72,7 @@ static bool refused(const node *spec, const char *key, const char *text, err *e)
     return at ? node_err(e, at, "%s", text) : err_set(e, "%s: %s", key, text);
 }
 
-bool eval_options_check(const eval_options *o, const node *spec, corpus *c, err *e)
+bool eval_options_check(const eval_options *o, const node *spec, const model *m, corpus *c, err *e)
 {
     const dynamic_options *d = &o->dynamic;
     char text[128];
@@ -86,9 +86,11 @@ bool eval_options_check(const eval_options *o, const node *spec, corpus *c, err 
         !corpus_get(c, SPLIT_VALIDATION)) {
         return refused(spec, "eval.dynamic", "a grid needs a validation split; give one rate", e);
     }
-    if (eval_calls_scored(split, o->tokens, o->most) > 0) return true;
-    return refused(spec, "eval.tokens", "nothing of what is evaluated gets a loss; evaluate more",
-                   e);
+    if (eval_calls_scored(split, o->tokens, o->most) == 0) {
+        return refused(spec, "eval.tokens",
+                       "nothing of what is evaluated gets a loss; evaluate more", e);
+    }
+    return dynamic_learner_check(d, m, c, e);
 }
 
 /* ---- what the sums are sums over ---- */

@@ -22,9 +22,10 @@ extern const option EVAL_OPTIONS[];
 
 bool eval_options_read(eval_options *o, const node *n, arena *a, err *e);
 split_kind eval_options_split(const eval_options *o);
-/* Whether there is something to evaluate: else false and the place, before hours of training end in
- * nothing. spec: whose `eval:` section it is. */
-bool eval_options_check(const eval_options *o, const node *spec, corpus *c, err *e);
+/* Whether there is something to evaluate, and the model can learn from it as it is asked to: else
+ * false and the place, before hours of training end in nothing. spec: whose `eval:` section it is.
+ */
+bool eval_options_check(const eval_options *o, const node *spec, const model *m, corpus *c, err *e);
 
 /* Fills r (evaluate_deinit frees it). A model that learns reads with one row per lane; a grid is
  * tried on the validation split first, and the best of it applied to the split. Fails if the corpus

@@ -143,7 +143,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     if (!workload_open_on(&w, own, run->seed, c, e)) return false;
     /* The model first, so that all of its options are right; then whether its source fits. */
     int source = run->source_variant;
-    bool good = eval_options_check(&w.eval, own, c, e) &&
+    bool good = eval_options_check(&w.eval, own, w.eval_model, c, e) &&
                 (source >= 0         ? check_source(r, &w, source, &run->taken, e)
                  : w.init.checkpoint ? check_checkpoint(r, &w, &run->taken, e)
                                      : true);

@@ -243,6 +243,8 @@ static void nothing_to_evaluate(void)
     } cases[] = {
         {"eval: {tokens: 2}\n", probe, "plan.yaml:5:16: eval.tokens: nothing of what"},
         {"eval: {tokens: 20}\n", probe, NULL},
+        {"eval: {dynamic: {kind: sgd, match: nothing}}\n", probe, "matches no parameter that can"},
+        {"eval: {dynamic: {kind: sgd, segment: 12}}\n", probe, "multiple"},
         {"eval: {split: test}\n", folder, "plan.yaml:5:15: eval.split: the corpus has no test"},
         {"", folder, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
