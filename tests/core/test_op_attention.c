@@ -1,6 +1,7 @@
 /* Attention against its definition, over drawn shapes and masks; rotary positions by property. */
 #include "core/ops/attention_bias.h"
 #include "core/ops/ops.h"
+#include "core/ops/softmax.h"
 #include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
@@ -244,10 +245,45 @@ static void alibi_slopes(void)
     }
 }
 
+/* Eight sums in the header's order, whatever vectors the processor has and however long the row. */
+static void rows_are_summed_in_order(void)
+{
+    enum { MOST = 150 };
+    for (int64_t n = 1; n <= MOST; n++) {
+        real x[MOST], y[MOST], row[MOST], other[MOST], sum[8] = {0}, dot[8] = {0};
+        fill_uniform(x, n, (uint32_t)n);
+        fill_uniform(y, n, (uint32_t)n + 1000);
+        memcpy(row, x, sizeof row);
+        memcpy(other, x, sizeof other);
+        real most = softmax_most(x, n), largest = x[0], all = 0, products = 0;
+        for (int64_t i = 0; i < n; i++) {
+            real e = x[i];
+            softmax_exp(&e, 1, most);
+            int64_t k = i < n / 8 * 8 ? i % 8 : 0;
+            sum[k] += e;
+            dot[k] += e * y[i];
+            largest = x[i] > largest ? x[i] : largest;
+        }
+        for (int k = 0; k < 8; k++) {
+            all += sum[k], products += dot[k];
+        }
+        EXPECT(most >= largest && most <= largest, "%lld: largest %g", (long long)n, (double)most);
+        real got = softmax_exp_sum(row, n, most), times = softmax_exp_dot(other, y, n, most);
+        EXPECT(memcmp(row, other, (size_t)n * sizeof *row) == 0, "%lld: exponentials",
+               (long long)n);
+        EXPECT(memcmp(&got, &all, sizeof got) == 0, "%lld: sum %.9g, not %.9g", (long long)n,
+               (double)got, (double)all);
+        /* Compilers choose which of the products are rounded before they are added. */
+        EXPECT(fabs((double)(times - products)) < (REAL_IS_DOUBLE ? 1e-13 : 2e-5),
+               "%lld: product %.9g, not %.9g", (long long)n, (double)times, (double)products);
+    }
+}
+
 const test_suite test_op_attention = {"core/op_attention",
                                       {{"like_the_definition", like_the_definition},
                                        {"stays_finite", stays_finite},
                                        {"shows_nan", shows_nan},
+                                       {"rows_are_summed_in_order", rows_are_summed_in_order},
                                        {"t5_buckets", t5_buckets},
                                        {"rotary_is_relative", rotary_is_relative},
                                        {"rotary_cut", rotary_cut},
