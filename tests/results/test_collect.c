@@ -353,6 +353,11 @@ static void ask_as_nobody(const char *out, double expected)
     }
     int status = 1;
     waitpid(child, &status, 0);
+    /* In a namespace that has one user, as an unprivileged container. */
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+        test_skip("root cannot become nobody here");
+        return;
+    }
     EXPECT(status == 0, "status %d", status);
 }
 
