@@ -101,7 +101,7 @@ static int help_width(void)
 /* The text's paragraphs: what its source breaks is broken anew, indented lines stay. */
 static void print_paragraphs(const char *text)
 {
-    arena_auto *a = arena_new(0);
+    arena_auto *a = arena_new(1 << 12);
     char *flowing = arena_strdup(a, text);
     for (char *x = flowing; *x; x++) {
         bool joins = *x == '\n' && x > flowing && x[-1] != '\n' && x[1] && !strchr("\n ", x[1]);
@@ -256,7 +256,7 @@ static bool parse_words(const verb *v, int argc, char **argv, cli_call *c, int *
 
 int cli_run(const verb *v, int argc, char **argv)
 {
-    cli_call c = {.memory = arena_new(0)};
+    cli_call c = {.memory = arena_new(1 << 16)};
     int status = EXIT_DONE;
     if (parse_words(v, argc, argv, &c, &status)) {
         if (c.count < v->min_words) {

@@ -79,7 +79,7 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
 {
     char runs[FILE_PATH_BYTES];
     if (!file_join(runs, out, "runs", e)) return false;
-    arena_auto *a = arena_new(0);
+    arena_auto *a = arena_new(1 << 16);
     const char *const *names = NULL;
     int64_t n = 0, hits = 0, hit = 0;
     /* Without a folder of runs there are none: the message about the name is the better one. */

@@ -240,7 +240,7 @@ static bool load_files(const char *folder, trainer *t, err *e)
     safetensors_close(s);
     if (!ok) return err_prefix(e, "%s", folder);
     if (!(s = checkpoint_files_open(folder, "train", e))) return false;
-    arena_auto *a = arena_new(0);
+    arena_auto *a = arena_new(1 << 16);
     ok = load_moments(s, t->optim, e) && load_progress(s, t, e);
     for (int64_t lane = 0; ok && lane < t->w->shape.lanes; lane++) {
         ok = !trainer_has_lane(t, lane) || state_entries_load_lane(s, t->states[lane], lane, e);

@@ -1,8 +1,10 @@
 /* Command lines: the first byte says which verb, words follow, a line each. The verbs do nothing
- * here; what reads their words (sections of data, numbers, names of runs) is called too. */
+ * here; what reads their words (sections of data, numbers, names of runs) is called too, what asks
+ * the disk for one of them, since that takes longer than all else. */
 #include <string.h>
 
 #include "results/report/run_view.h"
+#include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/tiny_run.h"
@@ -28,7 +30,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void read_word(const char *word, arena *a)
 {
     err e = {""};
-    char path[FILE_PATH_BYTES];
     run_name name;
     int64_t whole;
     double real_number;
@@ -36,12 +37,20 @@ static void read_word(const char *word, arena *a)
     option_text_to_int(word, &whole);
     option_text_to_real(word, &real_number);
     run_view_name_read(&name, word);
-    e.text[0] = 0;
+}
+
+static void look_for(const char *word)
+{
+    err e = {""};
+    char path[FILE_PATH_BYTES];
     CHECK(find_run(path, word, tiny_run_out(), &e) || e.text[0], "%s", "refused without a word");
 }
 
+static unsigned choice; /* of this input */
+
 static int nothing(const cli_call *c)
 {
+    if (c->count > 0) look_for(c->words[choice % (unsigned)c->count]);
     for (int i = 0; i < c->count; i++) {
         read_word(c->words[i], c->memory);
     }
@@ -54,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     verb v = *VERBS[data[0] % (sizeof VERBS / sizeof *VERBS)];
     v.run = nothing;
     char text[MAX_BYTES + 1], *words[MAX_WORDS + 2] = {(char *)(uintptr_t)v.name};
+    choice = reading_choice(data, bytes);
     memcpy(text, data + 1, bytes - 1);
     text[bytes - 1] = 0;
     int n = 1;

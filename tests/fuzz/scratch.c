@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static char folder[256];
@@ -22,6 +23,8 @@ const char *scratch_path(const char *name)
         snprintf(folder, sizeof folder, "%s/loci-fuzz-%d", base, (int)getpid());
         file_make_folders(folder, NULL);
         atexit(remove_folder);
+        /* A large page would be cleared for each arena of each input. */
+        prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     }
     char *out = path[next++ % 8];
     snprintf(out, FILE_PATH_BYTES, "%s/%s", folder, name);
