@@ -13,7 +13,8 @@ bool file_make_folders(const char *path, err *e)
     char part[FILE_PATH_BYTES];
     int n = snprintf(part, sizeof part, "%s", path);
     if (n >= (int)sizeof part) return err_set(e, "%.200s...: path is too long", path);
-    if (file_is_folder(path)) return true; /* mostly it is */
+    struct stat s;
+    if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) return true; /* mostly */
     /* Every prefix that ends before a '/' is made in turn, the whole path last. EEXIST is no
      * failure: another process may have made it, and whether it is a folder is asked at the end. */
     for (char *c = part + 1; n > 0; c++) {
@@ -27,7 +28,6 @@ bool file_make_folders(const char *path, err *e)
         *c = was;
         if (was == 0) break;
     }
-    struct stat s;
     if (stat(path, &s) != 0) return file_failed(e, path, "folder cannot be made");
     return S_ISDIR(s.st_mode) || err_set(e, "%s: is not a folder; remove or rename it", path);
 }

@@ -81,11 +81,12 @@ static bool put_batch(const batches *b)
     int64_t end = MIN(b->put + BATCH, b->count);
     collect_entries counted = *b->x;
     bool ok = true;
+    err why = {0};
     if (!store_exec(b->c->db, "SAVEPOINT batch", b->e)) return false;
     for (int64_t i = b->put; ok && i < end; i++) {
-        ok = put_entry(b, &counted, i, NULL);
+        ok = put_entry(b, &counted, i, &why);
     }
-    ok = ok && collect_rows_flush(b->c, NULL);
+    ok = ok && collect_rows_flush(b->c, &why);
     if (ok) {
         *b->x = counted;
         return store_exec(b->c->db, "RELEASE batch", b->e);
@@ -93,8 +94,11 @@ static bool put_batch(const batches *b)
     /* What waits goes with it, and each row is put at once now: what is wrong is told of the line
      * that it stands in. */
     collect_rows_drop(b->c);
-    ok = store_exec(b->c->db, "ROLLBACK TO batch; RELEASE batch", b->e);
-    b->c->at_once = true;
+    /* On a full disk SQLite takes the whole transaction back, the savepoint too. */
+    if (!store_exec(b->c->db, "ROLLBACK TO batch; RELEASE batch", NULL)) {
+        return err_set(b->e, "%s", why.text);
+    }
+    ok = b->c->at_once = true;
     for (int64_t i = b->put; ok && i < end; i++) {
         ok = put_alone(b, i);
     }

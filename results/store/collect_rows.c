@@ -191,6 +191,9 @@ void collect_rows_object(collect_table *t, const json_t *object)
 
 /* ---- statements ---- */
 
+/* Mostly all rows are new: what stood for a file was deleted before, or nothing did. Where one is
+ * not, stamps and runs above all, the second statement puts them, those of the first again. A row
+ * that the table refuses is refused by both, and the second's words are told. */
 static bool flush(collector *c, collect_table *t, err *e)
 {
     if (t->waiting.rows == 0) return true;
@@ -204,6 +207,8 @@ static bool flush(collector *c, collect_table *t, err *e)
     return ok;
 }
 
+/* The order among tables does not matter: SQLite is not asked whether what a row refers to is
+ * there, and no row is read before all are put. */
 bool collect_rows_flush(collector *c, err *e)
 {
     bool ok = true;
@@ -220,6 +225,8 @@ void collect_rows_drop(collector *c)
     }
 }
 
+/* A row that finds no room waits behind those that had it; one that is larger than all room is put
+ * by itself, after them. */
 bool collect_rows_put(collector *c, collect_table *t, err *e)
 {
     if (!t) return false;
@@ -230,7 +237,9 @@ bool collect_rows_put(collector *c, collect_table *t, err *e)
     return flush(c, t, e);
 }
 
-/* A statement changes and asks no table that it does not name. */
+/* A deletion is of what was put before it, so that none of it may still wait. A statement changes
+ * and asks no table that it does not name; that a column or another table is called like one puts
+ * rows sooner, and changes nothing else. */
 static bool flush_named(collector *c, const char *sql, err *e)
 {
     bool ok = true;

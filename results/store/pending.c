@@ -19,6 +19,7 @@ typedef struct cursor {
     int row;
 } cursor;
 
+/* They may be others the next time that a prepared statement runs; the virtual table stays. */
 static const pending *rows_of(const sqlite3_vtab_cursor *c)
 {
     const shown *s = (const shown *)c->pVtab; /* its first member */
@@ -77,6 +78,7 @@ static int close_cursor(sqlite3_vtab_cursor *c)
     return SQLITE_OK;
 }
 
+/* Each statement begins at the first row: what the first try put is put again by the second. */
 static int first(sqlite3_vtab_cursor *base, int index, const char *name, int argc,
                  sqlite3_value **argv)
 {
@@ -136,6 +138,8 @@ static const sqlite3_module MODULE = {.xConnect = show,
                                       .xColumn = column,
                                       .xRowid = rowid};
 
+/* One virtual table for each table, so that a statement needs nothing bound that says whose rows it
+ * is to see. */
 static bool set_module(store *db, const char *table, const sqlite3_module *module, pending *p)
 {
     char name[128];
@@ -143,6 +147,7 @@ static bool set_module(store *db, const char *table, const sqlite3_module *modul
     return sqlite3_create_module(store_db(db), name, module, p) == SQLITE_OK;
 }
 
+/* All room at once: it is mapped, and what is never filled takes no memory. */
 bool pending_begin(pending *p, arena *a, const char *table, int columns, store *db, err *e)
 {
     *p = (pending){.columns = columns,
@@ -152,7 +157,8 @@ bool pending_begin(pending *p, arena *a, const char *table, int columns, store *
     return set_module(db, table, &MODULE, p) || store_err(db, "cannot be written", e);
 }
 
-/* Without a module of the name, what was there is taken away. */
+/* Without a module of the name, what was there is taken away: the rows' memory goes before the
+ * connection, which readers may go on with. */
 void pending_end(const char *table, store *db)
 {
     set_module(db, table, NULL, NULL);
@@ -162,6 +168,7 @@ void pending_end(const char *table, store *db)
  */
 bool pending_keep(pending *p, const pending_cell *row)
 {
+    /* Either the whole row or nothing of it: a row that was kept by halves would be put. */
     size_t bytes = 0;
     for (int i = 0; i < p->columns; i++) {
         if (row[i].kind == PENDING_TEXT) bytes += (size_t)row[i].bytes;
@@ -177,6 +184,8 @@ bool pending_keep(pending *p, const pending_cell *row)
     return true;
 }
 
+/* A spec or the end of a log may be longer than all the room that texts have. It lies where it was
+ * read until the row is put, which is next. */
 void pending_show(pending *p, const pending_cell *row)
 {
     p->from = row;
