@@ -73,11 +73,7 @@ static int cell(sheet *s, table_head h)
 static void put_text(sheet *s, table_head h, const char *behind, const char *text)
 {
     int column = cell(s, h);
-    if (column < 0 || !text) return;
-    /* A label has no limit; what a cell shows of it has. */
-    char whole[512];
-    snprintf(whole, sizeof whole, "%s%s", text, behind);
-    table_text(s->t, column, "%s", whole);
+    if (column >= 0 && text) table_text(s->t, column, "%s%s", text, behind);
 }
 
 /* For programs only: people have the counts in one cell ("1/3: 1 failed"). */

@@ -1,11 +1,12 @@
 #include "results/compare/compare_tune.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/options/option.h"
 #include "results/compare/compare_at.h"
+#include "results/compare/compare_group.h"
 #include "results/compare/compare_read.h"
 #include "results/store/query.h"
 
@@ -18,16 +19,9 @@
  * All are read on both splits, and the choice is carried from one to the other by position: both
  * comparisons have the same plan in the same order. */
 
-/* A variant as a choice within its group: what the other axes say. `group` is also the name under
- * which the variant is shown. */
-typedef struct choice {
-    const char *group, *tuned;
-    double number; /* of the tuned axis, if it is the only one and a number; else NaN */
-} choice;
-
 /* Is the axis among the words that commas separate? Words are matched without copying them: a
  * length and a pointer. */
-static bool is_tuned(const char *words, const char *axis)
+static bool is_tuned(const void *words, const char *axis)
 {
     for (const char *w = words; *w;) {
         size_t n = strcspn(w, ",");
@@ -37,45 +31,10 @@ static bool is_tuned(const char *words, const char *axis)
     return false;
 }
 
-static void append_word(char *text, size_t size, const char *word, const char *more)
+static void append_word(char *text, size_t size, const char *word)
 {
     size_t n = strlen(text);
-    snprintf(text + n, size - n, "%s%s%s", n ? " " : "", word, more);
-}
-
-/* What a label's axes say. The group's name is the label without the tuned axes: "AXIS=value" where
- * the label has it so, the value alone where values have names. Groups are equal as texts, so the
- * order of axes must be fixed: by position. */
-static bool read_choice(choice *x, arena *a, store *s, const char *experiment, const char *label,
-                        const char *tune, err *e)
-{
-    char group[512] = "", tuned[512] = "";
-    int axes = 0;
-    query q = QUERY(
-        s, e, "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 ORDER BY position",
-        experiment, label);
-    x->number = (double)NAN;
-    while (query_next(&q)) {
-        const char *axis = query_text(&q, "axis", a), *value = query_text(&q, "value", a);
-        const char *dot = strrchr(axis, '.');
-        char name[256], *end;
-        snprintf(name, sizeof name, "%s=", dot ? dot + 1 : axis);
-        if (!is_tuned(tune, axis)) {
-            bool named = compare_label_names(label, axis, value);
-            append_word(group, sizeof group, named ? name : value, named ? value : "");
-            continue;
-        }
-        append_word(tuned, sizeof tuned, name, value);
-        x->number = strtod(value, &end);
-        /* Of two tuned axes no value is "at the edge" of anything. */
-        if (*end || axes++ > 0) x->number = (double)NAN;
-    }
-    /* Where all axes are tuned there is one group, which needs a name: the experiment's. */
-    if (!group[0]) append_word(group, sizeof group, experiment, "");
-    if (*compare_oracle(label)) append_word(group, sizeof group, compare_oracle(label), "");
-    x->group = arena_strdup(a, group);
-    x->tuned = arena_strdup(a, tuned);
-    return query_close(&q);
+    snprintf(text + n, size - n, "%s%s", n ? " " : "", word);
 }
 
 /* Every word must be the name of an axis. An axis that is misspelt would tune nothing, and each
@@ -89,7 +48,7 @@ static bool check_axes(store *s, arena *a, const char *experiment, const char *w
                     experiment);
     while (n < 64 && query_next(&q)) {
         names[n] = query_text(&q, "axis", a);
-        append_word(list, sizeof list, names[n++], "");
+        append_word(list, sizeof list, names[n++]);
     }
     if (!query_close(&q)) return false;
     for (const char *w = words; *w;) {
@@ -124,14 +83,15 @@ static double mean_value(const compared_variant *v, compare_metric m, int *n)
 
 /* The variant of the group that is best by its mean; of more seeds, if some have fewer. -1: none
  * has been scored. */
-static int best_of(const comparison *by, const choice *list, const char *group, compare_metric m)
+static int best_of(const comparison *by, const compare_group *list, const char *key,
+                   compare_metric m)
 {
     int best = -1, seeds = 0;
     double least = (double)INFINITY;
     for (int i = 0; i < by->count; i++) {
         int n;
         double mean = mean_value(&by->variants[i], m, &n);
-        if (strcmp(list[i].group, group) != 0 || n == 0) continue;
+        if (strcmp(list[i].key, key) != 0 || n == 0) continue;
         /* More seeds first: a mean of one lucky run is no better than a mean of three. Ties stay
          * with the first in the plan, so that the choice is the same each time. */
         if (n > seeds || (n == seeds && mean < least)) {
@@ -145,12 +105,12 @@ static int best_of(const comparison *by, const choice *list, const char *group, 
 
 /* Is the chosen number the least or the largest of those tried? Only where there are others on one
  * side and none on the other: a single value has no edge. */
-static bool at_edge(const comparison *by, const choice *list, int chosen)
+static bool at_edge(const comparison *by, const compare_group *list, int chosen)
 {
     bool below = false, above = false;
     double x = list[chosen].number;
     for (int i = 0; i < by->count; i++) {
-        if (strcmp(list[i].group, list[chosen].group) != 0) continue;
+        if (strcmp(list[i].key, list[chosen].key) != 0) continue;
         below = below || list[i].number < x;
         above = above || list[i].number > x;
     }
@@ -179,15 +139,16 @@ static int count_lost(const compared_variant *v)
  *
  * In place: a group is made when its first member is met, so what is written lies before what is
  * still to be read. */
-static void keep_best(comparison *c, const comparison *by, const choice *list, compare_metric m)
+static void keep_best(comparison *c, const comparison *by, const compare_group *list,
+                      compare_metric m)
 {
     int kept = 0;
     compared_variant *out = c->variants;
     for (int i = 0; i < by->count; i++) {
         bool first = true, holds_baseline = false;
-        int tried = 0, best = best_of(by, list, list[i].group, m);
+        int tried = 0, best = best_of(by, list, list[i].key, m);
         for (int k = 0; k < by->count; k++) {
-            if (strcmp(list[k].group, list[i].group) != 0) continue;
+            if (strcmp(list[k].key, list[i].key) != 0) continue;
             first = first && k >= i;
             holds_baseline = holds_baseline || by->variants[k].is_baseline;
             tried++;
@@ -195,7 +156,7 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
         if (!first) continue;
         int chosen = best < 0 ? i : best;
         for (int k = i; k < by->count; k++) {
-            if (k == chosen || strcmp(list[k].group, list[i].group) != 0) continue;
+            if (k == chosen || strcmp(list[k].key, list[i].key) != 0) continue;
             /* Runs that diverged at values that were not chosen are no failures of the variant, but
              * are not hidden. */
             c->unchosen_lost += count_lost(&c->variants[k]);
@@ -204,8 +165,8 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
         *v = c->variants[chosen]; /* never one that was overwritten: kept <= i <= chosen */
         if (best < 0) unscore_all(v);
         /* plan_label stays that of the chosen variant: what asks the database goes by it. */
-        v->label = list[i].group;
-        v->tuned = best < 0 ? NULL : list[best].tuned;
+        v->label = list[i].name;
+        v->tuned = best < 0 ? NULL : list[best].chosen;
         v->tried = tried;
         v->edge = best >= 0 && at_edge(by, list, best);
         v->is_baseline = holds_baseline;
@@ -215,17 +176,17 @@ static void keep_best(comparison *c, const comparison *by, const choice *list, c
 
 /* A variant's label stands for its group. So --baseline may name any of the variants that were
  * tried, or the group itself. */
-static const char *group_of(const char *label, const comparison *by, const choice *list)
+static const char *group_of(const char *label, const comparison *by, const compare_group *list)
 {
     for (int i = 0; label && i < by->count; i++) {
-        if (strcmp(label, by->variants[i].plan_label) == 0) return list[i].group;
+        if (strcmp(label, by->variants[i].plan_label) == 0) return list[i].name;
     }
     return label;
 }
 
 /* The chosen variants, with their results on that split, at the amount that was chosen at. Metric
  * and choice are those of validation, whatever split is reported. */
-static comparison *on_split(arena *a, store *s, const comparison *by, const choice *list,
+static comparison *on_split(arena *a, store *s, const comparison *by, const compare_group *list,
                             const char *split, const compare_options *o, err *e)
 {
     compare_options how = *o;
@@ -273,9 +234,10 @@ comparison *compare_tune(arena *a, store *s, const char *experiment, const compa
     comparison *by = compare_read(a, s, experiment, "validation", e);
     if (!by || !check_axes(s, a, experiment, o->tune, e) || !compare_at(by, a, s, o, e))
         return NULL;
-    choice *list = ARENA_NEW(a, choice, by->count);
+    const compare_grouping grouping = {experiment, experiment, is_tuned, o->tune};
+    compare_group *list = ARENA_NEW(a, compare_group, by->count);
     for (int i = 0; i < by->count; i++) {
-        if (!read_choice(&list[i], a, s, experiment, by->variants[i].plan_label, o->tune, e))
+        if (!compare_group_read(&list[i], a, s, &grouping, by->variants[i].plan_label, e))
             return NULL;
     }
     comparison *c = on_split(a, s, by, list, o->split ? o->split : "test", o, e);

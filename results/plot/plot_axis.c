@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "results/compare/compare_best.h"
+#include "results/compare/compare_group.h"
 #include "results/compare/compare_load.h"
 #include "results/plot/plot_text.h"
 #include "results/store/query.h"
@@ -14,51 +15,22 @@
  * answer whether a difference between models is one of their learning rates. Axes whose values are
  * no numbers, or of which fewer than three points are known, have no picture. */
 
-/* One variant's place: what the axis says, and the variant without it. The series' name is held
- * here, by value: `series` of settings points into the list. */
+/* One variant's place: what the axis says, and the line that it belongs to. */
 typedef struct setting {
     double x;
-    char series[256];
+    const char *line, *name; /* equal texts where the line is one; what it is called */
     const compared_variant *variant;
 } setting;
 
 typedef struct settings {
     int count, series_count;
-    setting *list;       /* [variants] */
-    const char **series; /* names, in order of appearance */
+    setting *list;          /* [variants] */
+    const setting **series; /* one of each line, in order of appearance */
 } settings;
 
-/* What the axis says of a variant, NaN for no number; the other axes make up the series' name.
- * Named as compare_tune.c names its groups: the label without the axis. */
-static bool read_setting(setting *x, arena *a, store *s, const comparison *c, const char *axis,
-                         err *e)
+static bool is_axis(const void *wanted, const char *axis)
 {
-    const char *label = x->variant->plan_label, *oracle = compare_oracle(label);
-    size_t n = 0;
-    query q = QUERY(
-        s, e, "SELECT axis, value FROM axis WHERE experiment = ?1 AND label = ?2 ORDER BY position",
-        c->experiment, label);
-    while (query_next(&q)) {
-        const char *value;
-        bool own = strcmp(query_peek(&q, "axis"), axis) == 0;
-        value = query_text(&q, "value", a);
-        if (own) {
-            char *end;
-            x->x = strtod(value, &end);
-            /* The whole text must be a number: "2x" is a name. */
-            if (*end) x->x = (double)NAN;
-        } else {
-            const char *name = query_text(&q, "axis", a), *dot = strrchr(name, '.');
-            bool named = compare_label_names(label, name, value);
-            n += (size_t)snprintf(x->series + n, sizeof x->series - n, "%s%s%s%s", n ? " " : "",
-                                  named ? (dot ? dot + 1 : name) : "", named ? "=" : "", value);
-            /* Behind a text that was cut snprintf has said how long it would have been. */
-            n = MIN(n, sizeof x->series - 1);
-        }
-    }
-    snprintf(x->series + n, sizeof x->series - n, "%s%s%s", n ? "" : "all", *oracle ? " " : "",
-             oracle);
-    return query_close(&q);
+    return strcmp(axis, wanted) == 0;
 }
 
 /* Those variants that have a number and a result. The list's entry is filled before it is known
@@ -67,17 +39,19 @@ static bool read_settings(settings *out, arena *a, store *s, const comparison *c
                           err *e)
 {
     *out = (settings){.list = arena_push_zero(a, c->count, sizeof(setting)),
-                      .series = ARENA_NEW(a, const char *, c->count)};
+                      .series = ARENA_NEW(a, const setting *, c->count)};
+    const compare_grouping by = {c->experiment, "all", is_axis, axis};
     for (int i = 0; i < c->count; i++) {
         setting *x = &out->list[out->count];
-        *x = (setting){.x = (double)NAN, .variant = &c->variants[i]};
-        if (!read_setting(x, a, s, c, axis, e)) return false;
+        compare_group group;
+        if (!compare_group_read(&group, a, s, &by, c->variants[i].plan_label, e)) return false;
+        *x = (setting){group.number, group.key, group.name, &c->variants[i]};
         if (!isfinite(x->x) || x->variant->value[c->metric].n == 0) continue;
         int k = 0;
-        while (k < out->series_count && strcmp(out->series[k], x->series) != 0) {
+        while (k < out->series_count && strcmp(out->series[k]->line, x->line) != 0) {
             k++;
         }
-        if (k == out->series_count) out->series[out->series_count++] = x->series;
+        if (k == out->series_count) out->series[out->series_count++] = x;
         out->count++;
     }
     return true;
@@ -92,7 +66,7 @@ static void keep_best(settings *all, arena *a, compare_metric m)
     for (int k = 0; k < all->series_count; k++) {
         least[k] = (double)INFINITY;
         for (int i = 0; i < all->count; i++) {
-            if (strcmp(all->list[i].series, all->series[k]) != 0) continue;
+            if (strcmp(all->list[i].line, all->series[k]->line) != 0) continue;
             least[k] = fmin(least[k], all->list[i].variant->value[m].mean);
         }
     }
@@ -140,9 +114,9 @@ static plot_series series_of(arena *a, const settings *all, const setting *sorte
                              compare_metric m)
 {
     plot_series x = {
-        .label = all->series[k], .look = k, .point = ARENA_NEW(a, plot_point, all->count)};
+        .label = all->series[k]->name, .look = k, .point = ARENA_NEW(a, plot_point, all->count)};
     for (int i = 0; i < all->count; i++) {
-        if (strcmp(sorted[i].series, all->series[k]) != 0) continue;
+        if (strcmp(sorted[i].line, all->series[k]->line) != 0) continue;
         estimate v = sorted[i].variant->value[m];
         double half = isfinite(v.half) ? v.half : 0;
         x.point[x.count++] =
@@ -157,7 +131,7 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
 {
     settings all;
     if (!read_settings(&all, a, s, c, axis, e)) return false;
-    /* Series names live in the list: sort a copy. */
+    /* Lines are known by their first place in the list: sort a copy. */
     setting *sorted = ARENA_NEW(a, setting, all.count);
     if (all.count) memcpy(sorted, all.list, (size_t)all.count * sizeof *sorted);
     qsort(sorted, (size_t)all.count, sizeof *sorted, by_x);
@@ -181,7 +155,7 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
     snprintf(question, sizeof question, "which %.256s is best, and how much does it matter?", axis);
     for (int k = 0; k < all.series_count; k++) {
-        names = fmax(names, plot_text_width(all.series[k], PLOT_LETTERS) + 70);
+        names = fmax(names, plot_text_width(all.series[k]->name, PLOT_LETTERS) + 70);
     }
     plot_series_begin(&p, c,
                       &(plot_frame){.name = name,

@@ -10,8 +10,6 @@
  * get. So every format only prints, no format rounds by its own rules, and what is sorted, exported
  * and shown cannot differ. Rows are as wide as the columns there are, hence columns come first. */
 
-enum { TEXT_BYTES = 1024 };
-
 /* Nothing to free: it lives as long as the arena. */
 table *table_new(arena *a)
 {
@@ -56,15 +54,19 @@ static table_cell *cell_at(table *t, int column)
     return &t->line[t->rows - 1].cell[column];
 }
 
-/* A text longer than TEXT_BYTES is cut, for programs as well. */
+/* Whole, however long: two labels that were cut would be one to a program. */
 void table_text(table *t, int column, const char *format, ...)
 {
-    char text[TEXT_BYTES];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    CHECK(n >= 0, "a text for column %d", column);
+    char *text = arena_push(t->memory, (int64_t)n + 1, 1);
+    vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
     va_end(args);
-    *cell_at(t, column) = (table_cell){.kind = CELL_TEXT, .text = arena_strdup(t->memory, text)};
+    *cell_at(t, column) = (table_cell){.kind = CELL_TEXT, .text = text};
 }
 
 void table_int(table *t, int column, int64_t value)

@@ -102,6 +102,33 @@ static void tuned(void)
     arena_free(a);
 }
 
+/* Groups that differ behind hundreds of letters are two. */
+static void long_names(void)
+{
+    static char labels[4][700];
+    static fake_variant list[4];
+    for (int i = 0; i < 4; i++) {
+        memset(labels[i], 'x', 600);
+        snprintf(labels[i] + 600, 100, "%c %s", "AB"[i / 2], i % 2 ? "3e-3" : "1e-3");
+        list[i] = (fake_variant){labels[i], 0.01 * i, 0.001, 842000, 51234, NULL, false};
+    }
+    fake_experiment x = compared_of(list, 4, SEEDS);
+    arena *a = arena_new(0);
+    err e = {0};
+    fake_write(&x);
+    fake_axes(&x);
+    comparison *c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
+    EXPECT(c && c->count == 2 && c->variants[0].tried == 2 && c->variants[1].tried == 2,
+           "%d groups of 2: %s", c ? c->count : 0, e.text);
+    c = load(a, &x, &(compare_options){0}, &e);
+    char *text = c ? compared_print(c, TABLE_CSV) : strdup("");
+    for (int i = 0; i < 4; i++) {
+        EXPECT(strstr(text, labels[i]), "variant %d is cut for programs", i);
+    }
+    free(text);
+    arena_free(a);
+}
+
 /* Values that are not chosen lose their runs in words; without validation nothing is chosen. */
 static void tuned_without(void)
 {
@@ -299,6 +326,7 @@ static void amounts(void)
 
 const test_suite test_choices = {"results/choices",
                                  {{"tuned", tuned},
+                                  {"long_names", long_names},
                                   {"tuned_without", tuned_without},
                                   {"tuned_names", tuned_names},
                                   {"tuned_on_nothing", tuned_on_nothing},

@@ -251,7 +251,7 @@ void fake_axes(const fake_experiment *x)
     EXPECT(o, "%s", e.text);
     json_array_foreach(json_object_get(o, "runs"), i, run)
     {
-        char label[64];
+        char label[1024];
         snprintf(label, sizeof label, "%s", json_get_text(run, "label"));
         char *space = strchr(label, ' ');
         *space = 0;
