@@ -211,12 +211,13 @@ static const node *data_at(arena *a, const node *data, const char *path)
 }
 
 /* Opens it if it is the text that the model was trained on; else *other says where one lies, for
- * the message. Errors are kept back: it is one guess of several. */
+ * the message. Errors are kept back: it is one guess of several. A file that does not say which
+ * text that was (hash is NULL) has none that could be guessed. */
 static corpus *open_if_same(trained_model *m, const node *data, const char *hash,
                             const corpus_places *places, const char **other)
 {
     err ignored;
-    corpus *c = corpus_open(data, places, &ignored);
+    corpus *c = hash ? corpus_open(data, places, &ignored) : NULL;
     if (c && strcmp(corpus_hash(c), hash) == 0) return c;
     if (c) *other = arena_strdup(m->memory, corpus_where(c));
     if (c) corpus_close(c);
@@ -259,6 +260,9 @@ static bool open_own_corpus(trained_model *m, const safetensors *s, bool bare,
     if (!m->corpus) m->corpus = open_moved(m, data, hash, places, &other);
     if (!m->corpus && other) {
         err_set(e, "%.500s; %.300s is another text than it was trained on", e->text, other);
+    } else if (!m->corpus && !hash) {
+        err_set(e, "%.800s; its file does not say which text it was: eval --corpus names one",
+                e->text);
     } else if (!m->corpus && node_get(data, "path")) {
         err_set(e, "%.800s; if it was moved, name the folder that it is in with --data", e->text);
     }

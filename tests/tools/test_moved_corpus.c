@@ -91,6 +91,16 @@ static void model_file_holds_no_paths(void)
            "its text was another");
     EXPECT(shell("grep -q -e --data said") == 0, "what to do");
     EXPECT(shell("cd other && $LOCI eval ../alone --data ../texts") == 0, "found by its content");
+    /* Which text it was is not said: the one of that name may be another. */
+    EXPECT(shell("cp -r alone silent && was=$(cat silent/model-* | sha256sum) && "
+                 "LC_ALL=C sed -i 's/\"data\":\"/\"dota\":\"/' silent/model-* && "
+                 "is=$(cat silent/model-* | sha256sum) && "
+                 "sed -i \"s/${was%% *}/${is%% *}/\" silent/manifest.json") == 0,
+           "an edited file");
+    EXPECT(shell("cd other && cp ../texts/all.txt . && { $LOCI eval ../silent 2>../said; "
+                 "test $? = 1; } && grep -q -e --corpus ../said && $LOCI eval ../silent --corpus "
+                 "'{corpus: text, path: all.txt}'") == 0,
+           "a file that does not say its text");
 }
 
 extern const test_suite test_moved_corpus;
