@@ -53,13 +53,15 @@ static bool has_sibling(const entry_names *all, int64_t index)
 }
 
 /* Whether anything says that the folder is split by names: a folder called train; files called
- * train or validation, or files that differ in their splits. One "test.txt" says nothing. */
+ * train or validation, or files that differ in their splits. One "test.txt" says nothing, and so
+ * does "train.test.txt", which tells two. Where it is split, there is a member. */
 static bool is_split(const entry_names *all)
 {
     for (int64_t i = 0; i < all->count; i++) {
         split_kind kind;
         if (hidden(all->names[i])) continue;
-        bool plain = split_names_plain(all->names[i], &kind);
+        bool plain = (all->folder[i] || split_names_told(all->names[i], &kind) == 1) &&
+                     split_names_plain(all->names[i], &kind);
         /* A folder called test is a split; a file called test.txt may be about anything. */
         if (plain && (all->folder[i] || kind != SPLIT_TEST)) return true;
         if (!all->folder[i] && has_sibling(all, i)) return true;
@@ -105,6 +107,7 @@ static bool check_parts(const split_layout *l, const corpus *c, err *e)
 
 static bool check_complete(const split_layout *l, const corpus *c, err *e)
 {
+    CHECK(l->count > 0, "%s: split into nothing", c->where);
     const char *named[SPLITS] = {NULL}, *any = l->members[0].name;
     for (int64_t i = 0; i < l->count; i++) {
         named[l->members[i].kind] = l->members[i].name;

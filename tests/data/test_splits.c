@@ -106,6 +106,17 @@ static void folders_named_after_splits(void)
     expect_sizes("{corpus: text, path: mixed}", 1000, 200, -1);
 }
 
+static void expect_documents(const char *yaml, int64_t count)
+{
+    corpus *c = corpora_need(yaml);
+    int64_t documents = 0;
+    for (int kind = 0; kind < SPLITS && c; kind++) {
+        documents += split_documents(corpus_get(c, (split_kind)kind));
+    }
+    EXPECT(documents == count, "%s: %lld documents", yaml, (long long)documents);
+    corpus_close(c);
+}
+
 /* Books whose titles hold such words are books. */
 static void names_that_mean_nothing(void)
 {
@@ -113,13 +124,12 @@ static void names_that_mean_nothing(void)
     write_text("books/the_test_of_time.txt", 1100);
     write_text("books/dev_notes.txt", 1200);
     write_text("books/test.txt", 1300);
-    corpus *c = corpora_need("{corpus: text, path: books}");
-    int64_t documents = 0;
-    for (int kind = 0; kind < SPLITS && c; kind++) {
-        documents += split_documents(corpus_get(c, (split_kind)kind));
-    }
-    EXPECT(documents == 4, "%lld documents", (long long)documents);
-    corpus_close(c);
+    expect_documents("{corpus: text, path: books}", 4);
+    /* Two splits are none, also where nothing else is named after one. */
+    write_text("both/train.test.txt", 1400);
+    write_text("both/a", 1500);
+    write_text("both/b", 1600);
+    expect_documents("{corpus: text, path: both}", 3);
 }
 
 static const struct {
