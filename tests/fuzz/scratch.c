@@ -1,5 +1,6 @@
 #include "tests/fuzz/scratch.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +37,11 @@ void scratch_write(const char *name, const void *data, size_t bytes)
     char parent[FILE_PATH_BYTES];
     const char *path = scratch_path(name);
     snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path), path);
-    FILE *f = fopen(path, "w");
-    if (!f && file_make_folders(parent, NULL)) f = fopen(path, "w");
-    CHECK(f && fwrite(data, 1, bytes, f) == bytes, "%s cannot be written", path);
-    fclose(f);
+    /* Without a stream, which would look at the file and take a buffer first. */
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, f = open(path, flags, 0666);
+    if (f < 0 && file_make_folders(parent, NULL)) f = open(path, flags, 0666);
+    CHECK(f >= 0 && write(f, data, bytes) == (ssize_t)bytes, "%s cannot be written", path);
+    close(f);
 }
 
 void scratch_quiet(void)
