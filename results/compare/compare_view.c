@@ -170,37 +170,40 @@ static int place_of(const char **list, int *count, const char *text)
     return (*count)++;
 }
 
-/* As large as if each variant had values of its own, as no more is known before the axes are
- * read. */
 typedef struct pivot {
     int rows, columns;
     const char **row, **column; /* their values */
-    int *best;                  /* [variants, variants]: which variant is in the cell; -1: none */
+    int *best;                  /* [rows, columns]: which variant is in the cell; -1: none */
 } pivot;
 
-/* [rows, columns] of variants; rows are c->count apart, since there cannot be more columns. */
 static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *const axes[2],
                  err *e)
 {
     *p = (pivot){.row = ARENA_NEW(a, const char *, c->count),
-                 .column = ARENA_NEW(a, const char *, c->count),
-                 .best = ARENA_NEW(a, int, (int64_t)c->count * c->count)};
-    for (int i = 0; i < c->count * c->count; i++) {
-        p->best[i] = -1;
-    }
+                 .column = ARENA_NEW(a, const char *, c->count)};
+    int *row = ARENA_NEW(a, int, c->count), *column = ARENA_NEW(a, int, c->count);
     for (int i = 0; i < c->count; i++) {
         const char *r = value_of(a, s, c, i, axes[0], e), *k = value_of(a, s, c, i, axes[1], e);
         if (!r || !k) return false;
-        int row = place_of(p->row, &p->rows, r), column = place_of(p->column, &p->columns, k);
-        int *cell = &p->best[row * c->count + column];
+        row[i] = place_of(p->row, &p->rows, r);
+        column[i] = place_of(p->column, &p->columns, k);
+    }
+    if (p->columns >= TABLE_COLUMNS) {
+        return err_set(e, "%s has %d values, more than a table has columns", axes[1], p->columns);
+    }
+    p->best = ARENA_NEW(a, int, (int64_t)p->rows * p->columns);
+    for (int i = 0; i < p->rows * p->columns; i++) {
+        p->best[i] = -1;
+    }
+    for (int i = 0; i < c->count; i++) {
+        int *cell = &p->best[row[i] * p->columns + column[i]];
         estimate own = c->variants[i].value[c->metric];
         if (own.n == 0) continue;
         /* Other axes put several variants into a cell: their best, as readers of a grid want to
          * know what it can reach. For each at one value --where keeps that. */
         if (*cell < 0 || own.mean < c->variants[*cell].value[c->metric].mean) *cell = i;
     }
-    return p->columns < TABLE_COLUMNS ||
-           err_set(e, "%s has %d values, more than a table has columns", axes[1], p->columns);
+    return true;
 }
 
 table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *rows,
@@ -219,7 +222,7 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
         const char *dot = strrchr(axes[1], '.');
         table_column(t, p.column[k], p.column[k], dot ? dot + 1 : axes[1], 0);
     }
-    for (int i = 0; i < c->count * c->count; i++) {
+    for (int i = 0; i < p.rows * p.columns; i++) {
         int v = p.best[i];
         bool better = v >= 0 && (best < 0 || c->variants[v].value[c->metric].mean <
                                                  c->variants[best].value[c->metric].mean);
@@ -229,7 +232,7 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
         table_row(t);
         table_text(t, head, "%s", p.row[r]);
         for (int k = 0; k < p.columns; k++) {
-            int v = p.best[r * c->count + k];
+            int v = p.best[r * p.columns + k];
             if (v < 0) continue;
             estimate x = c->variants[v].value[c->metric];
             table_mean(t, k + 1, x.mean, x.half, digits, false);
