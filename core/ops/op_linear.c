@@ -103,9 +103,26 @@ tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *b)
 
 /* ---- activation before a product ---- */
 
-/* With A = f(X), Y = A W^T + b: dA = dY W, dX = dA f'(X), dW = dY^T A. A and f'(X) come from one
- * evaluation. Where dX is fresh, dA is written into it and multiplied in place; else it needs a
- * buffer, or what other ops added would be multiplied, too. */
+/* A, and dX = or += dA f'(X), where A and f'(X) come from one evaluation. Of the slope there is a
+ * part at a time, which stays in the cache; parts are long enough for helpers. */
+static void times_slope(tape *t, const linear_keep *k, real *value, real *dx, const real *da)
+{
+    enum { PART = 1 << 14 };
+    real *slope = ARENA_NEW(tape_scratch(t), real, PART);
+    for (int64_t i = 0, count = tensor_count(k->x); i < count; i += PART) {
+        int64_t n = MIN(PART, count - i);
+        activation_value_slope(value + i, slope, k->x->data + i, n, k->kind);
+        if (da) {
+            vec_mul_add(dx + i, da + i, slope, n);
+        } else {
+            vec_mul(dx + i, slope, n);
+        }
+    }
+}
+
+/* With A = f(X), Y = A W^T + b: dA = dY W, dX = dA f'(X), dW = dY^T A. Where dX is fresh, dA is
+ * written into it and multiplied in place; else it needs a buffer, or what other ops added would be
+ * multiplied, too. */
 static void activation_linear_backward(tape *t, void *keep)
 {
     linear_keep *k = keep;
@@ -116,16 +133,10 @@ static void activation_linear_backward(tape *t, void *keep)
     real beta = 0;
     real *dx = tape_grad_beta(t, k->x, &beta);
     if (dx) {
-        real *slope = ARENA_NEW(scratch, real, rows * in);
-        activation_value_slope(value, slope, k->x->data, rows * in, k->kind);
-        real *da = beta == 0 ? dx : ARENA_NEW(scratch, real, rows * in);
-        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, 0, da,
-                       in);
-        if (beta == 0) {
-            vec_mul(dx, slope, rows * in);
-        } else {
-            vec_mul_add(dx, da, slope, rows * in);
-        }
+        real *da = beta == 0 ? NULL : ARENA_NEW(scratch, real, rows * in);
+        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, 0,
+                       da ? da : dx, in);
+        times_slope(t, k, value, dx, da);
     } else {
         activation_value(value, k->x->data, rows * in, k->kind);
     }
