@@ -54,6 +54,7 @@ endif
 ifeq ($(KIND),fuzz)
 ALL_CFLAGS += -fno-sanitize=null,object-size
 $(BUILD)/core/ops/%.o $(BUILD)/tests/%.o: ALL_CFLAGS += -fno-sanitize=fuzzer-no-link
+$(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -fsanitize=fuzzer-no-link
 $(BUILD)/core/ops/gemm_avx51%.o: ALL_CFLAGS += -fno-sanitize=all
 endif
 # In loops over arrays ASan sees what is read beside them; these four kinds of check, at every element, take

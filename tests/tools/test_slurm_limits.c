@@ -28,7 +28,7 @@ static void time_limits_come_back_and_stop_ends(void)
     EXPECT(slurm_runs_become("running", 1, 40), "it comes back: %s", LOCI("status", "cluster").out);
     r = LOCI("stop", "cluster");
     EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    EXPECT(slurm_runs_become("interrupted", 1, 20), "%s", LOCI("status", "cluster").out);
+    EXPECT(slurm_runs_become("interrupted", 1, 60), "%s", LOCI("status", "cluster").out);
     slurm_pause(4);
     EXPECT(!slurm_runs_become("running", 1, 1), "stopped, it stays away");
     slurm_stop();
