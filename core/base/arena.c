@@ -31,12 +31,15 @@
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n)   __asan_poison_memory_region((p), (n))
 #define UNPOISON(p, n) __asan_unpoison_memory_region((p), (n))
-/* To poison a chunk touches an eighth of it, however little of it is used then. */
+/* To poison a chunk touches an eighth of it, however little of it is used then: small ones, and
+ * none larger because somebody expects to use more. */
 #define USUAL_CHUNK ((size_t)64 << 10)
+#define MOST_CHUNK  USUAL_CHUNK
 #else
 #define POISON(p, n)   ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #define USUAL_CHUNK    ((size_t)8 << 20)
+#define MOST_CHUNK     SIZE_MAX
 #endif
 
 /* A cache line, and the widest vector.
@@ -111,7 +114,7 @@ arena *arena_new(size_t chunk_bytes)
 {
     arena *a = calloc(1, sizeof *a);
     CHECK(a, "out of memory for an arena's header (%zu bytes)", sizeof *a);
-    a->chunk_bytes = chunk_bytes ? chunk_bytes : USUAL_CHUNK;
+    a->chunk_bytes = chunk_bytes ? MIN(chunk_bytes, MOST_CHUNK) : USUAL_CHUNK;
     return a;
 }
 
