@@ -58,7 +58,8 @@ $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -fsanitize=fuzzer-no-link
 $(BUILD)/core/ops/gemm_avx51%.o: ALL_CFLAGS += -fno-sanitize=all
 endif
 # In loops over arrays ASan sees what is read beside them; these four kinds of check, at every element, take
-# gcc up to three times as long to compile, and the suites a fifth longer. Clang's build has them.
+# gcc up to three times as long to compile, and the suites a fifth longer. Clang's build has alignment and
+# pointer-overflow; of null and object-size ASan is all there is here.
 ifeq ($(KIND),asan)
 $(BUILD)/core/ops/%.o: ALL_CFLAGS += -fno-sanitize=null,alignment,object-size,pointer-overflow
 endif
