@@ -49,17 +49,16 @@ $(BUILD)/core/ops/gemm_avx512.o $(BUILD)/core/ops/gemm_avx512_few.o: ALL_CFLAGS 
 $(BUILD)/tests/%.o: ALL_CFLAGS += -O1
 endif
 # Clang takes a minute of a core for each file of these kernels under sanitizers; gcc's build has them. What
-# is fuzzed need not look for ways through operations and tests. A null pointer that is followed and what
-# lies beside an object ASan sees as well, without a third more to compile.
+# is fuzzed need not look for ways through operations and tests. What tests themselves do with a null pointer
+# or beside an object ASan sees as well, without a third more to compile.
 ifeq ($(KIND),fuzz)
-ALL_CFLAGS += -fno-sanitize=null,object-size
 $(BUILD)/core/ops/%.o $(BUILD)/tests/%.o: ALL_CFLAGS += -fno-sanitize=fuzzer-no-link
+$(BUILD)/tests/%.o: ALL_CFLAGS += -fno-sanitize=null,object-size
 $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -fsanitize=fuzzer-no-link
 $(BUILD)/core/ops/gemm_avx51%.o: ALL_CFLAGS += -fno-sanitize=all
 endif
 # In loops over arrays ASan sees what is read beside them; these four kinds of check, at every element, take
-# gcc up to three times as long to compile, and the suites a fifth longer. Clang's build has alignment and
-# pointer-overflow; of null and object-size ASan is all there is here.
+# gcc up to three times as long to compile, and the suites a fifth longer. Clang's build has them.
 ifeq ($(KIND),asan)
 $(BUILD)/core/ops/%.o: ALL_CFLAGS += -fno-sanitize=null,alignment,object-size,pointer-overflow
 endif
