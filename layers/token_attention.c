@@ -1,7 +1,5 @@
 #include "layers/token_attention.h"
 
-#include <math.h>
-
 #include "layers/compression.h"
 #include "layers/head_norm.h"
 #include "layers/token_blocks.h"

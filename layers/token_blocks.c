@@ -110,10 +110,7 @@ token_result token_blocks(layer_ctx *c, const layer *self, const token_options *
     if (asked && plan->query_slot >= 0) carry_queries(c, self, plan, asked);
     r.y = count == 1 ? parts[0] : op_concat(c->tape, (int)count, parts, 1);
     layer_state_set(c, self, plan->compressed_slot, w.compressed);
-    /* A flushed block was cut: nothing of it is carried. */
-    int64_t end = self->dims.flush ? w.block_begin : r.kv->shape[1];
-    int64_t done = self->dims.flush ? 0 : (phase + c->time) % block;
-    int64_t keep = MIN(plan->memory + done, MAX(end, 0));
+    int64_t end, keep = token_memory_kept(c, self, o, plan, r.extra, &end);
     if (plan->slot >= 0) {
         layer_state_set(c, self, plan->slot,
                         keep > 0 ? token_memory_cut(c, r.kv, end, keep) : NULL);

@@ -10,7 +10,8 @@
  * The price is memory: a range that is touched in one place is backed by 2 MiB there. Hence small
  * mappings are left alone, and what is rounded up grows by less than a half. */
 
-/* Below that a mapping is better off with what it touches. */
+/* From here on a mapping is made a whole number of pages. Between one page and that it is not
+ * rounded: a page that happens to lie whole in it may be a large one. */
 static const size_t LEAST = 2 * (size_t)PAGES_LARGE;
 
 size_t pages_round(size_t bytes)

@@ -67,7 +67,6 @@ static const attention_rows *packed_operand(const attention_work *w, attention_p
     return p == ATTENTION_KEYS_TURNED || p == ATTENTION_KEYS ? &w->a->k : &w->a->v;
 }
 
-/* Once per key head and call: every tile of every query head on it reads the same panels. */
 /* Where there is no room nothing was asked for (make_packs), or there is no kernel. */
 void attention_tile_pack(const attention_work *w, int64_t row, int64_t kv_head)
 {

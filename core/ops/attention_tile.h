@@ -40,9 +40,8 @@ typedef struct attention_keep {
     const gemm_kernel *g;
 } attention_keep;
 
-/* Buffers of one call, in scratch memory. */
-/* A copy per thread, which differ in their buffers alone. packs [ATTENTION_PACKS]: of the key head
- * that the thread is at. */
+/* Buffers of one call, in scratch memory: a copy per thread, which differ in their buffers alone.
+ * packs [ATTENTION_PACKS]: of the key head that the thread is at. */
 typedef struct attention_work {
     const attention_keep *a;
     int64_t rows, queries, keys, extra;

@@ -22,8 +22,8 @@ typedef struct linear_keep {
     const gemm_kernel *g;
 } linear_keep;
 
-/* The shape of x with its last axis replaced by `width`. */
-/* Leading axes stay as they are: [rows, time, in] gives [rows, time, out]. */
+/* The shape of x with its last axis replaced by `width`: [rows, time, in] gives [rows, time, out].
+ */
 static tensor *with_width(tape *t, const tensor *x, int64_t width)
 {
     int64_t shape[TENSOR_RANK];

@@ -83,14 +83,6 @@ ALWAYS void add(sums *s, const real *row, const real *x)
     *s = x ? *s + r * y : *s + r;
 }
 
-/* a b + c, rounded once: compilers may vectorise the products of a short loop, and add afterwards.
- */
-ALWAYS real fused(real a, real b, real c)
-{
-    return REAL_IS_DOUBLE ? (real)fma((double)a, (double)b, (double)c)
-                          : (real)fmaf((float)a, (float)b, (float)c);
-}
-
 ALWAYS real in_order(const sums *s)
 {
     real all = 0;
@@ -140,7 +132,7 @@ ALWAYS real exp_sums(real *restrict row, const real *restrict x, int64_t n, real
     real first = s[0];
     for (; j < n; j++) {
         row[j] = last[SUMS - n + j];
-        first = x ? fused(row[j], x[j], first) : first + row[j];
+        first = x ? vec_fused(row[j], x[j], first) : first + row[j];
     }
     s[0] = first;
     return in_order(&s);

@@ -3,6 +3,7 @@
 
 #include "core/base/base.h"
 
+#include <math.h>
 #include <string.h>
 
 static inline void vec_copy(real *restrict y, const real *restrict x, int64_t n)
@@ -13,6 +14,15 @@ static inline void vec_copy(real *restrict y, const real *restrict x, int64_t n)
 static inline void vec_zero(real *y, int64_t n)
 {
     memset(y, 0, (size_t)n * sizeof *y);
+}
+
+/* a b + c of one element, rounded once. Of a sum with products a compiler chooses which it rounds
+ * by itself, and may choose otherwise in vectors than behind the last one: then a bit would depend
+ * on where a thread's share ends. */
+static inline real vec_fused(real a, real b, real c)
+{
+    return REAL_IS_DOUBLE ? (real)fma((double)a, (double)b, (double)c)
+                          : (real)fmaf((float)a, (float)b, (float)c);
 }
 
 /* y += x */

@@ -8,7 +8,7 @@
 
 #include "core/base/arena.h"
 
-/* Trees are walked by recursion: no file and no path makes a deeper one. */
+/* Trees are walked by recursion: no file makes a deeper one, and no path leads further. */
 enum { NODE_DEPTH = 64 };
 
 typedef enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP } node_kind;

@@ -334,7 +334,9 @@ static node *read_node(loader *l, int depth)
 {
     const yaml_event_t *event = &l->event;
     if (depth > NODE_DEPTH) {
-        fail_at(l, event->start_mark, "nested more than 64 deep");
+        char what[64];
+        snprintf(what, sizeof what, "nested more than %d deep", NODE_DEPTH);
+        fail_at(l, event->start_mark, what);
         return NULL;
     }
     if (has_tag(event)) {

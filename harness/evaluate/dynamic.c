@@ -1,6 +1,7 @@
 #include "harness/evaluate/dynamic.h"
 
 #include "core/base/crew.h"
+#include "core/ops/vec.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -238,11 +239,6 @@ double dynamic_decay_rate(const dynamic_rule *r, int64_t element)
     return fmin(per_mean(r, (double)r->statistics->rms[element]), most_rate(r));
 }
 
-/* One of two products is rounded, the other goes into a sum: which, a compiler chooses, and gcc for
- * 64-bit ARM chooses otherwise in vectors than behind the last one. Then a bit would depend on
- * where a thread's share ends. */
-#define multiply_add(a, b, c) _Generic((a), float : fmaf, double : fma)((a), (b), (c))
-
 /* p <- p + decay (p0 - p) - rate g over n elements; g NULL: gradient 0. Two loops and no test
  * inside: each is one stream of multiply-adds over memory, which is all that an update costs. */
 static void step_sgd(real *restrict p, const real *restrict start, const real *restrict g,
@@ -257,7 +253,7 @@ static void step_sgd(real *restrict p, const real *restrict start, const real *r
     }
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        p[i] += multiply_add(decay, start[i] - p[i], -(rate * g[i]));
+        p[i] += vec_fused(decay, start[i] - p[i], -(rate * g[i]));
     }
 }
 

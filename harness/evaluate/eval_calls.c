@@ -34,9 +34,9 @@ static int64_t scored_of(const document *d, int64_t n)
     return scored;
 }
 
-int64_t eval_calls_scored(const corpus_split *split, int64_t tokens, int64_t most)
+static int64_t scored_within(const corpus_split *split, int64_t limit, int64_t most)
 {
-    int64_t limit = eval_calls_tokens(split, tokens, most, NULL), before = 0, scored = 0;
+    int64_t before = 0, scored = 0;
     for (int64_t i = 0; before < limit; i++) {
         int64_t read = stream_document_tokens(split, i, most);
         const document d = split_document(split, i);
@@ -46,13 +46,18 @@ int64_t eval_calls_scored(const corpus_split *split, int64_t tokens, int64_t mos
     return scored;
 }
 
+int64_t eval_calls_scored(const corpus_split *split, int64_t tokens, int64_t most)
+{
+    return scored_within(split, eval_calls_tokens(split, tokens, most, NULL), most);
+}
+
 /* Finds which documents hold the tokens that count. first [documents] is in units of scored tokens:
  * with `document_tokens` it skips what of each document is not read. */
 static void measure(eval_calls *c, int64_t tokens, int64_t most, arena *a)
 {
     int64_t all = split_documents(c->split), before = 0;
     c->limit = eval_calls_tokens(c->split, tokens, most, NULL);
-    c->scored = eval_calls_scored(c->split, tokens, most);
+    c->scored = scored_within(c->split, c->limit, most);
     c->first = ARENA_NEW(a, int64_t, all);
     for (int64_t i = 0; i < all && before < c->limit; i++) {
         c->first[c->documents++] = before;

@@ -1,6 +1,5 @@
 #include "harness/run/experiment_resolve.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "harness/run/doubt.h"
