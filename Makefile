@@ -76,8 +76,8 @@ DEFINES   = -DLOCI_COMPILER='"$(COMPILER)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
 Q := $(if $(V),,@)
 # What objects depend on beside their sources: other flags, or another compiler, make them again. Sorted,
 # since a make within this one gets CPPFLAGS of the environment with ours in front. Without WERROR, which
-# changes no object.
-BUILT_WITH := $(COMPILER) $(sort $(CPPFLAGS)) -std=gnu11 $(WARNINGS) $(FLOAT) $(CFLAGS)
+# changes no object, and those of single files or rooms.
+BUILT_WITH := $(COMPILER) $(sort $(CPPFLAGS)) $(filter-out $(WERROR),$(ALL_CFLAGS))
 # A file that is made anew each time has its old date where it says the same.
 RENEW = cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
 

@@ -320,6 +320,8 @@ static void put_words(FILE *out, const claims *x, bool markdown)
         if (markdown && (x->count > 0 || x->flat.n > 0)) fputc('\n', out);
         fprintf(out, "Withdrawn from %s when there were results: %s.\n", x->experiment,
                 x->withdrawn_names);
+        /* And the next experiment's items would be more of it. */
+        if (markdown) fputc('\n', out);
     }
 }
 

@@ -147,7 +147,7 @@ static bool set_module(store *db, const char *table, const sqlite3_module *modul
     return sqlite3_create_module(store_db(db), name, module, p) == SQLITE_OK;
 }
 
-/* All room at once: it is mapped, and what is never filled takes no memory. */
+/* All room at once: it is mapped, and what is never filled takes little. */
 bool pending_begin(pending *p, arena *a, const char *table, int columns, store *db, err *e)
 {
     *p = (pending){.columns = columns,

@@ -31,13 +31,13 @@ static const char *const NAMES[RUN_FILES] = {"plan.json",
                                              "notes.jsonl"};
 enum { STATUS = 2, HEADS = 5, MANIFEST = 5, EVALS = 7, NOTES = 14 };
 
-/* is: of the file, NULL: it is not there. Size, time to the nanosecond and inode: a file that is
- * replaced by one of equal size within a tick of the clock, as status.json is by renaming, has
- * another inode. */
-static void set_stamp(file_stamp *s, const struct stat *is, const json_t *known, const char *path,
-                      const char *more)
+/* is: of the file, NULL where that is not known. Size, time to the nanosecond and inode: a file
+ * that is replaced by one of equal size within a tick of the clock, as status.json is by renaming,
+ * has another inode. */
+static void set_stamp(file_stamp *s, bool there, const struct stat *is, const json_t *known,
+                      const char *path, const char *more)
 {
-    s->there = is;
+    s->there = there;
     s->bytes = is ? is->st_size : 0;
     if (is) {
         snprintf(s->text, sizeof s->text, "%lld %lld.%09ld %llu %s", (long long)is->st_size,
@@ -61,10 +61,8 @@ bool file_stamp_look(file_stamp *s, const json_t *known, const char *out, const 
     if (!file_join(full, out, path, e)) return false;
     /* Before the file is read: what is written in between gives another stamp the next time. The
      * other way round it would never be seen. */
-    bool found = stat(full, &is) == 0;
-    set_stamp(s, found ? &is : NULL, known, path, more);
-    s->there = found || (errno != ENOENT && errno != ENOTDIR);
-    if (s->first) s->changed = s->there;
+    bool found = stat(full, &is) == 0, there = found || (errno != ENOENT && errno != ENOTDIR);
+    set_stamp(s, there, found ? &is : NULL, known, path, more);
     return true;
 }
 
@@ -160,8 +158,10 @@ static void look(run_reading *r, int i, const json_t *known, const char *out, co
      * no file, and only that its lock is gone says that the run has become an interrupted one. */
     const char *more = i == STATUS && r->locked ? "locked" : "";
     snprintf(inner, sizeof inner, "runs/%s/%s", id, NAMES[i]);
-    if (is_missing(r, NAMES[i])) {
-        set_stamp(&f->stamp, NULL, known, inner, more);
+    /* The first are asked for in any case: what is replaced while a folder is listed, as a status
+     * is, may be missing in the list. */
+    if (i >= HEADS && is_missing(r, NAMES[i])) {
+        set_stamp(&f->stamp, false, NULL, known, inner, more);
         f->name = NAMES[i];
     } else if (file_stamp_look(&f->stamp, known, out, inner, more, NULL)) {
         f->name = NAMES[i];

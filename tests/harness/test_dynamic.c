@@ -317,7 +317,6 @@ static void statistics_are_checked(void)
     arena_free(a);
 }
 
-extern const test_suite test_dynamic;
 /* Whoever opens the model: what training left alone learns nowhere. */
 static void frozen(void)
 {
@@ -344,6 +343,7 @@ static void frozen(void)
     fixture_close(&f);
 }
 
+extern const test_suite test_dynamic;
 const test_suite test_dynamic = {"harness/dynamic",
                                  {{"rate_zero", rate_zero},
                                   {"rate_zero_in_segments", rate_zero_in_segments},

@@ -31,8 +31,7 @@ static void looks_that_are_none(void)
     arena_free(a);
 }
 
-/* Looks that were judged_figures before stay as they were: more seeds do not change what they saw.
- */
+/* Looks that were made before stay as they were: more seeds do not change what they saw. */
 static void look_by_look(void)
 {
     arena *a = arena_new(0);
