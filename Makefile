@@ -76,8 +76,9 @@ DEFINES   = -DLOCI_COMPILER='"$(COMPILER)"' -DLOCI_FLAGS='"$(ALL_CFLAGS)"'
 Q := $(if $(V),,@)
 # What objects depend on beside their sources: other flags, or another compiler, make them again. Sorted,
 # since a make within this one gets CPPFLAGS of the environment with ours in front. Without WERROR, which
-# changes no object, and those of single files or rooms.
-BUILT_WITH := $(COMPILER) $(sort $(CPPFLAGS)) $(filter-out $(WERROR),$(ALL_CFLAGS))
+# changes no object. What single files or rooms get beside it counts as the lines that say so.
+BUILT_WITH := $(COMPILER) $(sort $(CPPFLAGS) $(LDFLAGS) $(LDLIBS)) $(filter-out $(WERROR),$(ALL_CFLAGS)) \
+              $(shell sed -nE '/\.o: [A-Z_]+ \+=|^COMPILE_CXX/p' Makefile)
 # A file that is made anew each time has its old date where it says the same.
 RENEW = cmp -s $@.new $@ || mv $@.new $@; rm -f $@.new
 
@@ -196,12 +197,12 @@ $(BUILD)/test: $(TEST:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o $(BUILD)/suites.o 
 
 # Loaded into the program by tests of a full disk, a power cut and their like. Without a sanitizer's
 # runtime, which would want to be the first.
-$(BUILD)/faults.so: tests/preload/faults.c tests/support/faults.h
+$(BUILD)/faults.so: tests/preload/faults.c tests/support/faults.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared \
 	    $(if $(filter asan tsan fuzz,$(KIND)),-DWITHOUT_MEMORY) -o $@ $<
 
-$(BUILD)/no_locks.so: tests/preload/no_locks.c
+$(BUILD)/no_locks.so: tests/preload/no_locks.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared -o $@ $<
 
