@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* An arena is a list of mapped chunks and a point in it. Pushing moves the point forward; rewinding
  * moves it back and keeps the chunks, so that the second step of a loop finds all the memory that
@@ -83,11 +82,9 @@ static char *chunk_data(chunk *c)
  * last large page is used as well. All of it is poisoned until it is pushed. */
 static chunk *chunk_map(arena *a, size_t bytes)
 {
-    size_t total = pages_round(bytes);
-    void *memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return NULL;
-    pages_ask(memory, total);
-    chunk *c = memory;
+    size_t total = bytes;
+    chunk *c = pages_map(&total, PAGES_PROMISED);
+    if (!c) return NULL;
     c->next = NULL;
     c->capacity = total - header_bytes();
     c->used = 0;
@@ -126,7 +123,7 @@ void arena_free(arena *a)
         /* The shadow of an address outlives its mapping: whoever maps it next would find our
          * poison. */
         UNPOISON(chunk_data(c), c->capacity);
-        munmap(c, header_bytes() + c->capacity);
+        pages_unmap(c, header_bytes() + c->capacity);
     }
     free(a);
 }

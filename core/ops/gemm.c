@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdalign.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* The loops around the kernels, the same for all of them:
  *
@@ -109,7 +108,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void let_go(void *own)
 {
-    munmap(own, PAGES_LARGE);
+    pages_unmap(own, PAGES_LARGE);
 }
 
 static void make_key(void)
@@ -124,10 +123,10 @@ static workspace *workspace_own(void)
     pthread_once(&once, make_key);
     void *own = pthread_getspecific(key);
     if (own) return own;
-    own = mmap(NULL, PAGES_LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(own != MAP_FAILED && pthread_setspecific(key, own) == 0,
+    size_t bytes = PAGES_LARGE;
+    own = pages_map(&bytes, PAGES_PROMISED);
+    CHECK(own && pthread_setspecific(key, own) == 0,
           "out of memory: a thread's products need %d MiB", PAGES_LARGE >> 20);
-    pages_ask(own, PAGES_LARGE);
     return own;
 }
 

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/train/grads.h"
@@ -327,12 +326,9 @@ static bool reserve_vectors(lanes *l, err *e)
     l->spare = calloc(n, sizeof(vector *));
     l->nodes = calloc((size_t)nodes, sizeof(vector *));
     l->has = calloc(n * (size_t)MAX(p->pieces, 1), sizeof *l->has);
-    l->memory_bytes = pages_round(MAX(each * n, 1));
-    /* Reserved for the worst order of finishing, touched as far as needed: pages cost when used. */
-    l->memory = mmap(NULL, l->memory_bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (l->memory == MAP_FAILED) l->memory = NULL;
-    if (l->memory) pages_ask(l->memory, l->memory_bytes);
+    l->memory_bytes = MAX(each * n, 1);
+    /* For the worst order of finishing, touched as far as needed. */
+    l->memory = pages_map(&l->memory_bytes, PAGES_AS_TOUCHED);
     if (!l->vectors || !l->spare || !l->nodes || !l->has || !l->memory) {
         return err_set(
             e, "no memory for %zu gradient vectors of %zu bytes; use fewer lanes or threads", n,
@@ -444,7 +440,7 @@ void lanes_free(lanes *l)
     pthread_cond_destroy(&l->idle);
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->mutex);
-    if (l->memory) munmap(l->memory, l->memory_bytes);
+    pages_unmap(l->memory, l->memory_bytes);
     for (int64_t i = 0; l->rows && i < (int64_t)l->vector_count * l->params->row_tables; i++) {
         row_grads_deinit(&l->rows[i]);
     }

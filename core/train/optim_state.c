@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "core/base/pages.h"
 #include "core/train/optim_parts.h"
@@ -73,13 +72,9 @@ static bool reserve(optim *m, err *e)
     m->sums = calloc((size_t)m->range_count + 1, sizeof *m->sums);
     m->touched = calloc((size_t)p->pieces + 1, sizeof *m->touched);
     m->rows = calloc((size_t)p->row_tables + 1, sizeof *m->rows);
-    /* Mapped and not written: zeros that cost memory when a piece is first touched. + 1: a mapping
-     * of no bytes is an error. */
-    m->memory_bytes = pages_round((size_t)(first + second + 1) * sizeof(real));
-    m->memory =
-        mmap(NULL, m->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (m->memory == MAP_FAILED) m->memory = NULL;
-    if (m->memory) pages_ask(m->memory, m->memory_bytes);
+    /* Not written: a piece costs memory when it is first touched. + 1: SGD has no moments. */
+    m->memory_bytes = (size_t)(first + second + 1) * sizeof(real);
+    m->memory = pages_map(&m->memory_bytes, PAGES_PROMISED);
     if (!m->memory || !m->ranges || !m->wholes || !m->sums || !m->touched || !m->rows) {
         return err_set(e, "no memory for %zu bytes of the optimiser's moments; use a smaller model",
                        m->memory_bytes);
@@ -108,7 +103,7 @@ optim *optim_new(const optim_options *o, const params *p, err *e)
 void optim_free(optim *m)
 {
     if (!m) return;
-    if (m->memory) munmap(m->memory, m->memory_bytes);
+    pages_unmap(m->memory, m->memory_bytes);
     free(m->ranges);
     free(m->wholes);
     free(m->sums);
