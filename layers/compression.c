@@ -18,6 +18,12 @@ void compression_build(layer_build *b, layer *self, const token_options *o, toke
     plan->compress_v_bias = layer_vector(b, self, "compress_v.bias", ROLE_BIAS, width, 0);
 }
 
+/* Which keys the block looked at, and what it would have seen in them. */
+bool compression_asks(const token_options *o)
+{
+    return o->compression == COMPRESS_MOST_USED || o->reconstruction > 0;
+}
+
 /* Block n (from 1) pushes min(memory, (n - 1) block) + block - memory positions out: nothing at
  * first, once less than a block, then a block each time. */
 int64_t compression_count(const token_options *o, const token_plan *plan, int64_t block,

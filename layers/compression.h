@@ -17,8 +17,12 @@ void compression_build(layer_build *b, layer *self, const token_options *o, toke
 int64_t compression_count(const token_options *o, const token_plan *plan, int64_t block,
                           int64_t tokens);
 
+/* Whether queries are looked at: those of an unfinished block are then kept for when it is
+ * complete. */
+bool compression_asks(const token_options *o);
+
 /* over [rows, n, 2 kv_width] falls out of the memory: returns [rows, n / factor, 2 kv_width], NULL
- * if that is none. q: the block's raw queries [rows, block, q_width], for most_used and the
- * reconstruction loss, which it adds. */
+ * if that is none. q: the block's raw queries [rows, block, q_width], where compression_asks; its
+ * reconstruction loss is added. */
 tensor *compress(layer_ctx *c, const layer *self, const token_options *o, const token_plan *plan,
                  tensor *over, attention_operand q);

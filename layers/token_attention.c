@@ -70,12 +70,11 @@ static void add_memory(layer_build *b, layer *self, const token_options *o, toke
 
 static void add_compression(layer_build *b, layer *self, const token_options *o, token_plan *plan)
 {
-    bool looks = o->compression == COMPRESS_MOST_USED || o->reconstruction > 0;
     int64_t pending = self->dims.block - 1;
     compression_build(b, self, o, plan);
     plan->compressed_slot =
         layer_slot_cache(b, self, "compressed", o->compressed, 2 * plan->kv_width);
-    if (looks && pending > 0) {
+    if (compression_asks(o) && pending > 0) {
         plan->query_slot = layer_slot_cache(b, self, "queries", pending, plan->q_width);
         self->unfinished += pending * plan->q_width;
     }

@@ -95,8 +95,7 @@ token_result token_blocks(layer_ctx *c, const layer *self, const token_options *
     r.kv = op_columns(c->tape, qkv, plan->q_width, plan->q_width + 2 * plan->kv_width);
     if (past) r.kv = op_concat(c->tape, 2, (tensor *[]){past, r.kv}, 1);
     tensor *queries = r.q = op_columns(c->tape, qkv, 0, plan->q_width);
-    bool looks = o->compression == COMPRESS_MOST_USED || o->reconstruction > 0;
-    tensor *asked = looks ? asked_before(c, self, plan, queries, phase) : NULL;
+    tensor *asked = compression_asks(o) ? asked_before(c, self, plan, queries, phase) : NULL;
     block_walk w = {r.kv, layer_state(c, self, plan->compressed_slot), r.extra - phase, 0};
     tensor **parts = tape_keep(c->tape, (phase + c->time) / block + 1, sizeof(tensor *));
     while (w.tokens < c->time) {
