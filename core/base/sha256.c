@@ -1,7 +1,5 @@
 #include "core/base/sha256.h"
 
-#include <stdio.h>
-
 /* An empty file is mapped nowhere: with no bytes the pointer is not looked at. */
 void sha256_add(sha256 *s, const void *data, size_t bytes)
 {
@@ -10,11 +8,14 @@ void sha256_add(sha256 *s, const void *data, size_t bytes)
 
 void sha256_final_hex(sha256 *s, char hex[SHA256_HEX])
 {
+    static const char DIGITS[] = "0123456789abcdef";
     unsigned char digest[SHA256_DIGEST_SIZE];
     sha256_digest(s, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+        hex[2 * i] = DIGITS[digest[i] >> 4];
+        hex[2 * i + 1] = DIGITS[digest[i] & 15];
     }
+    hex[2 * sizeof digest] = '\0';
 }
 
 void sha256_hex(char hex[SHA256_HEX], const void *data, size_t bytes)

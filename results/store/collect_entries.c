@@ -19,8 +19,8 @@
  * entry with a savepoint of its own. */
 
 enum {
-    BATCH = 32,
-    SLICE = 4, /* is read by one thread */
+    BATCH = 64,
+    SLICE = 8, /* is read by one thread */
     SLICES = BATCH / SLICE,
     THREADS = 4,          /* at most: there is one who puts what the others read */
     SLICE_BYTES = 1 << 20 /* of files; larger ones are read when they are put */
@@ -114,9 +114,10 @@ static void do_part(void *arg, int part)
         if (b->put >= 0) b->ok = put_batch(b);
         return;
     }
+    arena_auto *scratch = arena_new(1 << 12);
     int64_t begin = b->read + (int64_t)(part - 1) * SLICE, room = SLICE_BYTES;
     for (int64_t i = begin; i < MIN(begin + SLICE, b->count); i++) {
-        run_reading_read(reading_of(b, i), b->c->known, b->c->out, b->names[i], &room);
+        run_reading_read(reading_of(b, i), b->c->known, b->c->out, b->names[i], &room, scratch);
     }
 }
 

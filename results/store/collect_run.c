@@ -179,8 +179,8 @@ static bool collect_checkpoints(collector *c, const char *id, const char *folder
     /* Kept ones come and go while something else of the folder changes, too. */
     if (!changed && !*fresh) return true;
     *fresh = true;
-    json_auto_t *names =
-        c->reading->names ? json_incref(c->reading->names) : run_reading_list(folder, e);
+    json_auto_t *names = c->reading->names ? json_incref(c->reading->names)
+                                           : run_reading_list(folder, c->scratch, e);
     /* Those of losses are put by evaluations' lines. */
     bool ok = names && collect_rows_delete(c, "artefact", id, "kind <> 'losses'", e);
     json_object_foreach(names, name, there)

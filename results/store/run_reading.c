@@ -44,7 +44,9 @@ static void set_stamp(file_stamp *s, bool there, const struct stat *is, const js
                  (long long)is->st_mtim.tv_sec, is->st_mtim.tv_nsec, (unsigned long long)is->st_ino,
                  more);
     } else {
-        snprintf(s->text, sizeof s->text, "absent %s", more);
+        /* No snprintf: most of a new run's files are absent. */
+        CHECK(strlen(more) < sizeof s->text - sizeof "absent ", "%s", more);
+        stpcpy(stpcpy(s->text, "absent "), more);
     }
     const char *was = json_get_text(known, path);
     s->first = !was;
@@ -117,7 +119,7 @@ static json_t *sum_losses(const json_t *lines, const char *folder)
 }
 
 /* One that changed has all that make the run's row read, and the manifest of its checkpoint. */
-static void read_changed(run_reading *r, const char *folder, int64_t *room)
+static void read_changed(run_reading *r, const char *folder, int64_t *room, arena *scratch)
 {
     bool head = false, any = false;
     for (int i = 0; i < NOTES; i++) {
@@ -128,18 +130,22 @@ static void read_changed(run_reading *r, const char *folder, int64_t *room)
         if (r->file[i].stamp.changed || (head && i <= MANIFEST))
             read_file(&r->file[i], folder, room);
     }
-    if (!r->names && any) r->names = run_reading_list(folder, NULL);
+    if (!r->names && any) r->names = run_reading_list(folder, scratch, NULL);
     if (r->file[EVALS].said) r->losses = sum_losses(r->file[EVALS].said, folder);
 }
 
-json_t *run_reading_list(const char *folder, err *e)
+/* No file_walk: it maps memory and gives it back for each folder, which stops all other threads. */
+json_t *run_reading_list(const char *folder, arena *scratch, err *e)
 {
-    json_auto_t *names = json_object();
-    file_walk w = file_walk_begin(folder, e);
-    while (file_walk_next(&w)) {
-        json_object_set_new_nocheck(names, w.name, json_true());
+    arena_mark mark = arena_now(scratch);
+    const char *const *list;
+    int64_t count;
+    json_t *names = file_list(folder, scratch, &list, &count, e) ? json_object() : NULL;
+    for (int64_t i = 0; names && i < count; i++) {
+        json_object_set_new_nocheck(names, list[i], json_true());
     }
-    return file_walk_end(&w) ? json_incref(names) : NULL;
+    arena_rewind(scratch, mark);
+    return names;
 }
 
 /* Is the file, or the folder that it lies in, known not to be there? */
@@ -150,14 +156,14 @@ static bool is_missing(const run_reading *r, const char *name)
     return r->names && !json_object_get(r->names, first);
 }
 
-static void look(run_reading *r, int i, const json_t *known, const char *out, const char *id)
+static void look(run_reading *r, int i, const json_t *known, const char *out, const char *folder)
 {
     char inner[FILE_PATH_BYTES];
     run_file *f = &r->file[i];
     /* Whether the folder is locked is part of the status's stamp: a worker that is killed changes
      * no file, and only that its lock is gone says that the run has become an interrupted one. */
     const char *more = i == STATUS && r->locked ? "locked" : "";
-    snprintf(inner, sizeof inner, "runs/%s/%s", id, NAMES[i]);
+    if (!file_join(inner, folder, NAMES[i], NULL)) return;
     /* The first are asked for in any case: what is replaced while a folder is listed, as a status
      * is, may be missing in the list. */
     if (i >= HEADS && is_missing(r, NAMES[i])) {
@@ -169,7 +175,7 @@ static void look(run_reading *r, int i, const json_t *known, const char *out, co
 }
 
 void run_reading_read(run_reading *r, const json_t *known, const char *out, const char *id,
-                      int64_t *room)
+                      int64_t *room, arena *scratch)
 {
     char inner[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], lock[FILE_PATH_BYTES];
     run_reading_end(r);
@@ -179,13 +185,13 @@ void run_reading_read(run_reading *r, const json_t *known, const char *out, cons
      * the status: a worker that ends in between has written its end by then. */
     r->locked = file_lock_is_held(lock);
     for (int i = 0; i < RUN_FILES; i++) {
-        look(r, i, known, out, id);
+        look(r, i, known, out, inner);
         if (!r->file[0].stamp.there) return; /* a folder that was only just made */
         /* Of a run that is new most files never come: to list it takes less than to ask for each,
          * and is done in any case, for its checkpoints. */
-        if (i == 0 && r->file[0].stamp.first) r->names = run_reading_list(folder, NULL);
+        if (i == 0 && r->file[0].stamp.first) r->names = run_reading_list(folder, scratch, NULL);
     }
-    read_changed(r, folder, room);
+    read_changed(r, folder, room, scratch);
 }
 
 void run_reading_end(run_reading *r)

@@ -5,6 +5,7 @@
  * one reads himself, and tells what is wrong with it. */
 #pragma once
 
+#include "core/base/arena.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
 
@@ -38,13 +39,13 @@ typedef struct run_reading {
 } run_reading;
 
 /* Into *r, which is zero or was read into before. room: bytes of files that may be read: what they
- * say takes ten times as many. */
+ * say takes ten times as many. Nothing of scratch is needed afterwards. */
 void run_reading_read(run_reading *r, const json_t *known, const char *out, const char *id,
-                      int64_t *room);
+                      int64_t *room, arena *scratch);
 void run_reading_end(run_reading *r); /* zero again */
 
 /* The caller's {NAME: true}; NULL and e: it cannot be listed. */
-json_t *run_reading_list(const char *folder, err *e);
+json_t *run_reading_list(const char *folder, arena *scratch, err *e);
 
 /* NULL: it was not looked at. */
 const run_file *run_reading_file(const run_reading *r, const char *name);
