@@ -111,13 +111,17 @@ static int record_speeds(const cli_call *c, experiment *x, const corpus_places *
                          const bench_comparison *r, err *e)
 {
     const bench_call *o = c->options;
-    int runs;
+    bench_noted n;
     if (!experiment_resolve(x, places, e) ||
-        !bench_report_record(r->variants, r->threads, r->rounds, x, cli_out(o->out), &runs, e)) {
+        !bench_report_record(r->variants, r->threads, r->rounds, x, cli_out(o->out), &n, e)) {
         return EXIT_FAILED;
     }
-    fprintf(stderr, "speeds noted with %d runs of %s; see loci compare %s\n", runs, x->spec->name,
+    fprintf(stderr, "speeds noted with %d runs of %s; see loci compare %s\n", n.runs, x->spec->name,
             x->spec->name);
+    if (n.busy) {
+        fprintf(stderr, "not with %d that other processes are working on; measure again later\n",
+                n.busy);
+    }
     return EXIT_DONE;
 }
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/host.h"
@@ -286,23 +287,29 @@ static json_t *record_of(const bench_variant *v, int threads, int rounds, const 
 /* Speeds of a run that shared the machine say little, so they are written beside the run, in a file
  * of their own: the run's own record is not touched. */
 bool bench_report_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
-                         const char *out, int *runs, err *e)
+                         const char *out, bench_noted *noted, err *e)
 {
     host_info host;
     host_describe(&host);
     bool ok = true;
-    *runs = 0;
+    *noted = (bench_noted){0};
     for (int i = 0; ok && i < x->run_count; i++) {
         char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
         const run_plan *p = &x->runs[i];
         ok = run_folder_path(folder, out, p->id, e);
         /* Runs that were never begun have no folder, and get none by being measured. */
         if (!ok || !file_is_folder(folder)) continue;
+        /* A worker that begins removes what it finds half written: it has to find the lock taken.
+         */
+        int lock = run_folder_lock(folder, e);
+        noted->busy += lock == RUN_FOLDER_BUSY;
+        if (lock == RUN_FOLDER_BUSY) continue;
         /* By the variant's index: seeds of a variant have the same speed. */
         json_auto_t *o = record_of(&speeds[p->variant_index], threads, rounds, &host);
         /* Replaced as a whole: the last benchmark is the one that counts. */
-        ok = file_join(path, folder, "speed.json", e) && json_write(path, o, e);
-        *runs += ok;
+        ok = lock >= 0 && file_join(path, folder, "speed.json", e) && json_write(path, o, e);
+        noted->runs += ok;
+        if (lock >= 0) close(lock);
     }
     return ok;
 }

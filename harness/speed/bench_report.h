@@ -23,6 +23,10 @@ void bench_report_cuts(FILE *out, const bench_comparison *c);
  *   {"alone_tokens_per_second", "alone_threads", "alone_at", "eval_tokens_per_second", "rounds",
  *    "host", "cpu"}
  *
- * speeds [variants of the sweep]: in training, in evaluation. *runs: how many. */
+ * speeds [variants of the sweep]: in training, in evaluation. A run that is being worked on is left
+ * as it is. */
+typedef struct bench_noted {
+    int runs, busy; /* written; left */
+} bench_noted;
 bool bench_report_record(const bench_variant *speeds, int threads, int rounds, const experiment *x,
-                         const char *out, int *runs, err *e);
+                         const char *out, bench_noted *noted, err *e);

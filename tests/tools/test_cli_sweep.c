@@ -1,11 +1,13 @@
 /* What a user does with a small experiment: run, looked at, changed, measured. */
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "harness/run/run_folder.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_sweep.h"
 #include "tests/test.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* What is not there is a matter of usage, whichever verb is asked for it. */
 static void unknown_names(void)
@@ -194,6 +196,27 @@ static void speeds_are_recorded(void)
     program_expect(LOCI("compare", "tiny", "--format", "json"), 0, "\"speed_alone\": 1", NULL);
 }
 
+/* What a worker finds half written when it begins it removes: nobody else writes without its lock.
+ */
+static void speeds_leave_runs_alone(void)
+{
+    const char *file = tiny_sweep();
+    program_expect(LOCI("run", file, "--set", "sweep.seeds=1"), 0, NULL, "2 trained");
+    arena_auto *a = arena_new(1 << 16);
+    const char *const *runs;
+    int64_t count = 0;
+    err e = {0};
+    char folder[FILE_PATH_BYTES], speed[FILE_PATH_BYTES];
+    if (!file_list(test_inside("out/runs"), a, &runs, &count, &e)) return;
+    EXPECT(run_folder_path(folder, test_inside("out"), runs[0], &e), "%s", e.text);
+    int lock = run_folder_lock(folder, &e);
+    program_result r =
+        LOCI("bench", file, "--set", "sweep.seeds=1", "--seconds", "0.1", "--record");
+    program_expect(r, 0, "keys", "not with 1 that other processes are working on");
+    EXPECT(file_join(speed, folder, "speed.json", &e) && !file_exists(speed), "%s", speed);
+    close(lock);
+}
+
 /* One variant diverges; the others are trained and it is shown with its reason. */
 static void divergence(void)
 {
@@ -257,6 +280,7 @@ const test_suite test_cli_sweep = {"tools/cli_sweep",
                                     {"changes_are_shown", changes_are_shown},
                                     {"time_is_told", time_is_told},
                                     {"speeds_are_recorded", speeds_are_recorded},
+                                    {"speeds_leave_runs_alone", speeds_leave_runs_alone},
                                     {"divergence", divergence},
                                     {"withdrawn_claims", withdrawn_claims},
                                     {"benchmark", benchmark},
