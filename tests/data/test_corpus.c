@@ -142,7 +142,7 @@ static void names_that_are_not_utf8(void)
     document d = split_document(corpus_get(c, SPLIT_VALIDATION), 0);
     EXPECT(strcmp(d.name, "validation/caf\\xe9 \xc3\xa9.txt") == 0, "%s", d.name);
     err e = {""};
-    const prepare_options how = {.out = corpora_path("out"), .separator = -1};
+    const prepare_options how = {.out = test_inside("out"), .separator = -1};
     EXPECT(prepare_export(c, &how, &e), "%s", e.text);
     corpus_close(c);
 }
@@ -227,18 +227,18 @@ static void cache_follows_the_file(void)
     corpora_write("x.txt", "one two three four five six seven eight nine TEN", -1);
     hash_of(later, yaml);
     EXPECT(strcmp(first, later) != 0, "the hash stayed %s", later);
-    EXPECT(stat(corpora_path("x.txt"), &s) == 0, "x.txt");
+    EXPECT(stat(test_inside("x.txt"), &s) == 0, "x.txt");
     usleep(20000);
     corpora_write("x.txt", "one two three four five six seven eight NINE TEN", -1);
     const struct timespec times[2] = {s.st_atim, s.st_mtim};
-    EXPECT(utimensat(AT_FDCWD, corpora_path("x.txt"), times, 0) == 0, "x.txt");
+    EXPECT(utimensat(AT_FDCWD, test_inside("x.txt"), times, 0) == 0, "x.txt");
     hash_of(same_time, yaml);
     EXPECT(strcmp(later, same_time) != 0, "the hash stayed %s", same_time);
     /* Damage to the cache costs time only. */
     arena *a = arena_new(0);
     const char *const *names;
     int64_t count;
-    EXPECT(file_list(corpora_path("cache"), a, &names, &count, NULL), "no cache");
+    EXPECT(file_list(test_inside("cache"), a, &names, &count, NULL), "no cache");
     for (int64_t i = 0; i < count; i++) {
         char name[300];
         snprintf(name, sizeof name, "cache/%s", names[i]);
@@ -327,7 +327,7 @@ static void truncated_while_open(void)
     free(text);
     corpus *c = corpora_need("{corpus: text, path: x.txt}");
     if (!c) return;
-    EXPECT(truncate(corpora_path("x.txt"), 1000) == 0, "truncate");
+    EXPECT(truncate(test_inside("x.txt"), 1000) == 0, "truncate");
     int32_t ids[500];
     err e = {""};
     EXPECT(split_read(corpus_get(c, SPLIT_TRAIN), 0, 400, 500, ids, &e), "%s", e.text);

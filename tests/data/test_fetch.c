@@ -22,7 +22,7 @@ static int fetch(const char *what, const char *environment)
 static const char *talk(void)
 {
     static char text[4096];
-    char *log = file_read(corpora_path("log"), NULL, NULL);
+    char *log = file_read(test_inside("log"), NULL, NULL);
     snprintf(text, sizeof text, "%s", log ? log : "(no log)");
     free(log);
     return text;
@@ -46,14 +46,14 @@ static void enwik8_with_checksum_and_resume(void)
     if (!ready()) return;
     corpora_write("server/enwik8.zip", ZIP, sizeof ZIP - 1);
     EXPECT(fetch("enwik8", "") == 1 && strstr(talk(), "checksum"), "%s", talk());
-    EXPECT(!file_exists(corpora_path("out/enwik8/enwik8")), "kept in spite of its checksum");
-    EXPECT(file_remove(corpora_path("out/enwik8/enwik8.zip"), NULL), "remove");
+    EXPECT(!file_exists(test_inside("out/enwik8/enwik8")), "kept in spite of its checksum");
+    EXPECT(file_remove(test_inside("out/enwik8/enwik8.zip"), NULL), "remove");
     corpora_write("out/enwik8/enwik8.zip.part", ZIP, 40); /* an interrupted fetch */
     EXPECT(fetch("enwik8", ENWIK8_MD5) == 0, "%s", talk());
-    char *text = file_read(corpora_path("out/enwik8/enwik8"), NULL, NULL);
+    char *text = file_read(test_inside("out/enwik8/enwik8"), NULL, NULL);
     EXPECT(text && strcmp(text, "hello enwik8\n") == 0, "%s", text ? text : "nothing");
     free(text);
-    EXPECT(file_remove(corpora_path("server/enwik8.zip"), NULL), "remove");
+    EXPECT(file_remove(test_inside("server/enwik8.zip"), NULL), "remove");
     EXPECT(fetch("enwik8", "") == 0 && strstr(talk(), "already"), "fetched again: %s", talk());
 }
 
@@ -84,7 +84,7 @@ static void pg19_and_again(void)
     for (int i = 0; BOOKS[i]; i++) {
         char name[64];
         snprintf(name, sizeof name, "out/pg19/%s", BOOKS[i]);
-        char *text = file_read(corpora_path(name), NULL, NULL);
+        char *text = file_read(test_inside(name), NULL, NULL);
         EXPECT(text && strcmp(text, i == 0 ? "was there" : BOOKS[i]) == 0, "%s: %s", BOOKS[i],
                text ? text : "missing");
         free(text);
@@ -119,7 +119,7 @@ static void pg19_mini_by_its_list(void)
            "books per split");
     EXPECT(split_document(corpus_get(c, SPLIT_TEST), 0).title, "no titles");
     corpus_close(c);
-    char *kept = file_read(corpora_path("out/pg19-mini/metadata.csv"), NULL, NULL);
+    char *kept = file_read(test_inside("out/pg19-mini/metadata.csv"), NULL, NULL);
     EXPECT(kept && !strstr(kept, "not wanted"), "foreign rows");
     free(kept);
 }

@@ -17,11 +17,11 @@ static const char ENWIK8_START[] = "<mediawiki xmlns=\"http://www.mediawiki.org/
 static void write_gzip(const char *name, const char *text, int64_t keep)
 {
     corpora_write(name, "", 0); /* makes the folder */
-    gzFile f = gzopen(corpora_path(name), "wb");
+    gzFile f = gzopen(test_inside(name), "wb");
     EXPECT(f && gzwrite(f, text, (unsigned)strlen(text)) == (int)strlen(text), "gzip");
     EXPECT(gzclose(f) == Z_OK, "gzip");
     if (!keep) return;
-    char *all = file_read(corpora_path(name), NULL, NULL);
+    char *all = file_read(test_inside(name), NULL, NULL);
     corpora_write(name, all, keep);
     free(all);
 }
@@ -189,7 +189,7 @@ static void bad_zips(void)
         refuses("{corpus: text, path: bad.zip}", NAMES[i].says);
         free(z);
     }
-    EXPECT(!file_exists(corpora_path("x.txt")), "written outside of the cache");
+    EXPECT(!file_exists(test_inside("x.txt")), "written outside of the cache");
     char *text = corpora_text(3, 5000);
     zip_out *z = zip_new();
     zip_add(z, "x.txt", text, true);

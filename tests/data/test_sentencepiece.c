@@ -101,7 +101,7 @@ static void trains_its_own(void)
     EXPECT(strcmp(back, "the memory holds what it forgets") == 0, "'%s'", back);
     free(back);
     free(ids);
-    const prepare_options how = {.out = corpora_path("out"), .separator = -1};
+    const prepare_options how = {.out = test_inside("out"), .separator = -1};
     EXPECT(prepare_export(c, &how, &e), "%s", e.text);
     corpus *d = corpora_need("{corpus: shards, path: out}");
     EXPECT(d && split_words(corpus_get(d, SPLIT_TEST)) == split_words(corpus_get(c, SPLIT_TEST)) &&
@@ -156,11 +156,11 @@ static const char *trained(const char *name, const char *options)
     snprintf(command, sizeof command,
              "spm_train --input='%s' --model_prefix='%s' --vocab_size=300 --byte_fallback=true "
              "--num_threads=1 --minloglevel=2 --hard_vocab_limit=false %s >/dev/null 2>&1",
-             corpora_path("sample.txt"), corpora_path(name), options);
+             test_inside("sample.txt"), test_inside(name), options);
     EXPECT(system(command) == 0, "%s", command);
     static char file[64];
     snprintf(file, sizeof file, "%s.model", name);
-    return corpora_path(file);
+    return test_inside(file);
 }
 
 static const char *const SETTINGS[] = {
@@ -210,7 +210,7 @@ static void expect_whole(const char *model, const char *settings, const char *te
     int64_t bytes = (int64_t)strlen(text);
     corpora_write("x", text, bytes);
     t.range = (text_range){reader_new(t.a, 1, 256), 0, 0, bytes, 10000};
-    reader_add(t.range.reader, corpora_path("x"));
+    reader_add(t.range.reader, test_inside("x"));
     sentencepiece *s = sentencepiece_load(t.a, model, &e);
     t.x = s ? sentencepiece_encoder_open(s, model, &e) : NULL;
     bool ok = t.x &&

@@ -68,7 +68,7 @@ static void wide_shards(void)
     shard_meta meta = {
         .corpus = "test", .source = "none", .tokenizer = "none", .vocab = 128256, .separator = -1};
     static const int32_t IDS[5] = {128255, 0, 65536, 65535, 1};
-    const char *folder = corpora_path("wide");
+    const char *folder = test_inside("wide");
     shard_writer *w = shard_writer_begin(folder, SHARDS_LLMC, &meta, &e);
     document d = {.name = "one"};
     for (int kind = 0; kind < SPLITS && w; kind++) {
@@ -80,7 +80,7 @@ static void wide_shards(void)
     shard_writer_free(w);
     size_t bytes;
     unsigned char *file =
-        (unsigned char *)file_read(corpora_path("wide/train_000000.bin"), &bytes, &e);
+        (unsigned char *)file_read(test_inside("wide/train_000000.bin"), &bytes, &e);
     static const int32_t HEADER[3] = {20240801, 7, 5};
     EXPECT(file && bytes == 1024 + 20 && memcmp(file, HEADER, 12) == 0 &&
                memcmp(file + 1024, IDS, 20) == 0,
@@ -110,9 +110,9 @@ static void export_then_open(void)
         char yaml[64];
         const char *name = format ? "nano" : "llmc";
         const prepare_options how = {
-            .format = (shard_format)format, .out = corpora_path(name), .separator = -1};
+            .format = (shard_format)format, .out = test_inside(name), .separator = -1};
         EXPECT(prepare_export(c, &how, &e), "%s", e.text);
-        EXPECT(file_exists(corpora_path(format ? "nano/val.bin" : "llmc/val_000000.bin")), "names");
+        EXPECT(file_exists(test_inside(format ? "nano/val.bin" : "llmc/val_000000.bin")), "names");
         snprintf(yaml, sizeof yaml, "{corpus: shards, path: %s}", name);
         corpus *d = corpora_need(yaml);
         if (!d) break;
@@ -223,13 +223,13 @@ static void damaged_shards(void)
     free(text);
     if (!c) return;
     const prepare_options how = {
-        .format = SHARDS_NANOGPT, .out = corpora_path("out"), .separator = -1};
+        .format = SHARDS_NANOGPT, .out = test_inside("out"), .separator = -1};
     EXPECT(prepare_export(c, &how, &e), "%s", e.text);
     corpus_close(c);
-    EXPECT(shards_verify(corpora_path("out"), &e), "%s", e.text);
-    FILE *f = fopen(corpora_path("out/train.bin"), "r+b");
+    EXPECT(shards_verify(test_inside("out"), &e), "%s", e.text);
+    FILE *f = fopen(test_inside("out/train.bin"), "r+b");
     EXPECT(f && fseek(f, 2000, SEEK_SET) == 0 && fputc('Q', f) == 'Q' && fclose(f) == 0, "damaged");
-    EXPECT(!shards_verify(corpora_path("out"), &e) && strstr(e.text, "train.bin: damaged"), "%s",
+    EXPECT(!shards_verify(test_inside("out"), &e) && strstr(e.text, "train.bin: damaged"), "%s",
            e.text);
     arena *a = arena_new(0);
     static const char YAML[] = "{corpus: shards, path: out}";
@@ -246,7 +246,7 @@ static bool export_text(const char *path, shard_format format, int64_t separator
     snprintf(yaml, sizeof yaml, "{corpus: text, path: %s}", path);
     corpus *c = corpora_need(yaml);
     const prepare_options how = {
-        .format = format, .out = corpora_path("out"), .separator = separator};
+        .format = format, .out = test_inside("out"), .separator = separator};
     bool ok = c && prepare_export(c, &how, e);
     corpus_close(c);
     return ok;
@@ -270,17 +270,17 @@ static void export_over_older(void)
     write_layout("with", true);
     write_layout("without", false);
     EXPECT(export_text("with", SHARDS_LLMC, -1, &e), "%s", e.text);
-    EXPECT(file_exists(corpora_path("out/test_000000.bin")), "a test split");
+    EXPECT(file_exists(test_inside("out/test_000000.bin")), "a test split");
     EXPECT(export_text("without", SHARDS_LLMC, -1, &e), "%s", e.text);
-    EXPECT(!file_exists(corpora_path("out/test_000000.bin")), "a stale shard");
+    EXPECT(!file_exists(test_inside("out/test_000000.bin")), "a stale shard");
     EXPECT(export_text("with", SHARDS_NANOGPT, -1, &e), "%s", e.text);
-    EXPECT(!file_exists(corpora_path("out/train_000000.bin")) &&
-               file_exists(corpora_path("out/train.bin")),
+    EXPECT(!file_exists(test_inside("out/train_000000.bin")) &&
+               file_exists(test_inside("out/train.bin")),
            "shards of another format");
     corpora_write("out/somebodys.bin", "xx", 2);
     EXPECT(!export_text("with", SHARDS_NANOGPT, -1, &e) && strstr(e.text, "somebodys.bin"), "%s",
            e.text);
-    EXPECT(file_exists(corpora_path("out/somebodys.bin")), "somebody's file");
+    EXPECT(file_exists(test_inside("out/somebodys.bin")), "somebody's file");
 }
 
 /* Written where the format's users look for it; read back it is no part of the text. */
@@ -295,7 +295,7 @@ static void separators_are_written(void)
                    split_tokens(corpus_get(c, SPLIT_TRAIN)) == 16,
                "format %d", format);
         corpus_close(c);
-        EXPECT(file_remove(corpora_path("out/corpus.json"), &e), "%s", e.text);
+        EXPECT(file_remove(test_inside("out/corpus.json"), &e), "%s", e.text);
         c = corpora_need("{corpus: shards, path: out, vocab: 257, separator: 256}");
         int32_t ids[11] = {0};
         const corpus_split *s = c ? corpus_get(c, SPLIT_TRAIN) : NULL;
@@ -304,7 +304,7 @@ static void separators_are_written(void)
                "format %d", format);
         corpus_close(c);
         EXPECT(!export_text("t", (shard_format)format, 'e', &e), "one of the text's own");
-        EXPECT(file_remove_tree(corpora_path("out"), &e), "%s", e.text);
+        EXPECT(file_remove_tree(test_inside("out"), &e), "%s", e.text);
     }
 }
 
@@ -321,7 +321,7 @@ static void ids_beyond_the_vocabulary(void)
     corpus *c = corpora_need("{corpus: shards, path: s, vocab: 301}");
     if (!c) return;
     static const uint16_t OVER = 301; /* written into the file while it is open */
-    FILE *f = fopen(corpora_path("s/train.bin"), "r+b");
+    FILE *f = fopen(test_inside("s/train.bin"), "r+b");
     EXPECT(f && fseek(f, 4, SEEK_SET) == 0 && fwrite(&OVER, 2, 1, f) == 1 && fclose(f) == 0,
            "written over");
     int32_t got[3];

@@ -11,7 +11,6 @@
 #include "core/base/json.h"
 #include "harness/train/trained_model.h"
 #include "results/store/inspect_words.h"
-#include "tests/support/corpora.h"
 #include "tests/support/planted.h"
 #include "tests/test.h"
 
@@ -185,7 +184,7 @@ static int64_t count_lines(const char *part)
     char name[64];
     snprintf(name, sizeof name, "inspect/%s.jsonl", part);
     err e = {0};
-    char *text = file_read(corpora_path(name), NULL, &e);
+    char *text = file_read(test_inside(name), NULL, &e);
     EXPECT(text, "%s", e.text);
     int64_t n = 0;
     for (char *line = text, *end; line && (end = strchr(line, '\n')); line = end + 1, n++) {
@@ -222,7 +221,7 @@ static void writes(void)
             EXPECT(*inspect_words(inspection_part_name(got.figures[i].part), got.figures[i].name),
                    "%s: no words", got.figures[i].name);
         }
-        char *page = file_read(corpora_path("inspect/index.html"), NULL, &e);
+        char *page = file_read(test_inside("inspect/index.html"), NULL, &e);
         EXPECT(page && strstr(page, "planted &lt;&amp;>") && strstr(page, "<mark>q</mark>"),
                "no triggers on the page");
         free(page);

@@ -10,7 +10,6 @@
 
 #include "core/base/file.h"
 #include "harness/train/trained_model.h"
-#include "tests/support/corpora.h"
 #include "tests/support/planted.h"
 #include "tests/test.h"
 
@@ -71,12 +70,12 @@ static double plain_nats(const trained_model *m)
                       .corpus = m->corpus,
                       .options = &options,
                       .threads = 1,
-                      .losses_path = corpora_path("losses")};
+                      .losses_path = test_inside("losses")};
     evaluation r;
     err e = {0};
     CHECK(evaluate(&r, &task, &e), "%s", e.text);
     size_t bytes;
-    char *losses = file_read(corpora_path("losses"), &bytes, &e);
+    char *losses = file_read(test_inside("losses"), &bytes, &e);
     CHECK(losses, "%s", e.text);
     float first;
     memcpy(&first, losses, sizeof first);
@@ -311,11 +310,11 @@ static void writes(void)
                                            {"inspect/index.html", "what its fast weights changed"},
                                            {"inspect/index.html", "read, states of blocks.0"}};
     for (size_t i = 0; ok && i < sizeof files / sizeof *files; i++) {
-        char *text = file_read(corpora_path(files[i][0]), NULL, &e);
+        char *text = file_read(test_inside(files[i][0]), NULL, &e);
         EXPECT(text && strstr(text, files[i][1]), "%s has no %s", files[i][0], files[i][1]);
         free(text);
     }
-    EXPECT(!file_exists(corpora_path("inspect/keys.jsonl")), "a part that nothing offers");
+    EXPECT(!file_exists(test_inside("inspect/keys.jsonl")), "a part that nothing offers");
     inspection_deinit(&x);
     planted_close(&m);
 }

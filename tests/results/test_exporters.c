@@ -47,7 +47,7 @@ static store *collected(fake_experiment *x)
 static void write_rows(store *s, const char *name, export_what what, export_format format)
 {
     err e = {0};
-    FILE *f = fopen(corpora_path(name), "w");
+    FILE *f = fopen(test_inside(name), "w");
     EXPECT(f && export_rows(f, s, "names", what, format, &e), "%s", e.text);
     if (f) fclose(f);
 }
@@ -60,7 +60,7 @@ static void infinity_and_missing(void)
     write_rows(s, "e.jsonl", EXPORT_EVALUATIONS, EXPORT_JSONL);
     write_rows(s, "r.csv", EXPORT_RUNS, EXPORT_CSV);
     store_close(s);
-    char *lines = file_read(corpora_path("e.jsonl"), NULL, NULL);
+    char *lines = file_read(test_inside("e.jsonl"), NULL, NULL);
     EXPECT(strstr(lines, "\"word_perplexity\":null") && !strstr(lines, ":inf"), "%s", lines);
     for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
         json_t *row = json_loads(line, 0, NULL);
@@ -68,7 +68,7 @@ static void infinity_and_missing(void)
         json_decref(row);
     }
     free(lines);
-    char *rows = file_read(corpora_path("r.csv"), NULL, NULL);
+    char *rows = file_read(test_inside("r.csv"), NULL, NULL);
     EXPECT(strstr(rows, "\nnames,\"\"\"null\"\"\",1,") &&
                strstr(rows, "\nnames,\"\"\"NA\"\"\",1,") &&
                strstr(rows, "names,\"say \"\"x\"\", y\",1"),
@@ -94,13 +94,13 @@ static void many_axes(void)
     sqlite3_close(db);
     write_rows(s, "axes.csv", EXPORT_METRICS, EXPORT_CSV);
     err e = {0};
-    FILE *f = fopen(corpora_path("axes.md"), "w");
+    FILE *f = fopen(test_inside("axes.md"), "w");
     EXPECT(f && !export_rows(f, s, "names", EXPORT_METRICS, EXPORT_MARKDOWN, &e) &&
                strstr(e.text, "take CSV"),
            "%s", e.text);
     if (f) fclose(f);
     store_close(s);
-    char *rows = file_read(corpora_path("axes.csv"), NULL, NULL);
+    char *rows = file_read(test_inside("axes.csv"), NULL, NULL);
     EXPECT(rows && strstr(rows, ",axis.a1,") && strstr(rows, ",axis.a70,"), "no such column");
     free(rows);
 }
@@ -141,16 +141,16 @@ static void folders_of_runs(void)
     int files;
     corpora_write("events/gone/seed-1/events.out.tfevents.1.loci", "of a run that is no more", -1);
     corpora_write("events/a_b/seed-1/events.out.tfevents.1.loci", "of another rate", -1);
-    const char *folder = corpora_path("events");
+    const char *folder = test_inside("events");
     for (int pass = 0; pass < 2; pass++) {
         EXPECT(export_tensorboard(folder, s, "names", &files, &e) && files == COUNT, "%d: %s",
                files, e.text);
         EXPECT(count_runs(folder) == COUNT, "%d folders", count_runs(folder));
     }
-    EXPECT(!file_exists(corpora_path("events/gone")), "the older one's");
+    EXPECT(!file_exists(test_inside("events/gone")), "the older one's");
     corpora_write("events/a_b/notes/events.out.tfevents.1.host", "another program's", -1);
     EXPECT(export_tensorboard(folder, s, "names", &files, &e), "%s", e.text);
-    EXPECT(file_exists(corpora_path("events/a_b/notes/events.out.tfevents.1.host")), "removed");
+    EXPECT(file_exists(test_inside("events/a_b/notes/events.out.tfevents.1.host")), "removed");
     store_close(s);
 }
 
@@ -167,10 +167,10 @@ static void python(const char *module, const char *script)
         return;
     }
     corpora_write("read.py", script, -1);
-    snprintf(command, sizeof command, "%s '%s' '%s' >'%s' 2>&1", program, corpora_path("read.py"),
-             test_folder(), corpora_path("said"));
+    snprintf(command, sizeof command, "%s '%s' '%s' >'%s' 2>&1", program, test_inside("read.py"),
+             test_folder(), test_inside("said"));
     int status = system(command);
-    char *said = file_read(corpora_path("said"), NULL, NULL);
+    char *said = file_read(test_inside("said"), NULL, NULL);
     EXPECT(status == 0, "%s", said ? said : "");
     free(said);
 }
@@ -196,7 +196,7 @@ static void write_all(void)
         snprintf(name, sizeof name, "%s.jsonl", FILES[i].name);
         write_rows(s, name, FILES[i].what, EXPORT_JSONL);
     }
-    EXPECT(export_tensorboard(corpora_path("events"), s, "names", &files, &e), "%s", e.text);
+    EXPECT(export_tensorboard(test_inside("events"), s, "names", &files, &e), "%s", e.text);
     store_close(s);
 }
 

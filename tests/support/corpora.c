@@ -8,19 +8,10 @@
 #include "core/base/rng.h"
 #include "tests/test.h"
 
-const char *corpora_path(const char *name)
-{
-    static char path[4][FILE_PATH_BYTES];
-    static int next;
-    next = (next + 1) % 4;
-    EXPECT(file_join(path[next], test_folder(), name, NULL), "%s", name);
-    return path[next];
-}
-
 void corpora_write(const char *name, const void *text, int64_t bytes)
 {
     err e = {""};
-    const char *path = corpora_path(name);
+    const char *path = test_inside(name);
     char folder[FILE_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", path);
     *strrchr(folder, '/') = 0;
@@ -51,7 +42,7 @@ const corpus_places *corpora_places(void)
     static const char *roots[2];
     static corpus_places places;
     snprintf(root, sizeof root, "%s", test_folder());
-    snprintf(cache, sizeof cache, "%s", corpora_path("cache"));
+    snprintf(cache, sizeof cache, "%s", test_inside("cache"));
     roots[0] = root;
     places = (corpus_places){.roots = roots, .cache = cache};
     return &places;

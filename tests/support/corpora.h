@@ -3,8 +3,6 @@
 
 #include "data/corpus.h"
 
-/* Path of a file in test_folder(); four results stay valid. */
-const char *corpora_path(const char *name);
 /* Writes text (bytes -1: up to its NUL) to a file in test_folder(), folders made as needed. */
 void corpora_write(const char *name, const void *text, int64_t bytes);
 /* Lines of words made from seed, about `bytes` long; caller frees. */

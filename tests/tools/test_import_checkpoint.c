@@ -18,7 +18,7 @@ static const char SPEC[] = "name: edit\ndata: {corpus: markov, symbols: 20, toke
 static program_result run(void)
 {
     corpora_write("edit.yaml", SPEC, -1);
-    return LOCI("run", corpora_path("edit.yaml"));
+    return LOCI("run", test_inside("edit.yaml"));
 }
 
 /* The trained model's file, below test_folder(). */
@@ -29,11 +29,11 @@ static const char *model_file(void)
     int64_t count;
     arena *a = arena_new(0);
     err e = {""};
-    bool ok = file_list(corpora_path("out/runs"), a, &names, &count, &e) && count == 1;
+    bool ok = file_list(test_inside("out/runs"), a, &names, &count, &e) && count == 1;
     EXPECT(ok, "%s", e.text);
     if (ok) snprintf(name, sizeof name, "out/runs/%s/checkpoint/model-3.safetensors", names[0]);
     arena_free(a);
-    return corpora_path(name);
+    return test_inside(name);
 }
 
 typedef struct edit {
@@ -124,11 +124,10 @@ static void taken_in(void)
     char *own = evaluated("edit");
     for (int i = 0; i < 3; i++) {
         snprintf(to[i], sizeof to[i], "%s/to-%d", test_folder(), i);
-        change(from, corpora_path("edited.safetensors"), edits[i]);
-        r = i == 1
-                ? LOCI("import", "checkpoint", corpora_path("edited.safetensors"), "--like", "edit",
-                       "--to", to[i])
-                : LOCI("import", "checkpoint", corpora_path("edited.safetensors"), "--to", to[i]);
+        change(from, test_inside("edited.safetensors"), edits[i]);
+        r = i == 1 ? LOCI("import", "checkpoint", test_inside("edited.safetensors"), "--like",
+                          "edit", "--to", to[i])
+                   : LOCI("import", "checkpoint", test_inside("edited.safetensors"), "--to", to[i]);
         EXPECT(r.status == 0 && strstr(r.out, "spec.yaml"), "%s", r.err);
         text[i] = evaluated(to[i]);
     }
@@ -151,7 +150,7 @@ static void started_untrained(const char *from)
              "init_from: {checkpoint: %s}\ntrain: {budget: {steps: 0}, batch: 4}\n",
              from);
     corpora_write("untrained.yaml", text, -1);
-    program_expect(LOCI("run", corpora_path("untrained.yaml")), 3, NULL, "not a finite number");
+    program_expect(LOCI("run", test_inside("untrained.yaml")), 3, NULL, "not a finite number");
 }
 
 static void refused(void)

@@ -27,7 +27,7 @@ static void train(const char *name, const char *how)
     snprintf(file, sizeof file, "%s.yaml", name);
     snprintf(spec, sizeof spec, SPEC "train: {budget: {steps: 6}, batch: 4, %s}\n", how);
     corpora_write(file, spec, -1);
-    program_result r = LOCI("run", corpora_path(file));
+    program_result r = LOCI("run", test_inside(file));
     EXPECT(r.status == 0, "%s: %s", how, r.err);
 }
 

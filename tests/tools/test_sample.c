@@ -20,7 +20,7 @@ static const char *spec(const char *data, const char *eval)
     char text[1024];
     int n = snprintf(text, sizeof text, SPEC, data, eval);
     corpora_write("x.yaml", text, n);
-    return corpora_path("x.yaml");
+    return test_inside("x.yaml");
 }
 
 /* What `loci show` says from the sample on; the caller frees. */
@@ -68,10 +68,10 @@ static void written(void)
     r = LOCI("run", spec(data, wanted), "--data", test_folder());
     EXPECT(r.status == 0, "%s", r.err);
     char *late = shown("late");
-    EXPECT(fake_ask(corpora_path("out"), "SELECT count(*) FROM evaluation") == 1, "evaluations");
+    EXPECT(fake_ask(test_inside("out"), "SELECT count(*) FROM evaluation") == 1, "evaluations");
     EXPECT(strstr(late, "  | a <b>") && strstr(late, "20 tokens"), "%s", late);
-    LOCI("report", "x", "--to", corpora_path("page.html"));
-    page = file_read(corpora_path("page.html"), NULL, NULL);
+    LOCI("report", "x", "--to", test_inside("page.html"));
+    page = file_read(test_inside("page.html"), NULL, NULL);
     EXPECT(page && strstr(page, "<b>a &lt;b&gt;</b>"), "the page");
     free(page);
     r = LOCI("generate", "x", "--prompt", "a <b>", "--tokens", "20", "--seed", "1", "--data",

@@ -21,7 +21,7 @@ static bool run_spec(const char *name, const char *data, const char *sweep)
              "train: {budget: {steps: 20}, batch: 4}\n%s",
              name, data, sweep);
     corpora_write(file, spec, -1);
-    program_result r = LOCI("run", corpora_path(file), "--jobs", "1");
+    program_result r = LOCI("run", test_inside(file), "--jobs", "1");
     EXPECT(r.status <= 0, "status %d: %s", r.status, r.err);
     return r.status == 0;
 }
@@ -69,7 +69,7 @@ static void unknown_pieces(void)
     snprintf(command, sizeof command,
              "spm_train --input='%s' --model_prefix='%s' --vocab_size=300 --num_threads=1 "
              "--minloglevel=2 --hard_vocab_limit=false --model_type=bpe >/dev/null 2>&1",
-             corpora_path("sample.txt"), corpora_path("latin"));
+             test_inside("sample.txt"), test_inside("latin"));
     EXPECT(system(command) == 0, "%s", command);
     for (char *at = text; at[0] && at[1]; at++) { /* half of the words become Cyrillic */
         if (*at != 'e') continue;
