@@ -43,11 +43,12 @@ static void little_address_space(void)
     expect_said("ulimit -v 100000; timeout -k 1 60 $loci version", 1, "(ulimit -v)");
     expect_said("unset OMP_NUM_THREADS; ulimit -v 300000; timeout -k 1 60 $loci version", 0,
                 "compiler");
-    /* Enough to start and for products of our own, not for a thread's of OpenBLAS. */
+    /* Enough to start and for products of our own, not for a thread's of OpenBLAS, however large
+     * the libraries of a machine are: a thread's stack takes what they leave. */
 #define TRAINING                                                                                   \
     "printf 'data: {corpus: markov}\\nmodel: {width: 16, context: 16, blocks: [{ffn: {hidden: "    \
-    "32}}]}\\ntrain: {budget: {steps: 3}, batch: 2}\\n' >s.yaml; ulimit -v 262144; timeout -k 1 "  \
-    "60 $loci run s.yaml --out out --jobs 1"
+    "32}}]}\\ntrain: {budget: {steps: 3}, batch: 2}\\n' >s.yaml; ulimit -s 65536; ulimit -v "      \
+    "262144; timeout -k 1 60 $loci run s.yaml --out out --jobs 1"
     expect_said(TRAINING, 0, "1 trained");
     expect_said(TRAINING " --set train.gemm=openblas", 3, "ulimit -v");
 }
