@@ -134,7 +134,7 @@ static int bench_all(const cli_call *c, experiment *x, const corpus_places *plac
     /* Before the table: what is printed should be what is kept. */
     if (o->record && record_speeds(c, x, places, r, e) != EXIT_DONE) return EXIT_FAILED;
     /* What is said beside the table goes to stderr then, and the table has unrounded numbers. */
-    bool programs = o->json || o->format == TABLE_CSV || o->format == TABLE_JSON;
+    bool programs = o->json || table_for_programs((table_format)o->format);
     table *t = bench_report_table(c->memory, r, programs);
     if (programs) bench_report_cuts(stderr, r);
     if (o->json) return print_json(table_json(t));

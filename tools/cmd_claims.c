@@ -48,7 +48,7 @@ static int print_claims(const cli_call *c, store *s, err *e)
     }
     /* Not a failure: an experiment need not claim anything. */
     if (claimed == 0) cli_fail(EXIT_DONE, "nothing is claimed; loci help spec says how");
-    if (claimed > 0 || format == TABLE_CSV || format == TABLE_JSON) {
+    if (claimed > 0 || table_for_programs(format)) {
         claims_print(stdout, c->memory, list, count, format, cli_colour(stdout));
     }
     return EXIT_DONE;

@@ -36,7 +36,7 @@ static const option OPTIONS[] = {
 static bool print_recall(const cli_call *c, const comparison *x, store *s, err *e)
 {
     table_format format = (table_format)((const compare_call *)c->options)->format;
-    if (format == TABLE_CSV || format == TABLE_JSON || format == TABLE_LATEX) return true;
+    if (table_for_programs(format) || format == TABLE_LATEX) return true;
     const recall_comparison *r = compare_recall(c->memory, x, s, e);
     if (!r || r->count == 0) return r != NULL;
     putchar('\n');

@@ -131,7 +131,7 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
             count += left[i];
         }
         /* A program gets the table alone on stdout. */
-        bool programs = format == TABLE_CSV || format == TABLE_JSON;
+        bool programs = table_for_programs((table_format)format);
         print_table(a, x, states, times, format);
         FILE *out = programs ? stderr : stdout;
         print_total(out, times, x->run_count, supervision_jobs(how, count));

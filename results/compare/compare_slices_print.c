@@ -271,10 +271,9 @@ bool compare_slices_print(FILE *out, const comparison *c, const slice_comparison
                        "under another `eval:` section",
                        c->experiment);
     }
-    bool people = format == TABLE_TEXT || format == TABLE_MARKDOWN || format == TABLE_MD;
+    bool wide = !table_for_programs(format) && count_compared(c, x) <= SIDE_BY_SIDE;
     arena_auto *a = arena_new(1 << 16);
-    table *t =
-        people && count_compared(c, x) <= SIDE_BY_SIDE ? wide_table(a, c, x) : long_table(a, c, x);
+    table *t = wide ? wide_table(a, c, x) : long_table(a, c, x);
     if (format == TABLE_JSON) {
         json_auto_t *o = slices_json(c, x, t);
         json_print(out, o, JSON_INDENT(1));

@@ -21,6 +21,9 @@ typedef enum table_format {
 } table_format;
 #define TABLE_FORMATS "text|markdown|csv|json|md" /* for an option, in the order of the enum */
 
+/* Who reads it: programs want one table and nothing else, numbers unrounded. */
+bool table_for_programs(table_format format);
+
 enum {
     TABLE_LEFT = 1,     /* align left (default: right) */
     TABLE_PEOPLE = 2,   /* only in text and Markdown */

@@ -345,6 +345,11 @@ static void print_csv(FILE *out, const table *t)
     }
 }
 
+bool table_for_programs(table_format format)
+{
+    return format == TABLE_CSV || format == TABLE_JSON;
+}
+
 void table_print(FILE *out, const table *t, table_format format, bool colour)
 {
     if (format == TABLE_TEXT) print_text(out, t, colour);
