@@ -82,6 +82,8 @@ corpus *corpus_open_bare(const node *spec, const char *tokenizer, const char *ha
                          const corpus_places *places, err *e);
 void corpus_close(corpus *c);
 corpus_split *corpus_get(corpus *c, split_kind kind); /* NULL if the corpus lacks it */
+/* The same, and e says that it lacks it. */
+corpus_split *corpus_need(corpus *c, split_kind kind, err *e);
 int64_t corpus_vocab(const corpus *c);
 bool corpus_lossless(const corpus *c);  /* false: no bits per byte */
 bool corpus_has_words(const corpus *c); /* false for synthetic ones */

@@ -16,6 +16,13 @@ corpus_split *corpus_get(corpus *c, split_kind kind)
     return c->splits[kind].count ? &c->splits[kind] : NULL;
 }
 
+corpus_split *corpus_need(corpus *c, split_kind kind, err *e)
+{
+    corpus_split *split = corpus_get(c, kind);
+    if (!split) err_set(e, "the corpus has no %s split; choose another", split_name(kind));
+    return split;
+}
+
 /* Every kind's options begin with these. */
 const data_options *corpus_data_options(const corpus *c)
 {

@@ -75,13 +75,9 @@ static bool refused(const node *spec, const char *key, const char *text, err *e)
 bool eval_options_check(const eval_options *o, const node *spec, const model *m, corpus *c, err *e)
 {
     const dynamic_options *d = &o->dynamic;
-    char text[128];
-    const corpus_split *split = corpus_get(c, eval_options_split(o));
-    if (!split) {
-        snprintf(text, sizeof text, "the corpus has no %s split; choose another",
-                 split_name(eval_options_split(o)));
-        return refused(spec, "eval.split", text, e);
-    }
+    err lacking;
+    const corpus_split *split = corpus_need(c, eval_options_split(o), &lacking);
+    if (!split) return refused(spec, "eval.split", lacking.text, e);
     if (d->kind != DYNAMIC_NONE && d->rate_count * d->decay_count > 1 &&
         !corpus_get(c, SPLIT_VALIDATION)) {
         return refused(spec, "eval.dynamic", "a grid needs a validation split; give one rate", e);
@@ -198,12 +194,8 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
 {
     *r = (evaluation){.memory = arena_new(1 << 16)};
     eval_pass p = {.task = task, .result = r, .losses_out.fd = -1};
-    p.split = corpus_get(task->corpus, eval_options_split(task->options));
-    bool ok = true;
-    if (!p.split) {
-        ok = err_set(e, "eval.split: the corpus has no %s split; choose another",
-                     split_name(eval_options_split(task->options)));
-    }
+    p.split = corpus_need(task->corpus, eval_options_split(task->options), e);
+    bool ok = p.split || err_prefix(e, "eval.split");
     p.began = host_monotonic_s();
     arena_auto *scratch = arena_new(0);
     ok = ok && eval_pass_open(&p, scratch, e);

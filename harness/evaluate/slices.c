@@ -151,7 +151,8 @@ bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_f
         total += documents[i].tokens;
     }
     arena_auto *a = arena_new(1 << 18);
-    slice_pass p = {.out = s, .text = text, .split = corpus_get(c, text->split), .from = losses};
+    slice_pass p = {
+        .out = s, .text = text, .split = corpus_need(c, text->split, e), .from = losses};
     p.frequency = ARENA_NEW(a, int, vocab);
     p.seen = ARENA_NEW(a, token_seen, vocab);
     p.ids = ARENA_NEW(a, int32_t, PIECE);
@@ -160,10 +161,9 @@ bool slices_measure(slices *s, corpus *c, const slice_text *text, const losses_f
     for (int64_t i = 0; i < vocab; i++) {
         p.seen[i].document = -1;
     }
-    bool ok = count_tokens(&p, c, vocab, e);
+    bool ok = p.split && count_tokens(&p, c, vocab, e);
     s->known[SLICE_POSITION] = s->known[SLICE_BLOCK] = s->known[SLICE_REPETITION] = true;
     s->known[SLICE_FREQUENCY] = p.counts;
-    ok = ok && (p.split || err_set(e, "the corpus has no %s split", split_name(text->split)));
     int64_t before = 0;
     for (int64_t i = 0; ok && i < n; i++) {
         ok = add_document(&p, &documents[i], i, part_of(i, n, before, total), e);

@@ -102,9 +102,8 @@ static bool find_layers(inspection *x, err *e)
 static bool open_text(inspection *x, prefixes *p, int64_t split, int64_t limit, err *e)
 {
     corpus *c = x->task->loaded->corpus;
-    corpus_split *s = corpus_get(c, (split_kind)split);
-    if (!s) return err_set(e, "the corpus has no %s split", split_name((split_kind)split));
-    return prefixes_open(p, c, s, limit, x->memory, e);
+    corpus_split *s = corpus_need(c, (split_kind)split, e);
+    return s && prefixes_open(p, c, s, limit, x->memory, e);
 }
 
 /* ---- the steps ---- */
