@@ -131,6 +131,20 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
     (void)stride_a, (void)beta, (void)c, (void)stride_c;
     CHECK(false, "nothing packs doubles");
 }
+
+void blas_gemm_into(const gemm_packed *c, const gemm_packed *room, int64_t k, real alpha,
+                    const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta)
+{
+    (void)c, (void)room, (void)k, (void)alpha, (void)a, (void)stride_a, (void)b, (void)stride_b;
+    (void)beta;
+    CHECK(false, "nothing packs doubles");
+}
+
+void blas_unpack(const gemm_packed *p, real *b, int64_t stride_b)
+{
+    (void)p, (void)b, (void)stride_b;
+    CHECK(false, "nothing packs doubles");
+}
 #else
 /* A product whose columns, or rows, are shared among the thread and its helpers. */
 /* Read by all, written by nobody, while the crew works. */
@@ -254,6 +268,45 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
                        .a = a,
                        .c = c};
     crew_run(multiply_packed_part, &s, (int)((n + s.columns - 1) / s.columns));
+}
+
+typedef struct shared_into {
+    const gemm_packed *c, *b;
+    int64_t stride_a, columns;
+    real alpha, beta;
+    const real *a;
+} shared_into;
+
+static void multiply_into_part(void *arg, int part)
+{
+    const shared_into *s = arg;
+    int64_t j = part * s->columns;
+    gemm_run_into(s->c, j, MIN(s->columns, s->c->n - j), s->b, s->alpha, s->a, s->stride_a,
+                  s->beta);
+}
+
+void blas_gemm_into(const gemm_packed *c, const gemm_packed *room, int64_t k, real alpha,
+                    const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta)
+{
+    CHECK(c->g->chain == GEMM_FLOAT32 && k > 0 && stride_a >= c->k && stride_b >= c->n,
+          "%lld x %lld x %lld by %s", (long long)c->k, (long long)k, (long long)c->n, c->g->name);
+    flops += 2 * (double)c->k * (double)c->n * (double)k;
+    gemm_packed packed = {c->g, k, c->n, room->panels};
+    gemm_pack(&packed, false, b, stride_b);
+    int64_t whole = (int64_t)blas_hands(c->k, c->n, k) * GEMM_PART;
+    shared_into s = {.c = c,
+                     .b = &packed,
+                     .stride_a = stride_a,
+                     .columns = (c->n + whole - 1) / whole * GEMM_PART,
+                     .alpha = alpha,
+                     .beta = beta,
+                     .a = a};
+    crew_run(multiply_into_part, &s, (int)((c->n + s.columns - 1) / s.columns));
+}
+
+void blas_unpack(const gemm_packed *p, real *b, int64_t stride_b)
+{
+    gemm_unpack(p, b, stride_b);
 }
 #endif
 

@@ -31,6 +31,12 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
                       int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
                       real beta, real *c, int64_t stride_c);
 
+/* c = alpha a^T b + beta c where c itself is packed, for other products to read: a [k, c's k], b
+ * [k, c's n]. By kernels of float32; room: of blas_packed, for what b takes. */
+void blas_gemm_into(const gemm_packed *c, const gemm_packed *room, int64_t k, real alpha,
+                    const real *a, int64_t stride_a, const real *b, int64_t stride_b, real beta);
+void blas_unpack(const gemm_packed *p, real *b, int64_t stride_b);
+
 /* Weights W [n, k] that many products have on their right before they change: packed once, whose
  * bits stay what they were. Either by one user (a model that generates text), in `memory` and after
  * some products; or by the first of many threads (the lanes of a step), where blas_kept_room has

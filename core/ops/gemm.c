@@ -188,6 +188,13 @@ static gemm_ahead ahead_of(bool transposed, int64_t rows, int64_t k, const float
                         .jump = stride - of * 16};
 }
 
+/* Where a product goes: rows are `stride` apart, columns `apart`, which is 1; or else whole panels
+ * of columns are, so many times their columns, and inside of one they lie side by side. */
+typedef struct target {
+    float *c;
+    int64_t stride, apart;
+} target;
+
 /* The tiles of one strip: a packed, or as it lies. `after`: rows of the next strip. */
 typedef struct strip {
     const gemm_kernel *g;
@@ -197,8 +204,7 @@ typedef struct strip {
     int64_t stride_a;
 } strip;
 
-static void multiply_strip(const strip *s, const float *b, int64_t apart, float beta, float *c,
-                           int64_t stride_c)
+static void multiply_strip(const strip *s, const float *b, int64_t apart, float beta, target to)
 {
     const gemm_kernel *g = s->g;
     int64_t units = gemm_units(g, s->k), tiles = (s->n + g->columns - 1) / g->columns;
@@ -207,20 +213,20 @@ static void multiply_strip(const strip *s, const float *b, int64_t apart, float 
     for (int64_t t = 0; t < panels * tiles; t++) {
         int64_t i = t / tiles * s->each, j = t % tiles * g->columns;
         int64_t rows = MIN(s->each, s->rows - i), columns = MIN(s->n - j, (int64_t)g->columns);
-        float *to = c + i * stride_c + j;
+        float *c = to.c + i * to.stride + j * to.apart;
         if (s->packed) {
             gemm_ahead next =
                 ahead_of(s->transposed, s->after, s->k, following, s->stride_a, t, panels * tiles);
             bool last = t % tiles + 1 == tiles;
-            next.c = last ? c + (i + rows) * stride_c : to + g->columns;
+            next.c = last ? to.c + (i + rows) * to.stride : c + g->columns * to.apart;
             next.rows = !last ? rows : MIN(s->each, s->rows + s->after - i - rows);
-            next.stride_c = stride_c;
+            next.stride_c = to.stride;
             g->tile(rows, columns, units, s->panels + i / s->each * g->panel, b + j * apart, beta,
-                    to, stride_c, &next);
+                    c, to.stride, &next);
         } else {
             g->tile_unpacked(s->transposed, rows, columns, units,
                              s->a + i * (s->transposed ? 1 : s->stride_a), s->stride_a,
-                             b + j * apart, beta, to, stride_c);
+                             b + j * apart, beta, c, to.stride);
         }
     }
 }
@@ -231,11 +237,11 @@ static void multiply_strip(const strip *s, const float *b, int64_t apart, float 
  * apart. */
 static void multiply_rows(const gemm_kernel *g, float *panels, bool transpose_a, int64_t m,
                           int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
-                          const float *b, int64_t apart, float beta, float *c, int64_t stride_c)
+                          const float *b, int64_t apart, float beta, target to)
 {
-    if (m == 1 && g->row && !transpose_a) {
+    if (m == 1 && g->row && !transpose_a && to.apart == 1) {
         g->pack_few(panels, 1, k, alpha, a, stride_a);
-        g->row(n, gemm_units(g, k), panels, b, apart * g->columns, beta, c);
+        g->row(n, gemm_units(g, k), panels, b, apart * g->columns, beta, to.c);
         return;
     }
     strip s = {.g = g,
@@ -254,7 +260,7 @@ static void multiply_rows(const gemm_kernel *g, float *panels, bool transpose_a,
         if (s.packed) {
             pack_strip(g, panels, transpose_a, s.each, s.rows, k, alpha, s.a, stride_a);
         }
-        multiply_strip(&s, b, apart, beta, c + i * stride_c, stride_c);
+        multiply_strip(&s, b, apart, beta, (target){to.c + i * to.stride, to.stride, to.apart});
     }
 }
 
@@ -310,7 +316,7 @@ void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t 
                       b + (transpose_b ? j * stride_b + p : p * stride_b + j), stride_b);
             multiply_rows(g, w->a, transpose_a, m, width, part, alpha,
                           a + (transpose_a ? p * stride_a : p), stride_a, w->b, units,
-                          p > 0 ? 1 : beta, c + j, stride_c);
+                          p > 0 ? 1 : beta, (target){c + j, stride_c, 1});
         }
     }
     end(g, before);
@@ -350,9 +356,9 @@ void gemm_pack(const gemm_packed *p, bool transpose_b, const float *b, int64_t s
     end(g, before);
 }
 
-void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
-                     int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
-                     float beta, float *c, int64_t stride_c)
+static void run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                       int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                       int64_t stride_a, float beta, target to)
 {
     const gemm_kernel *g = b->g;
     float *panels = workspace_own()->a;
@@ -365,8 +371,42 @@ void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, boo
             multiply_rows(g, panels, transpose_a, m, MIN(n - j, (int64_t)GEMM_COLUMNS),
                           MIN(k - p, most), alpha, a + p * (transpose_a ? stride_a : 1), stride_a,
                           b->panels + (first_n + j) * all + (first_k + p) / g->depth * g->columns,
-                          all, p > 0 ? 1 : beta, c + j, stride_c);
+                          all, p > 0 ? 1 : beta,
+                          (target){to.c + j * to.apart, to.stride, to.apart});
         }
     }
     end(g, before);
+}
+
+void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                     int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
+                     float beta, float *c, int64_t stride_c)
+{
+    run_packed(b, first_k, first_n, transpose_a, m, n, k, alpha, a, stride_a, beta,
+               (target){c, stride_c, 1});
+}
+
+/* ---- results that are a packed b ---- */
+
+/* A panel is a matrix of `columns` columns, whose rows are the values of k: where a kernel may
+ * write what it later reads. */
+void gemm_run_into(const gemm_packed *c, int64_t first_n, int64_t n, const gemm_packed *b,
+                   float alpha, const float *a, int64_t stride_a, float beta)
+{
+    const gemm_kernel *g = c->g;
+    int64_t all = gemm_units(g, whole_parts(c->k));
+    run_packed(b, 0, first_n, true, c->k, n, b->k, alpha, a, stride_a, beta,
+               (target){c->panels + first_n * all, g->columns, all});
+}
+
+void gemm_unpack(const gemm_packed *p, float *b, int64_t stride_b)
+{
+    const gemm_kernel *g = p->g;
+    int64_t all = gemm_units(g, whole_parts(p->k));
+    for (int64_t i = 0; i < p->k; i++) {
+        for (int64_t j = 0; j < p->n; j += g->columns) {
+            memcpy(b + i * stride_b + j, p->panels + j * all + i * g->columns,
+                   (size_t)MIN(p->n - j, (int64_t)g->columns) * sizeof *b);
+        }
+    }
 }

@@ -46,3 +46,10 @@ void gemm_pack(const gemm_packed *p, bool transpose_b, const float *b, int64_t s
 void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
                      int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
                      float beta, float *c, int64_t stride_c);
+
+/* Columns first_n to first_n + n of a packed c [k, n] = alpha a^T b + beta c, a [b's k, c's k]: a
+ * sum that products read between additions is then not packed for each of them. By kernels of
+ * float32, whose units are numbers; what fills up c's last panel is left as it was. */
+void gemm_run_into(const gemm_packed *c, int64_t first_n, int64_t n, const gemm_packed *b,
+                   float alpha, const float *a, int64_t stride_a, float beta);
+void gemm_unpack(const gemm_packed *p, float *b, int64_t stride_b);

@@ -56,10 +56,12 @@ typedef struct la_work {
     bool maps; /* the sum is F [value, key], not S [key, value] */
     const gemm_kernel *g;
     gemm_packed room;
-    real *powers; /* [chunk + 1]: decay^i */
-    real *scores; /* [chunk, chunk] */
-    real *scaled; /* [chunk, max(key, value)] */
-    real *change; /* [chunk, max(key, value)] */
+    real *powers;     /* [chunk + 1]: decay^i */
+    real *scores;     /* [chunk, chunk] */
+    real *scaled;     /* [chunk, max(key, value)] */
+    real *change;     /* [chunk, max(key, value)] */
+    real *state;      /* [key, value]: a row's sum */
+    gemm_packed held; /* room for it packed, where there are several chunks */
 } la_work;
 
 static la_sizes sizes_of(const causal_sums *in)
@@ -86,6 +88,8 @@ static la_work work_of(tape *t, const la_sizes *n, const la_keep *k)
     w.scores = ARENA_NEW(a, real, n->chunk * n->chunk);
     w.scaled = ARENA_NEW(a, real, n->chunk * MAX(n->key, n->value));
     w.change = ARENA_NEW(a, real, n->chunk * MAX(n->key, n->value));
+    w.state = ARENA_NEW(a, real, n->state);
+    if (n->chunks > 1) w.held = blas_packed(a, w.g, n->key, n->value);
     return w;
 }
 
@@ -120,36 +124,94 @@ static const real *decayed(const la_work *w, const real *x, int64_t c, int64_t w
 
 /* ---- the sum: S [key, value], F or E [value, key] ---- */
 
-/* sum = d^c sum + s p^T q, p [c, key] and q [c, value], turned for F; nothing: sum holds nothing
- * yet. */
-static void advance(const la_sizes *n, const la_work *w, real *sum, bool nothing, real s,
-                    const real *p, const real *q, int64_t c)
+/* What chunks read, and add to. */
+typedef struct la_sum {
+    bool nothing; /* yet: it holds no numbers */
+    real *plain;
+    /* Instead of plain, where a kernel reads it chunk after chunk: S, or for readings of keys S^T,
+     * in the order in which kernels read. Packed anew for each chunk it took 6 % of a forward pass.
+     */
+    gemm_packed packed;
+    bool of_keys;
+} la_sum;
+
+/* A row's, from `start` on, which lies as S does, or F (NULL: nothing yet). of_keys: it is read by
+ * read_keys, otherwise by read_values. */
+static la_sum begun(const la_sizes *n, const la_work *w, const real *start, bool of_keys,
+                    real *plain)
 {
-    real beta = nothing ? 0 : 1;
-    if (w->maps) {
-        blas_gemm(w->g, true, false, n->value, n->key, c, s, q, n->value, p, n->key, beta, sum,
-                  n->key);
+    la_sum sum = {.nothing = !start, .plain = plain, .packed = w->held, .of_keys = of_keys};
+    if (!sum.packed.panels) {
+        if (start) vec_copy(plain, start, n->state);
+        return sum;
+    }
+    sum.packed.k = of_keys ? n->value : n->key;
+    sum.packed.n = of_keys ? n->key : n->value;
+    if (start) blas_pack(&sum.packed, of_keys != w->maps, start, w->maps ? n->key : n->value);
+    return sum;
+}
+
+/* advance for packed sums: s has to be a factor of the same operand. */
+static void advance_packed(const la_sizes *n, const la_work *w, const la_sum *sum, real s,
+                           const real *p, const real *q, int64_t c, real beta)
+{
+    if (sum->of_keys) {
+        blas_gemm_into(&sum->packed, &w->room, c, s, q, n->value, p, n->key, beta);
         return;
     }
-    if (!nothing && w->decay != 1) vec_scale(sum, w->powers[c], n->state);
-    blas_gemm(w->g, true, false, n->key, n->value, c, s, p, n->key, q, n->value, beta, sum,
-              n->value);
+    if (w->maps) {
+        vec_scaled(w->change, s, q, c * n->value);
+        q = w->change;
+        s = 1;
+    }
+    blas_gemm_into(&sum->packed, &w->room, c, s, p, n->key, q, n->value, beta);
 }
 
-/* out [c, value] = s x S + beta out, x [c, key] */
-static void read_values(const la_sizes *n, const la_work *w, const real *sum, real s, const real *x,
+/* sum = d^c sum + s p^T q, p [c, key] and q [c, value]; s is a factor of q for F, of p for S. */
+static void advance(const la_sizes *n, const la_work *w, la_sum *sum, real s, const real *p,
+                    const real *q, int64_t c)
+{
+    const gemm_packed *packed = sum->packed.panels ? &sum->packed : NULL;
+    real beta = sum->nothing ? 0 : 1;
+    if (!sum->nothing && w->decay != 1) {
+        vec_scale(packed ? packed->panels : sum->plain, w->powers[c],
+                  packed ? gemm_packed_floats(packed->g, packed->k, packed->n) : n->state);
+    }
+    sum->nothing = false;
+    if (packed) {
+        advance_packed(n, w, sum, s, p, q, c, beta);
+    } else if (w->maps) {
+        blas_gemm(w->g, true, false, n->value, n->key, c, s, q, n->value, p, n->key, beta,
+                  sum->plain, n->key);
+    } else {
+        blas_gemm(w->g, true, false, n->key, n->value, c, s, p, n->key, q, n->value, beta,
+                  sum->plain, n->value);
+    }
+}
+
+/* out [c, n] = s x sum + beta out, x [c, k]; turned: plain lies the other way round. */
+static void read_sum(const la_work *w, const la_sum *sum, bool turned, int64_t c, int64_t n,
+                     int64_t k, real s, const real *x, real beta, real *out)
+{
+    if (sum->packed.panels) {
+        blas_gemm_packed(&sum->packed, 0, 0, false, c, n, k, s, x, k, beta, out, n);
+    } else {
+        blas_gemm(w->g, false, turned, c, n, k, s, x, k, sum->plain, turned ? k : n, beta, out, n);
+    }
+}
+
+/* out [c, value] = x S + beta out, x [c, key] */
+static void read_values(const la_sizes *n, const la_work *w, const la_sum *sum, const real *x,
                         int64_t c, real beta, real *out)
 {
-    blas_gemm(w->g, false, w->maps, c, n->value, n->key, s, x, n->key, sum,
-              w->maps ? n->key : n->value, beta, out, n->value);
+    read_sum(w, sum, w->maps, c, n->value, n->key, 1, x, beta, out);
 }
 
-/* out [c, key] = s x S^T + beta out, x [c, value] */
-static void read_keys(const la_sizes *n, const la_work *w, const real *sum, real s, const real *x,
-                      int64_t c, real beta, real *out)
+/* out [c, key] = s x S^T + out, x [c, value] */
+static void read_keys(const la_sizes *n, const la_work *w, const la_sum *sum, real s, const real *x,
+                      int64_t c, real *out)
 {
-    blas_gemm(w->g, false, !w->maps, c, n->key, n->value, s, x, n->value, sum,
-              w->maps ? n->key : n->value, beta, out, n->key);
+    read_sum(w, sum, !w->maps, c, n->key, n->value, s, x, 1, out);
 }
 
 /* ---- rows ---- */
@@ -175,7 +237,7 @@ static void take_step(real *restrict y, const real *restrict a, real s, const re
 
 /* y of a chunk from `at` on. Without a map the change is added up by itself, which is small beside
  * what it is taken from. */
-static void step_chunk(const la_sizes *n, const la_work *w, const la_row *r, const real *sum,
+static void step_chunk(const la_sizes *n, const la_work *w, const la_row *r, const la_sum *sum,
                        int64_t at, int64_t c)
 {
     const real *q = r->q + at * n->key, *v = r->v + at * n->value;
@@ -185,7 +247,7 @@ static void step_chunk(const la_sizes *n, const la_work *w, const la_row *r, con
         for (int64_t i = 0; r->b && i < c; i++) {
             vec_copy(y + i * n->value, r->b, n->value);
         }
-        read_values(n, w, sum, 1, q, c, r->b ? 1 : 0, y);
+        read_values(n, w, sum, q, c, r->b ? 1 : 0, y);
         triangle_times(w->g, false, c, n->value, -w->step, w->scores, v, n->value, 1, y, n->value,
                        &w->room);
         return;
@@ -193,29 +255,27 @@ static void step_chunk(const la_sizes *n, const la_work *w, const la_row *r, con
     CHECK(r->a, "without a map there are values that the change is taken from");
     triangle_times(w->g, false, c, n->value, 1, w->scores, v, n->value, 0, w->change, n->value,
                    &w->room);
-    if (sum) read_values(n, w, sum, 1, decayed(w, q, c, n->key, false), c, 1, w->change);
+    if (!sum->nothing) read_values(n, w, sum, decayed(w, q, c, n->key, false), c, 1, w->change);
     take_step(y, r->a + at * n->value, -w->step, w->change, c * n->value);
 }
 
-/* One row; sum holds S, in the end that behind the row if `ends`. nothing: S is zero yet. */
-static void la_forward_row(const la_sizes *n, const la_work *w, const la_row *r, real *sum,
-                           bool nothing, bool ends)
+/* One row; sum ends as that behind the row if `ends`. */
+static void la_forward_row(const la_sizes *n, const la_work *w, const la_row *r, la_sum *sum,
+                           bool ends)
 {
     for (int64_t i = 0; i < n->chunks; i++) {
         int64_t at = i * n->chunk, c = MIN(n->chunk, n->time - at);
-        step_chunk(n, w, r, nothing ? NULL : sum, at, c);
+        step_chunk(n, w, r, sum, at, c);
         /* Nobody asks for S behind the row. */
         if (i + 1 == n->chunks && !ends) continue;
-        advance(n, w, sum, nothing, w->maps ? -w->step : 1,
-                decayed(w, r->k + at * n->key, c, n->key, true), r->v + at * n->value, c);
-        nothing = false;
+        advance(n, w, sum, w->maps ? -w->step : 1, decayed(w, r->k + at * n->key, c, n->key, true),
+                r->v + at * n->value, c);
     }
 }
 
-/* dq of a chunk, and ds if there is no map, from its masked dy v^T; sum NULL: nothing was learned
- * before.
+/* dq of a chunk, and ds if there is no map, from its masked dy v^T.
  * w->change is dq / -s: the same numbers serve dq and ds. */
-static void query_chunk(const la_sizes *n, const la_work *w, const la_row *r, const real *sum,
+static void query_chunk(const la_sizes *n, const la_work *w, const la_row *r, const la_sum *sum,
                         const real *scores, int64_t at, int64_t c)
 {
     int64_t key = n->key;
@@ -224,20 +284,20 @@ static void query_chunk(const la_sizes *n, const la_work *w, const la_row *r, co
         if (!r->dq) return;
         triangle_times(w->g, false, c, key, -w->step, scores, k, key, 1, r->dq + at * key, key,
                        &w->room);
-        read_keys(n, w, sum, 1, dy, c, 1, r->dq + at * key);
+        read_keys(n, w, sum, 1, dy, c, r->dq + at * key);
         return;
     }
     if (!r->dq && !r->ds) return;
     triangle_times(w->g, false, c, key, 1, scores, k, key, 0, w->change, key, &w->room);
-    if (sum) read_keys(n, w, sum, 1, decayed(w, dy, c, n->value, false), c, 1, w->change);
+    if (!sum->nothing) read_keys(n, w, sum, 1, decayed(w, dy, c, n->value, false), c, w->change);
     if (r->ds) r->ds[at / n->chunk] = (double)vec_dot_long(r->q + at * key, w->change, c * key);
     if (r->dq) vec_axpy(r->dq + at * key, -w->step, w->change, c * key);
 }
 
 /* Gradients of a row's queries, forwards; leaves each chunk's masked dy v^T in slopes [chunks,
- * chunk, chunk]. sum as in la_forward_row. */
+ * chunk, chunk]. */
 static void queries_backward(const la_sizes *n, const la_work *w, const la_row *r, real *slopes,
-                             real *sum, bool nothing)
+                             la_sum *sum)
 {
     bool read = r->dq || (r->ds && !w->maps);
     for (int64_t i = 0; i < n->chunks; i++) {
@@ -245,16 +305,15 @@ static void queries_backward(const la_sizes *n, const la_work *w, const la_row *
         real *scores = slopes + i * n->chunk * n->chunk;
         masked_scores(w, r->dy + at * n->value, r->v + at * n->value, c, n->value, scores);
         if (!read) continue;
-        query_chunk(n, w, r, nothing ? NULL : sum, scores, at, c);
+        query_chunk(n, w, r, sum, scores, at, c);
         if (i + 1 == n->chunks) continue;
-        advance(n, w, sum, nothing, w->maps ? -w->step : 1,
-                decayed(w, r->k + at * n->key, c, n->key, true), r->v + at * n->value, c);
-        nothing = false;
+        advance(n, w, sum, w->maps ? -w->step : 1, decayed(w, r->k + at * n->key, c, n->key, true),
+                r->v + at * n->value, c);
     }
 }
 
-/* dv of a chunk, and ds of a map. dsum NULL: nothing comes from behind. */
-static void value_chunk(const la_sizes *n, const la_work *w, const la_row *r, const real *dsum,
+/* dv of a chunk, and ds of a map. */
+static void value_chunk(const la_sizes *n, const la_work *w, const la_row *r, const la_sum *dsum,
                         int64_t at, int64_t c)
 {
     int64_t value = n->value;
@@ -264,11 +323,11 @@ static void value_chunk(const la_sizes *n, const la_work *w, const la_row *r, co
     if (!w->maps) {
         triangle_times(w->g, true, c, value, -w->step, w->scores, dy, value, 1, dv, value,
                        &w->room);
-        if (dsum) read_values(n, w, dsum, 1, decayed(w, k, c, n->key, true), c, 1, dv);
+        if (!dsum->nothing) read_values(n, w, dsum, decayed(w, k, c, n->key, true), c, 1, dv);
         return;
     }
     triangle_times(w->g, true, c, value, 1, w->scores, dy, value, 0, w->change, value, &w->room);
-    if (dsum) read_values(n, w, dsum, 1, k, c, 1, w->change);
+    if (!dsum->nothing) read_values(n, w, dsum, k, c, 1, w->change);
     if (r->ds) {
         r->ds[at / n->chunk] = (double)vec_dot_long(r->v + at * value, w->change, c * value);
     }
@@ -277,10 +336,9 @@ static void value_chunk(const la_sizes *n, const la_work *w, const la_row *r, co
 
 /* Gradients of a row's keys and values, backwards; dsum holds D' (of a map: E') behind the row, or
  * nothing yet, and in the end D if `starts`.
- * dsum is D' of the chunk at hand and becomes D, that of the one before. `nothing`: no gradient has
- * come from behind yet. */
+ * dsum is D' of the chunk at hand and becomes D, that of the one before. */
 static void keys_backward(const la_sizes *n, const la_work *w, const la_row *r, const real *slopes,
-                          real *dsum, bool nothing, bool starts)
+                          la_sum *dsum, bool starts)
 {
     int64_t key = n->key, value = n->value;
     for (int64_t i = n->chunks - 1; i >= 0; i--) {
@@ -290,15 +348,14 @@ static void keys_backward(const la_sizes *n, const la_work *w, const la_row *r, 
             real *out = r->dk + at * key;
             triangle_times(w->g, true, c, key, -w->step, slopes + i * n->chunk * n->chunk, q, key,
                            1, out, key, &w->room);
-            if (!nothing) {
+            if (!dsum->nothing) {
                 read_keys(n, w, dsum, w->maps ? -w->step : 1,
-                          decayed(w, r->v + at * value, c, value, true), c, 1, out);
+                          decayed(w, r->v + at * value, c, value, true), c, out);
             }
         }
-        if (r->dv || (r->ds && w->maps)) value_chunk(n, w, r, nothing ? NULL : dsum, at, c);
+        if (r->dv || (r->ds && w->maps)) value_chunk(n, w, r, dsum, at, c);
         if (i == 0 && !starts) continue;
-        advance(n, w, dsum, nothing, w->maps ? 1 : -w->step, q, decayed(w, dy, c, value, false), c);
-        nothing = false;
+        advance(n, w, dsum, w->maps ? 1 : -w->step, q, decayed(w, dy, c, value, false), c);
     }
 }
 
@@ -320,16 +377,11 @@ static la_row row_of(const la_keep *k, const la_sizes *n, int64_t r)
                     .dy = from(k->y->grad, values)};
 }
 
-/* What a row begins with, in sum; returns whether that is nothing. */
-static bool begins_with(const la_keep *k, const la_sizes *n, int64_t r, real *sum)
+/* What a row begins with; NULL: nothing. */
+static const real *start_of(const la_keep *k, const la_sizes *n, int64_t r)
 {
-    const tensor *start = k->in.start;
-    if (k->w) {
-        vec_copy(sum, k->w->data, n->state);
-    } else if (start) {
-        vec_copy(sum, start->data + r * n->state, n->state);
-    }
-    return !k->w && !start;
+    if (k->w) return k->w->data;
+    return k->in.start ? k->in.start->data + r * n->state : NULL;
 }
 
 static void la_backward(tape *t, void *keep)
@@ -344,7 +396,6 @@ static void la_backward(tape *t, void *keep)
     arena_mark mark = arena_now(scratch);
     la_work w = work_of(t, &n, k);
     /* One row's at a time: memory does not grow with the rows. */
-    real *sum = ARENA_NEW(scratch, real, n.state);
     real *slopes = ARENA_NEW(scratch, real, n.chunks * n.chunk * n.chunk);
     /* One number from all positions of all rows: in double. */
     double step_gradient = 0, *parts = ARENA_NEW(scratch, double, n.chunks);
@@ -354,13 +405,16 @@ static void la_backward(tape *t, void *keep)
         row.dk = from(dk, r * n.time * n.key);
         row.dv = from(dv, r * n.time * n.value);
         row.ds = ds ? parts : NULL;
-        queries_backward(&n, &w, &row, slopes, sum, begins_with(k, &n, r, sum));
-        if (k->last) vec_copy(sum, k->last->grad + r * n.state, n.state);
-        keys_backward(&n, &w, &row, slopes, sum, !k->last, dstart);
+        la_sum sum = begun(&n, &w, start_of(k, &n, r), true, w.state);
+        queries_backward(&n, &w, &row, slopes, &sum);
+        /* Read both ways, it is packed for neither. */
+        la_sum dsum = {.nothing = !k->last, .plain = w.state};
+        if (k->last) vec_copy(dsum.plain, k->last->grad + r * n.state, n.state);
+        keys_backward(&n, &w, &row, slopes, &dsum, dstart);
         for (int64_t i = n.chunks - 1; ds && i >= 0; i--) {
             step_gradient -= parts[i];
         }
-        if (dstart) vec_add(dstart + (k->w ? 0 : r * n.state), sum, n.state);
+        if (dstart) vec_add(dstart + (k->w ? 0 : r * n.state), w.state, n.state);
     }
     if (ds) *ds += (real)step_gradient;
     if (db) vec_add_columns(db, k->y->grad, n.rows * n.time, n.value);
@@ -396,11 +450,12 @@ static tensor *steps(tape *t, la_keep *k, tensor **last)
     arena_mark mark = arena_now(scratch);
     la_work w = work_of(t, &n, k);
     if (last) k->last = tape_tensor(t, 3, (int64_t[]){n.rows, n.key, n.value});
-    real *shared = last ? NULL : ARENA_NEW(scratch, real, n.state);
     for (int64_t r = 0; r < n.rows; r++) {
         la_row row = row_of(k, &n, r);
-        real *sum = last ? k->last->data + r * n.state : shared;
-        la_forward_row(&n, &w, &row, sum, begins_with(k, &n, r, sum), last);
+        real *end = last ? k->last->data + r * n.state : NULL;
+        la_sum sum = begun(&n, &w, start_of(k, &n, r), false, end ? end : w.state);
+        la_forward_row(&n, &w, &row, &sum, end);
+        if (end && sum.packed.panels) blas_unpack(&sum.packed, end, n.value);
     }
     arena_rewind(scratch, mark);
     if (tape_wants(t, 8, (tensor *[]){k->a, k->w, k->b, k->s, in->q, in->k, in->v, in->start})) {

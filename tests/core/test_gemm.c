@@ -353,6 +353,44 @@ static void packed_once(void)
     for_each_kernel(parts);
 }
 
+/* A packed sum of two products, its columns in two parts, against the same sum as it lies. */
+static void sums_of(const gemm_kernel *g, int64_t m, int64_t columns)
+{
+    if (g->chain != GEMM_FLOAT32) return;
+    const product x = {.ta = true, .m = m, .n = columns, .k = 403, .gap = 3, .alpha = 1};
+    buffers f = buffers_new(&x, NULL);
+    gemm_packed b = {g, x.k, x.n, malloc((size_t)gemm_packed_floats(g, x.k, x.n) * sizeof(float))};
+    gemm_packed c = {g, x.m, x.n, malloc((size_t)gemm_packed_floats(g, x.m, x.n) * sizeof(float))};
+    gemm_pack(&b, false, f.b, f.sb);
+    for (int i = 0; i < 2; i++) {
+        const float alpha = i ? 0.25f : 1;
+        gemm_run(g, true, false, x.m, x.n, x.k, alpha, f.a, f.sa, f.b, f.sb, (float)i, f.expected,
+                 f.sc);
+        gemm_run_into(&c, 0, GEMM_PART, &b, alpha, f.a, f.sa, (float)i);
+        gemm_run_into(&c, GEMM_PART, x.n - GEMM_PART, &b, alpha, f.a, f.sa, (float)i);
+    }
+    gemm_unpack(&c, f.c, f.sc);
+    for (int64_t i = 0; i < x.m; i++) {
+        EXPECT(memcmp(f.c + i * f.sc, f.expected + i * f.sc, (size_t)x.n * sizeof(float)) == 0,
+               "%s: row %lld of %lld", g->name, (long long)i, (long long)m);
+    }
+    free(b.panels);
+    free(c.panels);
+    buffers_free(&f);
+}
+
+static void sums(const gemm_kernel *g)
+{
+    sums_of(g, 45, 70);
+    sums_of(g, 1, 5 * GEMM_PART + 7);
+    sums_of(g, 130, 700); /* more than is packed at a time */
+}
+
+static void packed_sums(void)
+{
+    for_each_kernel(sums);
+}
+
 /* ---- rounding ---- */
 
 static void rounds_to_nearest_even(void)
@@ -390,6 +428,7 @@ const test_suite test_gemm = {
      {"numbers_of_every_kind", numbers_of_every_kind},
      {"rows_do_not_depend_on_their_number", rows_do_not_depend_on_their_number},
      {"packed_once", packed_once},
+     {"packed_sums", packed_sums},
      {"rounds_to_nearest_even", rounds_to_nearest_even},
      {"a_kernel_for_every_chain", a_kernel_for_every_chain},
      {0}}};
