@@ -167,18 +167,28 @@ static void advance_packed(const la_sizes *n, const la_work *w, const la_sum *su
     blas_gemm_into(&sum->packed, &w->room, c, s, p, n->key, q, n->value, beta);
 }
 
+/* What fills up the last panel is multiplied, too, and read by nobody. */
+static void decay_sum(const la_sum *sum, real factor, int64_t state)
+{
+    const gemm_packed *p = &sum->packed;
+    if (!p->panels) {
+        vec_scale(sum->plain, factor, state);
+        return;
+    }
+    float *restrict panels = p->panels;
+    for (int64_t i = 0, floats = gemm_packed_floats(p->g, p->k, p->n); i < floats; i++) {
+        panels[i] *= (float)factor;
+    }
+}
+
 /* sum = d^c sum + s p^T q, p [c, key] and q [c, value]; s is a factor of q for F, of p for S. */
 static void advance(const la_sizes *n, const la_work *w, la_sum *sum, real s, const real *p,
                     const real *q, int64_t c)
 {
-    const gemm_packed *packed = sum->packed.panels ? &sum->packed : NULL;
     real beta = sum->nothing ? 0 : 1;
-    if (!sum->nothing && w->decay != 1) {
-        vec_scale(packed ? packed->panels : sum->plain, w->powers[c],
-                  packed ? gemm_packed_floats(packed->g, packed->k, packed->n) : n->state);
-    }
+    if (!sum->nothing && w->decay != 1) decay_sum(sum, w->powers[c], n->state);
     sum->nothing = false;
-    if (packed) {
+    if (sum->packed.panels) {
         advance_packed(n, w, sum, s, p, q, c, beta);
     } else if (w->maps) {
         blas_gemm(w->g, true, false, n->value, n->key, c, s, q, n->value, p, n->key, beta,
