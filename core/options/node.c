@@ -99,6 +99,15 @@ node *node_get(const node *map, const char *key)
     return i < 0 ? NULL : map->items[i];
 }
 
+int node_depth(const node *n)
+{
+    int depth = 0;
+    for (int i = 0; i < n->count; i++) {
+        depth = MAX(depth, node_depth(n->items[i]));
+    }
+    return depth + 1;
+}
+
 /* Two of the same key are possible for a moment: the parser looks for them when a map is whole. */
 void node_add(arena *a, node *map, node *key, node *value)
 {

@@ -8,7 +8,8 @@
 
 #include "core/base/arena.h"
 
-/* Trees are walked by recursion: no file makes a deeper one, and no path leads further. */
+/* Trees are walked by recursion: neither a file nor what is put into one makes a deeper
+ * one. The root counts. */
 enum { NODE_DEPTH = 64 };
 
 typedef enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP } node_kind;
@@ -36,11 +37,12 @@ node *node_copy(arena *a, const node *n);         /* deep */
 /* The node at "a.b[2].c" below root, or NULL. */
 node *node_at(const node *root, const char *path);
 /* Puts value at the path, making maps on the way; indexes must exist (or be one past the end). Keys
- * that hold dots or brackets are quoted in paths: sweep.grid."optimizer.lr". Of NODE_DEPTH keys and
- * indexes at most. */
+ * that hold dots or brackets are quoted in paths: sweep.grid."optimizer.lr". root is one; the tree
+ * that it becomes is no deeper than NODE_DEPTH. */
 bool node_put(arena *a, node *root, const char *path, node *value, err *e);
 /* Recomputes every node's path below root. */
 void node_repath(arena *a, node *root, const char *path);
+int node_depth(const node *n); /* 1: no children */
 
 node *node_scalar(arena *a, const char *text, bool plain);
 node *node_int(arena *a, int64_t value);

@@ -162,16 +162,7 @@ static int open_anchor(loader *l, const yaml_char_t *name)
 }
 
 /* An alias may stand deep and name something deep: the sum is what functions that walk the tree
- * meet. */
-static int tree_depth(const node *n)
-{
-    int depth = 0;
-    for (int i = 0; i < n->count; i++) {
-        depth = MAX(depth, tree_depth(n->items[i]));
-    }
-    return depth + 1;
-}
-
+ * meet. Itself, at `depth`, is the first of what it names. */
 static node *read_alias(loader *l, int depth)
 {
     const char *name = (const char *)l->event.data.alias.anchor;
@@ -182,7 +173,7 @@ static node *read_alias(loader *l, int depth)
                  name);
     } else if (!found->value) {
         snprintf(what, sizeof what, "alias *%.100s stands inside what it names: a cycle", name);
-    } else if (depth + tree_depth(found->value) > NODE_DEPTH) {
+    } else if (depth - 1 + node_depth(found->value) > NODE_DEPTH) {
         snprintf(what, sizeof what, "nested more than %d deep", NODE_DEPTH);
     } else {
         return count_tree(l, found->value) ? node_copy(l->a, found->value) : NULL;

@@ -156,17 +156,15 @@ bool node_put(arena *a, node *root, const char *path, node *value, err *e)
     node *n = root;
     segment s;
     const char *p = read_segment(path, true, &s);
-    int depth = 1;
+    /* Segments that the value leaves room for, and those that were read. */
+    int room = NODE_DEPTH - node_depth(value), depth = 1;
     /* s names a child on the way, p is what follows it; in the end s names the value itself. */
-    while (p && *p) {
+    for (; p && *p && depth <= room; depth++) {
         node *child = child_at(n, &s);
         /* `model:` with nothing behind it is null, and may become a map. */
         if (!child || node_is_null(child)) {
             child = container_for(a, p, value);
             if (!put_child(a, n, &s, child, e)) return false;
-        }
-        if (depth++ == NODE_DEPTH) {
-            return node_err(e, value, "the path is more than %d deep", NODE_DEPTH);
         }
         n = child;
         p = read_segment(p, false, &s);
@@ -175,5 +173,6 @@ bool node_put(arena *a, node *root, const char *path, node *value, err *e)
         return node_err(e, value, "'%s' is no path; one looks like model.blocks[0].ffn.hidden",
                         path);
     }
+    if (depth > room) return node_err(e, value, "this is nested more than %d deep", NODE_DEPTH);
     return put_child(a, n, &s, value, e);
 }

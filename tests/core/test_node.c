@@ -190,9 +190,54 @@ static void puts_values(void)
     path[LONG - 1] = 0;
     EXPECT(!node_put(a, n, path, node_scalar(a, "6", true), &e) && contains(e.text, "64 deep"),
            "%s", e.text);
-    path[2 * 64 - 1] = 0;
-    EXPECT(node_put(a, n, path, node_scalar(a, "6", true), &e), "%s", e.text);
     free(path);
+    arena_free(a);
+}
+
+/* a.a.a: so many keys. */
+static const char *deep_path(arena *a, int keys)
+{
+    char *path = arena_push(a, 2 * keys, 1);
+    for (int i = 0; i < 2 * keys; i++) {
+        path[i] = "a."[i % 2];
+    }
+    path[2 * keys - 1] = 0;
+    return path;
+}
+
+/* Whatever it is put together from, a tree is one that the parser would read. */
+static void trees_have_one_depth(void)
+{
+    static const struct {
+        int keys, lists; /* of the path; around the value */
+        bool fits;
+    } cases[] = {{63, 0, true},   {64, 0, false}, {40, 23, true},
+                 {40, 24, false}, {1, 62, true},  {1, 63, false}};
+    arena *a = arena_new(0);
+    err e;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        node *root = node_map(a), *value = node_scalar(a, "1", true);
+        for (int k = 0; k < cases[i].lists; k++) {
+            node *list = node_list(a);
+            node_append(a, list, value);
+            value = list;
+        }
+        bool put = node_put(a, root, deep_path(a, cases[i].keys), value, &e);
+        EXPECT(put == cases[i].fits && (put || contains(e.text, "64 deep")), "case %zu", i);
+        node *again = put ? parse(a, node_yaml(a, root), &e) : NULL;
+        EXPECT(!put || (again && node_equal(root, again)), "case %zu: %s", i, e.text);
+    }
+    /* The root, lists, and the three that the alias stands for. */
+    char text[400];
+    for (int lists = 60; lists < 62; lists++) {
+        int n = sprintf(text, "{a: &x [[1]], b: ");
+        memset(text + n, '[', (size_t)lists);
+        n += lists;
+        n += sprintf(text + n, "*x");
+        memset(text + n, ']', (size_t)lists);
+        sprintf(text + n + lists, "}");
+        EXPECT(!parse(a, text, &e) == (lists > 60), "%d: %s", lists, e.text);
+    }
     arena_free(a);
 }
 
@@ -237,5 +282,6 @@ const test_suite test_node = {"core/node",
                                {"merges", merges},
                                {"typing", typing},
                                {"puts values", puts_values},
+                               {"trees_have_one_depth", trees_have_one_depth},
                                {"prints what it reads", prints_what_it_reads},
                                {0}}};
