@@ -6,6 +6,7 @@
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/eval_ranks.h"
 #include "harness/evaluate/eval_round.h"
+#include "harness/evaluate/evaluate.h"
 
 /* How the text is cut, in four sizes:
  *
@@ -35,9 +36,8 @@ static int64_t lanes_for(int64_t rows, int64_t at_most)
 }
 
 /* Something looks at a lane from call to call, or changes it. */
-static bool watched(const eval_pass *p)
+static bool watched(const eval_task *task)
 {
-    const eval_task *task = p->task;
     return task->watch || task->forget || task->learner;
 }
 
@@ -46,15 +46,15 @@ static bool watched(const eval_pass *p)
  * an element's bits do not depend on how many rows there are, so that lanes may be what is fast; a
  * dense model is fastest with a row per lane, whose activations stay in a core's cache. Threads
  * must be able to follow each other through the layers, or there would be fewer lanes for them. */
-static int64_t rows_of_experts(const eval_pass *p)
+static int64_t rows_of_experts(const eval_task *task)
 {
     enum { TOKENS = 2048 };
-    const model *m = p->task->model;
+    const model *m = task->model;
     if (!params_have_pieces(model_params_const(m)) || !model_kernels(m).products ||
-        !model_takes_turns(m) || watched(p))
+        !model_takes_turns(m) || watched(task))
         return 1;
-    int64_t all = p->task->options->rows, rows = 1;
-    while (rows < all && (all % rows != 0 || rows * p->context < TOKENS)) {
+    int64_t all = task->options->rows, rows = 1;
+    while (rows < all && (all % rows != 0 || rows * model_context(m) < TOKENS)) {
         rows++;
     }
     return rows;
@@ -94,7 +94,7 @@ static int calls_of(const eval_pass *p)
 {
     enum { CALLS_PER_THREAD = 4 };
     const eval_task *task = p->task;
-    bool one = task->threads <= 1 || watched(p) || !model_takes_turns(task->model);
+    bool one = task->threads <= 1 || watched(task) || !model_takes_turns(task->model);
     return one ? 1 : CALLS_PER_THREAD * task->threads;
 }
 
@@ -132,6 +132,27 @@ static void open_lanes(eval_pass *p, arena *a)
     }
 }
 
+/* A segment that is learned from lies within one call. */
+static int64_t time_of(const eval_task *task, bool learns)
+{
+    int64_t context = model_context(task->model);
+    if (!learns) return context;
+    return MAX(context, dynamic_learner_segment(&task->options->dynamic, task->model));
+}
+
+static int64_t lane_count_of(const eval_task *task, bool learns)
+{
+    int64_t rows = task->options->rows;
+    return learns ? rows : lanes_for(rows / rows_of_experts(task), task->lanes);
+}
+
+/* Without a learner yet: the options say whether there will be one. */
+int64_t evaluate_call_tokens(const eval_task *task)
+{
+    bool learns = task->options->dynamic.kind != DYNAMIC_NONE;
+    return task->options->rows / lane_count_of(task, learns) * time_of(task, learns);
+}
+
 /* Rows, lanes, spans. A row reads documents one behind the other; rows are cut into lanes, which
  * are what threads take, so that figures do not depend on how many threads there are.
  *
@@ -144,9 +165,8 @@ bool eval_pass_open(eval_pass *p, arena *a, err *e)
     const eval_options *o = task->options;
     p->context = model_context(task->model);
     bool learns = task->learner;
-    p->time =
-        learns ? MAX(p->context, dynamic_learner_segment(&o->dynamic, task->model)) : p->context;
-    p->lane_count = learns ? o->rows : lanes_for(o->rows / rows_of_experts(p), task->lanes);
+    p->time = time_of(task, learns);
+    p->lane_count = lane_count_of(task, learns);
     p->lane_rows = o->rows / p->lane_count;
     p->own = (rank_lanes){0, p->lane_count};
     open_lanes(p, a);

@@ -4,5 +4,6 @@
 #include "harness/train/workload.h"
 
 /* Bytes of anonymous memory with one thread: parameters, gradients, moments, the tape, what is
- * carried. cost: of the workload's model, guide included. */
+ * carried, and what an evaluation has beside that. cost: of the workload's model, guide included.
+ */
 double run_memory_estimate(const workload *w, const model_cost *cost);

@@ -181,6 +181,28 @@ static void packed_weights_are_the_steps(void)
     }
 }
 
+/* What an evaluation takes beside training is part of the estimate by which runs are begun. */
+static void memory_of_evaluation(void)
+{
+    static const char *const more[] = {
+        "eval: {rows: 4}\n", "eval: {rows: 4, context: 8192}\n",
+        "eval: {rows: 4, dynamic: {kind: sgd, rate: 0.1}}\n",
+        "eval: {rows: 4, dynamic: {kind: sgd, rate: 0.1, segment: 8192}}\n"};
+    double cost[4], vector = 0, logits = 0;
+    for (int i = 0; i < 4; i++) {
+        workload w;
+        if (!trial_open(&w, TRIAL_SPEC, more[i], 5)) return;
+        const model_cost m = model_costs(w.model);
+        cost[i] = run_memory_estimate(&w, &m);
+        vector = (double)model_params_const(w.model)->total * (double)sizeof(real);
+        logits = 8192 * (double)model_vocab(w.model) * (double)sizeof(real);
+        workload_close(&w);
+    }
+    EXPECT(cost[1] > cost[0] + logits, "%g and %g bytes: a longer context", cost[0], cost[1]);
+    EXPECT(cost[2] > cost[0] + 7 * vector, "%g and %g bytes: rows that learn", cost[0], cost[2]);
+    EXPECT(cost[3] > cost[2] + logits, "%g and %g bytes: a longer segment", cost[2], cost[3]);
+}
+
 /* Targets are smoothed in what is trained, not in what is told. */
 static void smoothed_labels(void)
 {
@@ -434,6 +456,7 @@ const test_suite test_trainer = {"harness/trainer",
                                   {"tokens_are_targets", tokens_are_targets},
                                   {"schedule_is_in_steps", schedule_is_in_steps},
                                   {"bad_numbers_are_named", bad_numbers_are_named},
+                                  {"memory_of_evaluation", memory_of_evaluation},
                                   {"smoothed_labels", smoothed_labels},
                                   {"learns", learns},
                                   {0}}};
