@@ -80,10 +80,12 @@ static bool is_member(const entry_names *all, int64_t index, bool folders, split
 
 static void say_unread(const corpus *c, const char *first, int64_t count)
 {
+    split_kind kind;
     if (count == 1) {
-        corpus_say(c, "%s: %s is not read: it is named after no split", c->where, first);
+        corpus_say(c, "%s: %s is not read: it is named after %s", c->where, first,
+                   split_names_told(first, &kind) > 1 ? "more than one split" : "no split");
     } else if (count > 1) {
-        corpus_say(c, "%s: %s and %lld others are not read: they are named after no split",
+        corpus_say(c, "%s: %s and %lld others are not read: they are not named after one split",
                    c->where, first, (long long)count - 1);
     }
 }

@@ -163,6 +163,14 @@ static bool add_member(corpus *c, const split_member *m, err *e)
     return true;
 }
 
+/* "train.test.txt": neither a split's file nor one whose name means nothing. */
+static bool names_two(const char *path)
+{
+    split_kind kind;
+    const char *slash = strrchr(path, '/');
+    return split_names_told(slash ? slash + 1 : path, &kind) > 1;
+}
+
 /* Deeper folders and files that are named after splits would be mixed: the caller has to say which
  * of the folders is meant. */
 static bool check_nested(const corpus *c, const found_files *all, err *e)
@@ -180,6 +188,15 @@ static bool check_nested(const corpus *c, const found_files *all, err *e)
     }
     const char *held_out = named[SPLIT_VALIDATION] ? named[SPLIT_VALIDATION] : named[SPLIT_TEST];
     if (!named[SPLIT_TRAIN] || !held_out) return true;
+    const char *two = names_two(named[SPLIT_TRAIN]) ? named[SPLIT_TRAIN]
+                      : names_two(held_out)         ? held_out
+                                                    : NULL;
+    if (two) {
+        return node_err(e, c->spec,
+                        "%s: %s is named after more than one split; name it after one, or take it "
+                        "out of the folder",
+                        c->where, two);
+    }
     return node_err(e, c->spec,
                     "%s: holds text that is split already (%s, %s), but not by folders or files "
                     "right in it; give the folder that holds " SPLIT_NAMES_EXPECTED,

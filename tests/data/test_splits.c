@@ -140,6 +140,7 @@ static const struct {
     {"{corpus: text, path: twice}", "both train.txt and train.txt.raw"},
     {"{corpus: text, path: two}", "both val and valid"},
     {"{corpus: text, path: deep}", "deep: holds text that is split already (en/train.txt, en/val"},
+    {"{corpus: text, path: beside}", "train.test.txt is named after more than one split"},
     {"{corpus: text, path: empty}", "the validation split of corpus 'text' is empty"},
     {"{corpus: shards, path: many, vocab: 10}", "train_val.bin: named after more than one split"},
     {"{corpus: shards, path: none, vocab: 10}", "hold a word that tells the split: train, valid"},
@@ -161,6 +162,8 @@ static void contradictions(void)
     write_text("deep/en/train.txt", 100);
     write_text("deep/en/val.txt", 101);
     write_text("deep/en/other.txt", 102);
+    write_text("beside/train.test.txt", 100);
+    write_text("beside/test.txt", 101);
     write_text("empty/train/a", 100);
     corpora_write("empty/val/a", "", -1);
     corpora_write("many/train_val.bin", "\1\0\2\0", 4);
