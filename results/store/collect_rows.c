@@ -121,6 +121,7 @@ static int column_of(collect_table *t, const char *name)
 
 static const pending_cell NOTHING = {.kind = PENDING_NULL};
 
+/* Not copied here: most rows wait, and are copied then with all their texts at once. */
 static pending_cell of_text(const char *text)
 {
     return text ? (pending_cell){PENDING_TEXT, (int)strlen(text), {.text = text}} : NOTHING;
@@ -131,6 +132,8 @@ static pending_cell of_int(int64_t value)
     return (pending_cell){PENDING_INT, 0, {.integer = value}};
 }
 
+/* Here and below, no table: it could not be asked of the database. Rows are made of a dozen values,
+ * and it is enough that putting them fails. */
 void collect_rows_text(collect_table *t, const char *column, const char *text)
 {
     if (t) t->row[column_of(t, column)] = of_text(text);
@@ -168,7 +171,7 @@ static pending_cell cell(const collect_table *t, int column, const json_t *value
         return json_is_number(value)
                    ? (pending_cell){PENDING_REAL, 0, {.real = json_number_value(value)}}
                    : NOTHING;
-    default:
+    default: /* TEXT */
         return words(t->scratch, value);
     }
 }
@@ -218,6 +221,8 @@ bool collect_rows_flush(collector *c, err *e)
     return ok;
 }
 
+/* What was put of them is taken back, and they are read again and put one at a time, to
+ * find the one that the database refuses. */
 void collect_rows_drop(collector *c)
 {
     for (int i = 0; i < c->tables; i++) {
@@ -251,7 +256,8 @@ static bool flush_named(collector *c, const char *sql, err *e)
     return ok;
 }
 
-/* There are some dozens of them, said for each of many runs: each is prepared once. */
+/* There are some dozens of them, said for each of many runs: each is prepared once. Told apart by
+ * their words, not by addresses, as some are put together in a buffer. */
 bool collect_rows_change(collector *c, const char *sql, const char *first, const char *second,
                          err *e)
 {

@@ -38,6 +38,7 @@ static int show(sqlite3 *db, void *rows, int argc, const char *const *argv, sqli
     for (int i = 1; i < p->columns; i++) {
         n += (size_t)snprintf(sql + n, sizeof sql - n, ", c%d", i);
     }
+    /* The schema is this program's own, as is the number of its columns. */
     CHECK(n + 2 <= sizeof sql, "%d columns", p->columns);
     memcpy(sql + n, ")", 2);
     int code = sqlite3_declare_vtab(db, sql);
@@ -192,6 +193,7 @@ void pending_show(pending *p, const pending_cell *row)
     p->rows = 1;
 }
 
+/* `from` too: a row that was shown alone lies in memory of its caller. */
 void pending_clear(pending *p)
 {
     p->from = p->cells;
