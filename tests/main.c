@@ -168,6 +168,11 @@ const char *test_program(void)
     return NULL;
 }
 
+bool test_emulated(void)
+{
+    return getenv("LOCI_TEST_EMULATED") != NULL;
+}
+
 void expect_close(const char *what, const real *got, const real *expected, int64_t n, double rtol,
                   double atol)
 {

@@ -62,6 +62,11 @@ void test_path(const char *folder);
  * else ./loci. NULL, and the case is skipped, if there is none. */
 const char *test_program(void);
 
+/* Whether all of this is emulated (tools/aarch64.sh says so, by LOCI_TEST_EMULATED), ten and more
+ * times slower: what is waited for takes as much longer, some seconds of training are fewer steps.
+ */
+bool test_emulated(void);
+
 /* |got - expected| <= atol + rtol * rms(expected) for all n; EXPECTs with the worst element. */
 void expect_close(const char *what, const real *got, const real *expected, int64_t n, double rtol,
                   double atol);

@@ -4,17 +4,17 @@
 #   tools/aarch64.sh [FILTER...]     the arguments of build/KIND/test; core/ layers/ models/ data/ if none
 #   KIND=f64 tools/aarch64.sh core/op_gradients
 #
-# Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user. The libraries come from Debian's
-# packages for that processor, which are unpacked into build/aarch64/root: nothing of this machine
+# Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user-static (static, or what tests load into
+# the program would be looked for by the emulator as well). The libraries come from Debian's packages for that processor, which are unpacked into build/aarch64/root: nothing of this machine
 # changes. Suites that start ./loci need a kernel that starts such programs by the emulator: it is
 # told so (binfmt_misc) in a namespace of this script's own, which Linux allows from 6.7 on, or for
 # all of the machine by Debian's qemu-user-binfmt. Elsewhere they are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for program in aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64 dpkg-deb; do
+for program in aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64-static dpkg-deb; do
     command -v "$program" >/dev/null && continue
-    echo "aarch64: no $program: install gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user" >&2
+    echo "aarch64: no $program: install gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user-static" >&2
     exit 1
 done
 
@@ -67,10 +67,10 @@ unpack() {
 export PKG_CONFIG_SYSROOT_DIR=$root
 export PKG_CONFIG_LIBDIR=$libraries/pkgconfig:$libraries/openblas-openmp/pkgconfig
 kind=${KIND:-release} build=build/aarch64/${KIND:-release}
-make --no-print-directory KIND="$kind" BUILD="$build" MARCH=armv8-a \
-    CC="aarch64-linux-gnu-gcc --sysroot=$root" \
-    LDFLAGS="-Wl,-rpath-link,$libraries -Wl,-rpath-link,$libraries/openblas-openmp" \
-    "$build/bin/loci" test-binary
+# LDFLAGS of the environment come after those of the Makefile, which they would replace as a word of the command.
+LDFLAGS="-Wl,-rpath-link,$libraries -Wl,-rpath-link,$libraries/openblas-openmp" \
+    make --no-print-directory KIND="$kind" BUILD="$build" MARCH=armv8-a \
+    CC="aarch64-linux-gnu-gcc --sysroot=$root" "$build/bin/loci" test-binary
 
 [ $# -gt 0 ] || set -- core/ layers/ models/ data/
 export QEMU_LD_PREFIX=$root LD_LIBRARY_PATH=$libraries/openblas-openmp:$libraries
@@ -81,15 +81,32 @@ started() { # does the kernel start programs for that processor?
 # Its header's first bytes, and which bits of them count.
 elf='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
 mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
-# shellcheck disable=SC2016 # for the inner shell
-own='mount -t binfmt_misc none /proc/sys/fs/binfmt_misc 2>/dev/null &&
-    printf "%s" "$1" >/proc/sys/fs/binfmt_misc/register && shift && exec "$@"'
-own=(unshare --user --map-root-user --mount sh -c "$own" - ":qemu-aarch64:M::$elf:$mask:$(command -v qemu-aarch64):F")
 
-inside=()
-started || { "${own[@]}" true 2>/dev/null && inside=("${own[@]}"); }
-if started || [ ${#inside[@]} -gt 0 ]; then
-    LOCI_PROGRAM=$PWD/$build/bin/loci exec "${inside[@]}" "$build/test" "$@"
-fi
+# Runs a command where the kernel is told, in this shell's place. Root's namespace has all of its users, so that
+# a test can become another and Slurm starts; they can be named only from outside. Anyone else's has one.
+within() {
+    local outer=$BASHPID user=--map-root-user
+    if [ "$(id -u)" = 0 ]; then
+        user=--mount # as it is in any case
+        ( (name_users "$outer" "$(readlink /proc/self/ns/user)") & )
+    fi
+    # shellcheck disable=SC2016 # for the inner shells, the second of which has a name and so its rights
+    exec unshare --user --mount "$user" sh -c 'tries=100
+        until grep -q . /proc/self/gid_map; do [ $((tries -= 1)) -gt 0 ] && sleep 0.05 || exit 1; done; exec "$@"' - \
+        sh -c 'mount -t binfmt_misc none /proc/sys/fs/binfmt_misc 2>/dev/null &&
+            printf "%s" "$1" >/proc/sys/fs/binfmt_misc/register && shift && exec "$@"' - \
+        ":qemu-aarch64:M::$elf:$mask:$(command -v qemu-aarch64-static):F" "$@"
+}
+name_users() { # PROCESS NAMESPACE: once it has left this namespace
+    local map
+    while [ "$(readlink "/proc/$1/ns/user")" = "$2" ]; do sleep 0.05; done
+    for map in uid_map gid_map; do
+        awk '{print $1, $1, $3}' /proc/self/$map >"/proc/$1/$map"
+    done
+}
+
+export LOCI_PROGRAM=$PWD/$build/bin/loci LOCI_TEST_EMULATED=1 # what emulation changes is not tried
+if started; then exec "$build/test" "$@"; fi
+if (within true) 2>/dev/null; then within "$build/test" "$@"; fi
 # The variable keeps the runner from starting itself anew, which emulation alone cannot.
-OMP_NUM_THREADS=1 LOCI_PROGRAM=/nowhere exec qemu-aarch64 "$build/test" "$@"
+OMP_NUM_THREADS=1 LOCI_PROGRAM=/nowhere exec qemu-aarch64-static "$build/test" "$@"

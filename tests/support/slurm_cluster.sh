@@ -219,6 +219,7 @@ node_names() { for f in "$dir"/pid/node.*; do [ -e "$f" ] && echo "${f##*/node.}
 all_idle() { # and have told the controller so: before that, it only supposes it
     [ "$(scontrol -o show nodes 2>/dev/null | grep -v SlurmdStartTime=None | grep -c 'State=IDLE ')" = "$nodes" ]
 }
+settled() { gone slurmctld || all_idle; } # nobody answers for one that has ended
 
 start() {
     [ "$(id -u)" = 0 ] || fail "start needs root (namespaces)"
@@ -242,11 +243,11 @@ start() {
     note slurmctld $!
     local i
     for i in $(seq "$nodes"); do start_node "n$i"; done
-    if ! until_true 20 all_idle; then
+    if ! until_true 20 settled || gone slurmctld; then
         sinfo -N >&2
-        tail -3 "$dir"/log/*.out >&2
+        tail -n 3 "$dir"/log/*.out >&2
         "$program" stop --dir "$dir"
-        fail "the nodes did not come up within 20 s; see $dir/log"
+        fail "the nodes did not come up; see $dir/log"
     fi
     [ -z "$owner" ] || watch_owner </dev/null >/dev/null 2>&1 &
     environment
