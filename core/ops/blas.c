@@ -109,9 +109,11 @@ int blas_hands(int64_t m, int64_t n, int64_t k)
 #if REAL_IS_DOUBLE
 static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
                       int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
-                      const real *b, int64_t stride_b, real beta, real *c, int64_t stride_c)
+                      const real *b, int64_t stride_b, const real *row, real beta, real *c,
+                      int64_t stride_c)
 {
-    (void)g, (void)transpose_a, (void)transpose_b, (void)m, (void)n, (void)k, (void)alpha;
+    (void)g, (void)row, (void)transpose_a, (void)transpose_b, (void)m, (void)n, (void)k,
+        (void)alpha;
     (void)a, (void)stride_a, (void)b, (void)stride_b, (void)beta, (void)c, (void)stride_c;
     return false;
 }
@@ -122,14 +124,22 @@ void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t st
     CHECK(false, "nothing packs doubles");
 }
 
+static void by_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                      int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
+                      const real *row, real beta, real *c, int64_t stride_c)
+{
+    (void)row, (void)b, (void)first_k, (void)first_n, (void)transpose_a, (void)m, (void)n, (void)k,
+        (void)alpha, (void)a;
+    (void)stride_a, (void)beta, (void)c, (void)stride_c;
+    CHECK(false, "nothing packs doubles");
+}
+
 void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
                       int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
                       real beta, real *c, int64_t stride_c)
 {
-    (void)b, (void)first_k, (void)first_n, (void)transpose_a, (void)m, (void)n, (void)k,
-        (void)alpha, (void)a;
-    (void)stride_a, (void)beta, (void)c, (void)stride_c;
-    CHECK(false, "nothing packs doubles");
+    by_packed(b, first_k, first_n, transpose_a, m, n, k, alpha, a, stride_a, NULL, beta, c,
+              stride_c);
 }
 
 void blas_gemm_into(const gemm_packed *c, const gemm_packed *room, int64_t k, real alpha,
@@ -153,7 +163,7 @@ typedef struct shared_product {
     bool transpose_a, transpose_b;
     int64_t m, n, k, stride_a, stride_b, stride_c;
     real alpha, beta;
-    const real *a, *b;
+    const real *a, *b, *row;
     real *c;
     int64_t rows, columns; /* of a part */
     int across;            /* parts side by side */
@@ -167,8 +177,8 @@ static void multiply_part(void *arg, int part)
     int64_t m = MIN(s->rows, s->m - i), n = MIN(s->columns, s->n - j);
     gemm_run(s->g, s->transpose_a, s->transpose_b, m, n, s->k, s->alpha,
              s->a + (s->transpose_a ? i : i * s->stride_a), s->stride_a,
-             s->b + (s->transpose_b ? j * s->stride_b : j), s->stride_b, s->beta,
-             s->c + i * s->stride_c + j, s->stride_c);
+             s->b + (s->transpose_b ? j * s->stride_b : j), s->stride_b, s->row ? s->row + j : NULL,
+             s->beta, s->c + i * s->stride_c + j, s->stride_c);
 }
 
 /* Whole tiles of what is longer; returns how many parts that makes.
@@ -186,13 +196,14 @@ static int share(shared_product *s, int hands)
 
 static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m,
                       int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
-                      const real *b, int64_t stride_b, real beta, real *c, int64_t stride_c)
+                      const real *b, int64_t stride_b, const real *row, real beta, real *c,
+                      int64_t stride_c)
 {
     if (!g) return false;
     int hands = blas_hands(m, n, k);
     if (hands == 1) {
-        gemm_run(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
-                 stride_c);
+        gemm_run(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, row, beta,
+                 c, stride_c);
         return true;
     }
     shared_product s = {.g = g,
@@ -208,6 +219,7 @@ static bool by_kernel(const gemm_kernel *g, bool transpose_a, bool transpose_b, 
                         .beta = beta,
                         .a = a,
                         .b = b,
+                        .row = row,
                         .c = c};
     crew_run(multiply_part, &s, share(&s, hands));
     return true;
@@ -219,7 +231,7 @@ typedef struct shared_packed {
     bool transpose_a;
     int64_t first_k, first_n, m, n, k, stride_a, stride_c, columns;
     real alpha, beta;
-    const real *a;
+    const real *a, *row;
     real *c;
 } shared_packed;
 
@@ -228,8 +240,8 @@ static void multiply_packed_part(void *arg, int part)
     const shared_packed *s = arg;
     int64_t j = part * s->columns;
     gemm_run_packed(s->b, s->first_k, s->first_n + j, s->transpose_a, s->m,
-                    MIN(s->columns, s->n - j), s->k, s->alpha, s->a, s->stride_a, s->beta, s->c + j,
-                    s->stride_c);
+                    MIN(s->columns, s->n - j), s->k, s->alpha, s->a, s->stride_a,
+                    s->row ? s->row + j : NULL, s->beta, s->c + j, s->stride_c);
 }
 
 void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t stride_b)
@@ -237,9 +249,9 @@ void blas_pack(const gemm_packed *p, bool transpose_b, const real *b, int64_t st
     gemm_pack(p, transpose_b, b, stride_b);
 }
 
-void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+static void by_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
                       int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
-                      real beta, real *c, int64_t stride_c)
+                      const real *row, real beta, real *c, int64_t stride_c)
 {
     CHECK(first_k % GEMM_PART == 0 && first_n % GEMM_PART == 0 && first_k + k < b->k + GEMM_PART &&
               first_n + n < b->n + GEMM_PART && stride_a >= (transpose_a ? m : k) && stride_c >= n,
@@ -249,6 +261,7 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
      * and do not come through here. */
     flops += 2 * (double)m * (double)MIN(n, b->n - first_n) * (double)MIN(k, b->k - first_k);
     if (k == 0) {
+        CHECK(!row, "a row and no product to add to it");
         scale_rows(c, m, n, stride_c, beta);
         return;
     }
@@ -266,8 +279,17 @@ void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
                        .alpha = alpha,
                        .beta = beta,
                        .a = a,
+                       .row = row,
                        .c = c};
     crew_run(multiply_packed_part, &s, (int)((n + s.columns - 1) / s.columns));
+}
+
+void blas_gemm_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
+                      int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t stride_a,
+                      real beta, real *c, int64_t stride_c)
+{
+    by_packed(b, first_k, first_n, transpose_a, m, n, k, alpha, a, stride_a, NULL, beta, c,
+              stride_c);
 }
 
 typedef struct shared_into {
@@ -318,9 +340,19 @@ gemm_packed blas_packed(arena *m, const gemm_kernel *g, int64_t k, int64_t n)
     return p;
 }
 
-void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-               int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
-               int64_t stride_b, real beta, real *c, int64_t stride_c)
+/* Every row of c as sums begin; returns the beta with which the product is then added to it. */
+static real begin_rows(const real *row, int64_t m, int64_t n, real beta, real *c, int64_t stride_c)
+{
+    for (int64_t i = 0; row && i < m; i++) {
+        memcpy(c + i * stride_c, row, (size_t)n * sizeof *c);
+    }
+    return row ? 1 : beta;
+}
+
+/* blas_gemm; with a row [n] it is that, and not beta c, to which the product is added. */
+static void multiply(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+                     int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
+                     int64_t stride_b, const real *row, real beta, real *c, int64_t stride_c)
 {
     /* Before anything else: strides are checked against sizes that are sizes. */
     CHECK(m >= 0 && n >= 0 && k >= 0, "a product of %lld x %lld x %lld", (long long)m, (long long)k,
@@ -331,13 +363,24 @@ void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t
           (long long)stride_b, (long long)stride_c, (long long)m, (long long)k, (long long)n);
     if (m == 0 || n == 0) return;
     flops += 2 * (double)m * (double)n * (double)k;
+    if (k > 0 && by_kernel(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b,
+                           row, beta, c, stride_c))
+        return;
+    beta = begin_rows(row, m, n, beta, c, stride_c);
     if (k == 0) {
         scale_rows(c, m, n, stride_c, beta);
-    } else if (!by_kernel(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b,
-                          beta, c, stride_c)) {
+    } else {
         by_library(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
                    stride_c);
     }
+}
+
+void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+               int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
+               int64_t stride_b, real beta, real *c, int64_t stride_c)
+{
+    multiply(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, NULL, beta, c,
+             stride_c);
 }
 
 enum { STALE, BEING_PACKED, HELD };
@@ -396,18 +439,19 @@ static bool alone(blas_kept *kept, const gemm_kernel *g, bool transpose_w, int64
 }
 
 void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, bool transpose_w, int64_t m, int64_t n,
-                    int64_t k, const real *a, int64_t stride_a, const real *w, real beta, real *c,
-                    int64_t stride_c)
+                    int64_t k, const real *a, int64_t stride_a, const real *w, const real *row,
+                    real beta, real *c, int64_t stride_c)
 {
     int64_t stride_w = transpose_w ? k : n;
     bool packed = kept && g &&
                   (kept->memory ? alone(kept, g, transpose_w, m, n, k, w, stride_w)
                                 : shared(kept, g, transpose_w, m, w, stride_w));
     if (packed) {
-        blas_gemm_packed(&kept->packed[transpose_w], 0, 0, false, m, n, k, 1, a, stride_a, beta, c,
-                         stride_c);
+        by_packed(&kept->packed[transpose_w], 0, 0, false, m, n, k, 1, a, stride_a, row, beta, c,
+                  stride_c);
     } else {
-        blas_gemm(g, false, transpose_w, m, n, k, 1, a, stride_a, w, stride_w, beta, c, stride_c);
+        multiply(g, false, transpose_w, m, n, k, 1, a, stride_a, w, stride_w, row, beta, c,
+                 stride_c);
     }
 }
 

@@ -53,10 +53,11 @@ void blas_kept_room(blas_kept *kept, arena *m, const gemm_kernel *g, int64_t n, 
 void blas_kept_changed(blas_kept *kept);
 
 /* c [m, n] = a op(w) + beta c as by blas_gemm, w without gaps and the same in all calls; kept NULL:
- * by blas_gemm. */
+ * by blas_gemm. With a row [n] (a bias) it is that, and not beta c, to which the product is added.
+ */
 void blas_gemm_kept(blas_kept *kept, const gemm_kernel *g, bool transpose_w, int64_t m, int64_t n,
-                    int64_t k, const real *a, int64_t stride_a, const real *w, real beta, real *c,
-                    int64_t stride_c);
+                    int64_t k, const real *a, int64_t stride_a, const real *w, const real *row,
+                    real beta, real *c, int64_t stride_c);
 
 /* 2 m n k of all products of this thread so far: what declared costs are compared with. */
 double blas_flops(void);

@@ -189,11 +189,28 @@ static gemm_ahead ahead_of(bool transposed, int64_t rows, int64_t k, const float
 }
 
 /* Where a product goes: rows are `stride` apart, columns `apart`, which is 1; or else whole panels
- * of columns are, so many times their columns, and inside of one they lie side by side. */
+ * of columns are, so many times their columns, and inside of one they lie side by side.
+ * row: sums begin as it in every row of c, not as beta c (NULL: they do not). */
 typedef struct target {
     float *c;
     int64_t stride, apart;
+    const float *row;
 } target;
+
+static target part_of(target to, int64_t i, int64_t j)
+{
+    return (target){to.c + i * to.stride + j * to.apart, to.stride, to.apart,
+                    to.row ? to.row + j : NULL};
+}
+
+/* For the few rows for which there are no tiles. */
+static float begin_rows(target to, int64_t rows, int64_t columns, float beta)
+{
+    for (int64_t i = 0; to.row && i < rows; i++) {
+        memcpy(to.c + i * to.stride, to.row, (size_t)columns * sizeof *to.c);
+    }
+    return to.row ? 1 : beta;
+}
 
 /* The tiles of one strip: a packed, or as it lies. `after`: rows of the next strip. */
 typedef struct strip {
@@ -213,20 +230,23 @@ static void multiply_strip(const strip *s, const float *b, int64_t apart, float 
     for (int64_t t = 0; t < panels * tiles; t++) {
         int64_t i = t / tiles * s->each, j = t % tiles * g->columns;
         int64_t rows = MIN(s->each, s->rows - i), columns = MIN(s->n - j, (int64_t)g->columns);
-        float *c = to.c + i * to.stride + j * to.apart;
+        target at = part_of(to, i, j);
+        const float *from = at.row ? at.row : at.c;
+        int64_t stride_from = at.row ? 0 : at.stride;
+        float factor = at.row ? 1 : beta;
         if (s->packed) {
             gemm_ahead next =
                 ahead_of(s->transposed, s->after, s->k, following, s->stride_a, t, panels * tiles);
             bool last = t % tiles + 1 == tiles;
-            next.c = last ? to.c + (i + rows) * to.stride : c + g->columns * to.apart;
+            next.c = last ? to.c + (i + rows) * to.stride : at.c + g->columns * to.apart;
             next.rows = !last ? rows : MIN(s->each, s->rows + s->after - i - rows);
             next.stride_c = to.stride;
-            g->tile(rows, columns, units, s->panels + i / s->each * g->panel, b + j * apart, beta,
-                    c, to.stride, &next);
+            g->tile(rows, columns, units, s->panels + i / s->each * g->panel, b + j * apart, factor,
+                    from, stride_from, at.c, to.stride, &next);
         } else {
             g->tile_unpacked(s->transposed, rows, columns, units,
                              s->a + i * (s->transposed ? 1 : s->stride_a), s->stride_a,
-                             b + j * apart, beta, c, to.stride);
+                             b + j * apart, factor, from, stride_from, at.c, to.stride);
         }
     }
 }
@@ -241,7 +261,8 @@ static void multiply_rows(const gemm_kernel *g, float *panels, bool transpose_a,
 {
     if (m == 1 && g->row && !transpose_a && to.apart == 1) {
         g->pack_few(panels, 1, k, alpha, a, stride_a);
-        g->row(n, gemm_units(g, k), panels, b, apart * g->columns, beta, to.c);
+        g->row(n, gemm_units(g, k), panels, b, apart * g->columns, begin_rows(to, 1, n, beta),
+               to.c);
         return;
     }
     strip s = {.g = g,
@@ -260,7 +281,7 @@ static void multiply_rows(const gemm_kernel *g, float *panels, bool transpose_a,
         if (s.packed) {
             pack_strip(g, panels, transpose_a, s.each, s.rows, k, alpha, s.a, stride_a);
         }
-        multiply_strip(&s, b, apart, beta, (target){to.c + i * to.stride, to.stride, to.apart});
+        multiply_strip(&s, b, apart, beta, part_of(to, i, 0));
     }
 }
 
@@ -297,12 +318,12 @@ static void run_few(const gemm_kernel *g, bool transpose_a, bool transpose_b, in
  * it is in the cache when it is used. a is packed once for each 512 columns of c. */
 void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
               int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
-              int64_t stride_b, float beta, float *c, int64_t stride_c)
+              int64_t stride_b, const float *row, float beta, float *c, int64_t stride_c)
 {
     unsigned before = begin(g);
     if (are_few(g, transpose_a, transpose_b, m)) {
-        run_few(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
-                stride_c);
+        run_few(g, transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b,
+                begin_rows((target){c, stride_c, 1, row}, m, n, beta), c, stride_c);
         end(g, before);
         return;
     }
@@ -316,7 +337,8 @@ void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t 
                       b + (transpose_b ? j * stride_b + p : p * stride_b + j), stride_b);
             multiply_rows(g, w->a, transpose_a, m, width, part, alpha,
                           a + (transpose_a ? p * stride_a : p), stride_a, w->b, units,
-                          p > 0 ? 1 : beta, (target){c + j, stride_c, 1});
+                          p > 0 ? 1 : beta,
+                          (target){c + j, stride_c, 1, row && p == 0 ? row + j : NULL});
         }
     }
     end(g, before);
@@ -367,12 +389,12 @@ static void run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, b
     /* Column first_n's panel, and in it the unit of k: both are multiples of GEMM_PART, which every
      * kernel's columns and depth divide. */
     for (int64_t j = 0; j < n; j += GEMM_COLUMNS) {
-        for (int64_t p = 0; p < k; p += most) {
+        target columns = part_of(to, 0, j);
+        for (int64_t p = 0; p < k; p += most, columns.row = NULL) {
             multiply_rows(g, panels, transpose_a, m, MIN(n - j, (int64_t)GEMM_COLUMNS),
                           MIN(k - p, most), alpha, a + p * (transpose_a ? stride_a : 1), stride_a,
                           b->panels + (first_n + j) * all + (first_k + p) / g->depth * g->columns,
-                          all, p > 0 ? 1 : beta,
-                          (target){to.c + j * to.apart, to.stride, to.apart});
+                          all, p > 0 ? 1 : beta, columns);
         }
     }
     end(g, before);
@@ -380,10 +402,10 @@ static void run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, b
 
 void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
                      int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
-                     float beta, float *c, int64_t stride_c)
+                     const float *row, float beta, float *c, int64_t stride_c)
 {
     run_packed(b, first_k, first_n, transpose_a, m, n, k, alpha, a, stride_a, beta,
-               (target){c, stride_c, 1});
+               (target){c, stride_c, 1, row});
 }
 
 /* ---- results that are a packed b ---- */
@@ -396,7 +418,7 @@ void gemm_run_into(const gemm_packed *c, int64_t first_n, int64_t n, const gemm_
     const gemm_kernel *g = c->g;
     int64_t all = gemm_units(g, whole_parts(c->k));
     run_packed(b, 0, first_n, true, c->k, n, b->k, alpha, a, stride_a, beta,
-               (target){c->panels + first_n * all, g->columns, all});
+               (target){c->panels + first_n * all, g->columns, all, NULL});
 }
 
 void gemm_unpack(const gemm_packed *p, float *b, int64_t stride_b)

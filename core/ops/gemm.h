@@ -23,10 +23,11 @@ const gemm_kernel *gemm_smallest(gemm_chain chain);
 const gemm_kernel *gemm_at(int index);
 bool gemm_supported(const gemm_kernel *g);
 
-/* c [m, n] = alpha op(a) op(b) + beta c: blas_gemm's contract, for sizes of at least 1. */
+/* c [m, n] = alpha op(a) op(b) + beta c: blas_gemm's contract, for sizes of at least 1. With a row
+ * [n] it is that in every row of c, not beta c, to which the product is added (NULL: none). */
 void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
               int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
-              int64_t stride_b, float beta, float *c, int64_t stride_c);
+              int64_t stride_b, const float *row, float beta, float *c, int64_t stride_c);
 
 /* op(b) [k, n], packed once for many products. */
 typedef struct gemm_packed {
@@ -45,7 +46,7 @@ void gemm_pack(const gemm_packed *p, bool transpose_b, const float *b, int64_t s
  * next multiple of GEMM_PART: there b is zero. */
 void gemm_run_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bool transpose_a,
                      int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t stride_a,
-                     float beta, float *c, int64_t stride_c);
+                     const float *row, float beta, float *c, int64_t stride_c);
 
 /* Columns first_n to first_n + n of a packed c [k, n] = alpha a^T b + beta c, a [b's k, c's k]: a
  * sum that products read between additions is then not packed for each of them. By kernels of

@@ -87,12 +87,13 @@ AMX static void end(void)
     _tile_release();
 }
 
-/* sums [32, 32] = a b + beta sums for a beta of 0 or 1, rows of sums `apart`; `low`: rows beyond
- * the 16th count, too.
+/* sums [32, 32] = a b + beta from for a beta of 0 or 1, rows of sums `apart`; from NULL: sums.
+ * `low`: rows beyond the 16th count, too.
  * The sums live in tiles over all of the block's k; tdpbf16ps adds 32 values at a time in its own
  * order, which is why this is a chain of its own (gemm.h). */
 AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, const float *a,
-                         const float *b, float beta, const gemm_ahead *ahead)
+                         const float *b, float beta, const float *from, int64_t stride_from,
+                         const gemm_ahead *ahead)
 {
     const int64_t row = COLUMNS * (int64_t)sizeof *b, line = GEMM_STRIDE * (int64_t)sizeof *a;
     const int64_t step = apart * (int64_t)sizeof *sums;
@@ -103,11 +104,13 @@ AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, co
         _tile_zero(2);
         _tile_zero(3);
     } else {
-        _tile_loadd(0, sums, step);
-        _tile_loadd(1, sums + TILE, step);
+        if (!from) from = sums, stride_from = apart;
+        const int64_t between = stride_from * (int64_t)sizeof *from;
+        _tile_loadd(0, from, between);
+        _tile_loadd(1, from + TILE, between);
         if (low) {
-            _tile_loadd(2, sums + TILE * apart, step);
-            _tile_loadd(3, sums + TILE * apart + TILE, step);
+            _tile_loadd(2, from + TILE * stride_from, between);
+            _tile_loadd(3, from + TILE * stride_from + TILE, between);
         }
     }
     gemm_ahead next = *ahead;
@@ -139,17 +142,17 @@ AMX static void multiply(float *sums, int64_t apart, bool low, int64_t units, co
 /* A part of a tile goes through a buffer, since tiles can neither be masked nor multiplied by
  * beta. */
 AMX static void multiply_part(int64_t rows, int64_t columns, int64_t units, const float *a,
-                              const float *b, float beta, float *c, int64_t stride_c,
-                              const gemm_ahead *ahead)
+                              const float *b, float beta, const float *from, int64_t stride_from,
+                              float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
     alignas(64) float sums[ROWS * COLUMNS];
     const __mmask16 left = first(columns), right = first(columns - TILE);
     for (int64_t i = 0; beta != 0 && i < rows; i++) {
-        const float *line = c + i * stride_c;
+        const float *line = from + i * stride_from;
         _mm512_store_ps(sums + i * COLUMNS, begin_sums(beta, left, line));
         _mm512_store_ps(sums + i * COLUMNS + TILE, begin_sums(beta, right, line + TILE));
     }
-    multiply(sums, COLUMNS, rows > TILE, units, a, b, beta == 0 ? 0 : 1, ahead);
+    multiply(sums, COLUMNS, rows > TILE, units, a, b, beta == 0 ? 0 : 1, NULL, 0, ahead);
     for (int64_t i = 0; i < rows; i++) {
         _mm512_mask_storeu_ps(c + i * stride_c, left, _mm512_load_ps(sums + i * COLUMNS));
         _mm512_mask_storeu_ps(c + i * stride_c + TILE, right,
@@ -158,12 +161,13 @@ AMX static void multiply_part(int64_t rows, int64_t columns, int64_t units, cons
 }
 
 AMX static void tile(int64_t rows, int64_t columns, int64_t units, const float *a, const float *b,
-                     float beta, float *c, int64_t stride_c, const gemm_ahead *ahead)
+                     float beta, const float *from, int64_t stride_from, float *c, int64_t stride_c,
+                     const gemm_ahead *ahead)
 {
     if (rows % TILE == 0 && columns == COLUMNS && (beta == 0 || beta == 1)) {
-        multiply(c, stride_c, rows > TILE, units, a, b, beta, ahead);
+        multiply(c, stride_c, rows > TILE, units, a, b, beta, from, stride_from, ahead);
     } else {
-        multiply_part(rows, columns, units, a, b, beta, c, stride_c, ahead);
+        multiply_part(rows, columns, units, a, b, beta, from, stride_from, c, stride_c, ahead);
     }
 }
 

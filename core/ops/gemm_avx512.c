@@ -52,7 +52,8 @@ INLINE void add_unit(gemm_form form, int halves, int rows, int64_t row_step, con
  * four are no faster, and three times as long to compile). */
 INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, int64_t unit_step,
                       int64_t columns, int64_t units, const float *a, const float *b, float beta,
-                      float *c, int64_t stride_c, const gemm_ahead *ahead)
+                      const float *from, int64_t stride_from, float *c, int64_t stride_c,
+                      const gemm_ahead *ahead)
 {
     enum { BETWEEN = 8 };
     sums s;
@@ -61,8 +62,8 @@ INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, in
     int64_t turn = next.of, p = 0;
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
-        s.x[i] = begin_sums(beta, left, c + i * stride_c);
-        if (halves > 1) s.y[i] = begin_sums(beta, right, c + i * stride_c + 16);
+        s.x[i] = begin_sums(beta, left, from + i * stride_from);
+        if (halves > 1) s.y[i] = begin_sums(beta, right, from + i * stride_from + 16);
     }
     /* As long as there is something to fetch: small products, whose operands are near, have
      * nothing. */
@@ -92,14 +93,15 @@ INLINE void rows_tile(gemm_form form, int halves, int rows, int64_t row_step, in
  * loop up to a variable would put them in memory. */
 #define CASE(n)                                                                                    \
     case n:                                                                                        \
-        rows_tile(form, halves, n, row_step, unit_step, columns, units, a, b, beta, c, stride_c,   \
-                  ahead);                                                                          \
+        rows_tile(form, halves, n, row_step, unit_step, columns, units, a, b, beta, from,          \
+                  stride_from, c, stride_c, ahead);                                                \
         break;
 
 /* A jump through a table per tile, before some thousand multiply-adds. */
 INLINE void half_tile(gemm_form form, int halves, int64_t rows, int64_t row_step, int64_t unit_step,
                       int64_t columns, int64_t units, const float *a, const float *b, float beta,
-                      float *c, int64_t stride_c, const gemm_ahead *ahead)
+                      const float *from, int64_t stride_from, float *c, int64_t stride_c,
+                      const gemm_ahead *ahead)
 {
     switch (rows) {
         CASE(1)
@@ -124,15 +126,15 @@ INLINE void half_tile(gemm_form form, int halves, int64_t rows, int64_t row_step
 /* With half the sums a unit has half as many multiply-adds for as many reads of a: they balance, 15
  * reads and 14 multiply-adds, two a cycle of either. */
 INLINE void tile(gemm_form form, int64_t rows, int64_t row_step, int64_t unit_step, int64_t columns,
-                 int64_t units, const float *a, const float *b, float beta, float *c,
-                 int64_t stride_c, const gemm_ahead *ahead)
+                 int64_t units, const float *a, const float *b, float beta, const float *from,
+                 int64_t stride_from, float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
     if (columns <= 16) {
-        half_tile(form, 1, rows, row_step, unit_step, columns, units, a, b, beta, c, stride_c,
-                  ahead);
+        half_tile(form, 1, rows, row_step, unit_step, columns, units, a, b, beta, from, stride_from,
+                  c, stride_c, ahead);
     } else {
-        half_tile(form, 2, rows, row_step, unit_step, columns, units, a, b, beta, c, stride_c,
-                  ahead);
+        half_tile(form, 2, rows, row_step, unit_step, columns, units, a, b, beta, from, stride_from,
+                  c, stride_c, ahead);
     }
 }
 
@@ -171,23 +173,26 @@ static void row_floats(int64_t n, int64_t units, const float *a, const float *b,
 }
 
 AVX512 static void tile_floats(int64_t rows, int64_t columns, int64_t units, const float *a,
-                               const float *b, float beta, float *c, int64_t stride_c,
-                               const gemm_ahead *ahead)
+                               const float *b, float beta, const float *from, int64_t stride_from,
+                               float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
-    tile(GEMM_FLOATS, rows, 1, LINE, columns, units, a, b, beta, c, stride_c, ahead);
+    tile(GEMM_FLOATS, rows, 1, LINE, columns, units, a, b, beta, from, stride_from, c, stride_c,
+         ahead);
 }
 
 /* A float's unit is the float, so that a panel of a is a copy in another order: where it would
  * serve a few tiles only, these read a itself. bfloat16 has to be rounded first. */
 AVX512 static void tile_unpacked(bool transposed, int64_t rows, int64_t columns, int64_t units,
                                  const float *a, int64_t stride_a, const float *b, float beta,
-                                 float *c, int64_t stride_c)
+                                 const float *from, int64_t stride_from, float *c, int64_t stride_c)
 {
     const gemm_ahead nothing = {0};
     if (transposed) {
-        tile(GEMM_FLOATS, rows, 1, stride_a, columns, units, a, b, beta, c, stride_c, &nothing);
+        tile(GEMM_FLOATS, rows, 1, stride_a, columns, units, a, b, beta, from, stride_from, c,
+             stride_c, &nothing);
     } else {
-        tile(GEMM_FLOATS, rows, stride_a, 1, columns, units, a, b, beta, c, stride_c, &nothing);
+        tile(GEMM_FLOATS, rows, stride_a, 1, columns, units, a, b, beta, from, stride_from, c,
+             stride_c, &nothing);
     }
 }
 
@@ -223,10 +228,11 @@ static void row_pairs(int64_t n, int64_t units, const float *a, const float *b, 
 }
 
 AVX512 static void tile_pairs(int64_t rows, int64_t columns, int64_t units, const float *a,
-                              const float *b, float beta, float *c, int64_t stride_c,
-                              const gemm_ahead *ahead)
+                              const float *b, float beta, const float *from, int64_t stride_from,
+                              float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
-    tile(GEMM_PAIRS, rows, 1, LINE, columns, units, a, b, beta, c, stride_c, ahead);
+    tile(GEMM_PAIRS, rows, 1, LINE, columns, units, a, b, beta, from, stride_from, c, stride_c,
+         ahead);
 }
 
 /* One value per unit, but whole pairs, as the places in a pair are exchanged. */

@@ -49,14 +49,16 @@ typedef struct gemm_kernel {
     /* alpha a [rows, k] (stored [k, rows] if transposed) -> a panel */
     void (*pack_a)(float *panel, bool transposed, int64_t rows, int64_t k, float alpha,
                    const float *a, int64_t stride);
-    /* c [rows, columns] = a b + beta c for packed panels; `ahead` as far as there are units. */
+    /* c [rows, columns] = a b + beta from for packed panels; from is c itself, or one row for all
+     * of c's (stride 0). `ahead` as far as there are units. */
     void (*tile)(int64_t rows, int64_t columns, int64_t units, const float *a, const float *b,
-                 float beta, float *c, int64_t stride_c, const gemm_ahead *ahead);
+                 float beta, const float *from, int64_t stride_from, float *c, int64_t stride_c,
+                 const gemm_ahead *ahead);
     /* The same for rows of a as they lie, `stride_a` apart: where GEMM_UNPACKED columns or fewer
      * share them, packing costs more than it saves. NULL: they have to be packed. */
     void (*tile_unpacked)(bool transposed, int64_t rows, int64_t columns, int64_t units,
-                          const float *a, int64_t stride_a, const float *b, float beta, float *c,
-                          int64_t stride_c);
+                          const float *a, int64_t stride_a, const float *b, float beta,
+                          const float *from, int64_t stride_from, float *c, int64_t stride_c);
     /* c [rows, n] = a b + beta c for rows packed by pack_few, GEMM_STRIDE apart, and b as it lies,
      * which is read once: 1 row, or GEMM_FEW of them at most where b is transposed. NULL: as any.
      */

@@ -111,14 +111,14 @@ static void pack_a_tiles(float *panel, bool transposed, int64_t rows, int64_t k,
 
 /* ---- tiles ---- */
 
-/* beta 0 does not read c, which may hold NaN. */
+/* beta 0 does not read what may be c, which may hold NaN. */
 static void begin_sums(float s[ROWS][COLUMNS], int64_t rows, int64_t columns, float beta,
-                       const float *c, int64_t stride_c)
+                       const float *from, int64_t stride_from)
 {
     memset(s, 0, sizeof(float) * ROWS * COLUMNS);
     for (int64_t i = 0; beta != 0 && i < rows; i++) {
         for (int64_t j = 0; j < columns; j++) {
-            s[i][j] = beta * c[i * stride_c + j];
+            s[i][j] = beta * from[i * stride_from + j];
         }
     }
 }
@@ -136,10 +136,11 @@ static void store_sums(float s[ROWS][COLUMNS], int64_t rows, int64_t columns, fl
  * p is the outermost loop: each of the 96 sums takes its next term, so that the additions of one
  * sum wait for each other while 95 others go on. */
 static inline void one_chain(bool flushes, int64_t rows, int64_t columns, int64_t units,
-                             const float *a, const float *b, float beta, float *c, int64_t stride_c)
+                             const float *a, const float *b, float beta, const float *from,
+                             int64_t stride_from, float *c, int64_t stride_c)
 {
     float s[ROWS][COLUMNS];
-    begin_sums(s, rows, columns, beta, c, stride_c);
+    begin_sums(s, rows, columns, beta, from, stride_from);
     for (int64_t p = 0; p < units; p++) {
         for (int i = 0; i < ROWS; i++) {
 #pragma omp simd
@@ -153,29 +154,30 @@ static inline void one_chain(bool flushes, int64_t rows, int64_t columns, int64_
 }
 
 static void tile_float32(int64_t rows, int64_t columns, int64_t units, const float *a,
-                         const float *b, float beta, float *c, int64_t stride_c,
-                         const gemm_ahead *ahead)
+                         const float *b, float beta, const float *from, int64_t stride_from,
+                         float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
     (void)ahead;
-    one_chain(false, rows, columns, units, a, b, beta, c, stride_c);
+    one_chain(false, rows, columns, units, a, b, beta, from, stride_from, c, stride_c);
 }
 
 static void tile_pairs(int64_t rows, int64_t columns, int64_t units, const float *a, const float *b,
-                       float beta, float *c, int64_t stride_c, const gemm_ahead *ahead)
+                       float beta, const float *from, int64_t stride_from, float *c,
+                       int64_t stride_c, const gemm_ahead *ahead)
 {
     (void)ahead;
-    one_chain(true, rows, columns, units, a, b, beta, c, stride_c);
+    one_chain(true, rows, columns, units, a, b, beta, from, stride_from, c, stride_c);
 }
 
 /* Two sums of 16 values each from zero, then their sum added to the one in s.
  * Packed, the odd value of a pair comes first: even q holds it. */
 static void tile_of_tiles(int64_t rows, int64_t columns, int64_t units, const float *a,
-                          const float *b, float beta, float *c, int64_t stride_c,
-                          const gemm_ahead *ahead)
+                          const float *b, float beta, const float *from, int64_t stride_from,
+                          float *c, int64_t stride_c, const gemm_ahead *ahead)
 {
     (void)ahead;
     float s[ROWS][COLUMNS];
-    begin_sums(s, rows, columns, beta, c, stride_c);
+    begin_sums(s, rows, columns, beta, from, stride_from);
     for (int64_t p = 0; p < units; p += 32) {
         for (int64_t i = 0; i < rows; i++) {
             float even[COLUMNS] = {0}, odd[COLUMNS] = {0};

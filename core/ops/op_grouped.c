@@ -39,11 +39,8 @@ static void group_forward(const grouped_keep *k, int64_t g, const real *x, real 
         activation_value(value, x, rows * in, k->kind);
         x = value;
     }
-    for (int64_t n = 0; b && n < rows; n++) {
-        vec_copy(y + n * out, b->data, out);
-    }
-    blas_gemm_kept(k->w[g]->kept, k->g, true, rows, out, in, x, in, k->w[g]->data, b ? 1 : 0, y,
-                   out);
+    blas_gemm_kept(k->w[g]->kept, k->g, true, rows, out, in, x, in, k->w[g]->data,
+                   b ? b->data : NULL, 0, y, out);
 }
 
 /* Adds to the group's weights and, if wanted, to its rows of dx (overwriting them where fresh).
@@ -69,14 +66,14 @@ static void group_backward(tape *t, const grouped_keep *k, int64_t g, real *dx, 
     if (!dx) return;
     real *to = dx + k->begin[g] * in;
     if (k->kind == ACT_IDENTITY) {
-        blas_gemm_kept(k->w[g]->kept, k->g, false, rows, in, out, dy, out, k->w[g]->data, beta_x,
-                       to, in);
+        blas_gemm_kept(k->w[g]->kept, k->g, false, rows, in, out, dy, out, k->w[g]->data, NULL,
+                       beta_x, to, in);
         return;
     }
     /* dA = dy W, in place where dx is fresh. */
     real *through = beta_x == 0 ? to : da;
-    blas_gemm_kept(k->w[g]->kept, k->g, false, rows, in, out, dy, out, k->w[g]->data, 0, through,
-                   in);
+    blas_gemm_kept(k->w[g]->kept, k->g, false, rows, in, out, dy, out, k->w[g]->data, NULL, 0,
+                   through, in);
     if (beta_x == 0) {
         vec_mul(to, slope, rows * in);
     } else {

@@ -42,15 +42,13 @@ static void linear_check(const tensor *x, const tensor *w, const tensor *b)
           (long long)tensor_count(b), (long long)w->shape[0], (long long)w->shape[1]);
 }
 
-/* y = x W^T + b; writing the bias first costs less than a second pass over y. */
+/* y = x W^T + b */
 static void linear_product(const gemm_kernel *g, tensor *y, const real *x, const tensor *w,
                            const tensor *b)
 {
     int64_t rows = tensor_rows(y), out = w->shape[0], in = w->shape[1];
-    for (int64_t n = 0; b && n < rows; n++) {
-        vec_copy(y->data + n * out, b->data, out);
-    }
-    blas_gemm_kept(w->kept, g, true, rows, out, in, x, in, w->data, b ? 1 : 0, y->data, out);
+    blas_gemm_kept(w->kept, g, true, rows, out, in, x, in, w->data, b ? b->data : NULL, 0, y->data,
+                   out);
 }
 
 /* dW += dy^T x, db += column sums of dy.
@@ -73,8 +71,8 @@ static void linear_backward(tape *t, void *keep)
     real beta;
     real *dx = tape_grad_beta(t, k->x, &beta);
     if (dx) {
-        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, beta,
-                       dx, in);
+        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, NULL,
+                       beta, dx, in);
     }
 }
 
@@ -134,7 +132,7 @@ static void activation_linear_backward(tape *t, void *keep)
     real *dx = tape_grad_beta(t, k->x, &beta);
     if (dx) {
         real *da = beta == 0 ? NULL : ARENA_NEW(scratch, real, rows * in);
-        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, 0,
+        blas_gemm_kept(k->w->kept, k->g, false, rows, in, out, k->y->grad, out, k->w->data, NULL, 0,
                        da ? da : dx, in);
         times_slope(t, k, value, dx, da);
     } else {

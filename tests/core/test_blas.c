@@ -94,7 +94,7 @@ static void kept_for_many(void)
             memcpy(expected, c, sizeof c);
             blas_gemm(g, false, true, m, N, K, 1, a, K, b, K, (real)(use % 2), expected, N);
             if (use % 3 == 0) crew_help(helpers);
-            blas_gemm_kept(&kept, g, true, m, N, K, a, K, b, (real)(use % 2), c, N);
+            blas_gemm_kept(&kept, g, true, m, N, K, a, K, b, NULL, (real)(use % 2), c, N);
             crew_help(NULL);
             EXPECT(memcmp(c, expected, sizeof c) == 0, "%s, use %d", g->name, use);
         }
@@ -128,9 +128,17 @@ static void kept_until_changed(void)
             memcpy(expected, y, (size_t)(m * n) * sizeof *y);
             blas_gemm(g, false, forward, m, n, k, 1, x, k, w, forward ? k : n, (real)(use % 3),
                       expected, n);
-            blas_gemm_kept(&kept, g, forward, m, n, k, x, k, w, (real)(use % 3), y, n);
+            blas_gemm_kept(&kept, g, forward, m, n, k, x, k, w, NULL, (real)(use % 3), y, n);
             EXPECT(memcmp(y, expected, (size_t)(m * n) * sizeof *y) == 0, "%s, use %d", g->name,
                    use);
+            /* a bias: what x begins with */
+            for (int64_t i = 0; i < m; i++) {
+                memcpy(expected + i * n, x, (size_t)n * sizeof *x);
+            }
+            blas_gemm(g, false, forward, m, n, k, 1, x, k, w, forward ? k : n, 1, expected, n);
+            blas_gemm_kept(&kept, g, forward, m, n, k, x, k, w, x, 0, y, n);
+            EXPECT(memcmp(y, expected, (size_t)(m * n) * sizeof *y) == 0, "%s, use %d: a row",
+                   g->name, use);
         }
         EXPECT(REAL_IS_DOUBLE || (kept.held[0] && kept.held[1]), "%s: never packed", g->name);
     }

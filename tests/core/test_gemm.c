@@ -176,8 +176,8 @@ static void check(gemm_chain chain, const product *x, void (*spoil)(float *, int
         const gemm_kernel *g = gemm_at(i);
         if (g->chain != chain || !gemm_supported(g)) continue;
         memcpy(f.c, old, (size_t)f.cells * sizeof(float));
-        gemm_run(g, x->ta, x->tb, x->m, x->n, x->k, x->alpha, f.a, f.sa, f.b, f.sb, x->beta, f.c,
-                 f.sc);
+        gemm_run(g, x->ta, x->tb, x->m, x->n, x->k, x->alpha, f.a, f.sa, f.b, f.sb, NULL, x->beta,
+                 f.c, f.sc);
         same_as_expected(g, x, &f);
     }
     free(old);
@@ -291,10 +291,10 @@ static void rows_alone(const gemm_kernel *g)
 {
     const product x = {.tb = true, .m = 45, .n = 70, .k = 403, .alpha = 1};
     buffers f = buffers_new(&x, NULL);
-    gemm_run(g, false, true, x.m, x.n, x.k, 1, f.a, f.sa, f.b, f.sb, 0, f.c, f.sc);
+    gemm_run(g, false, true, x.m, x.n, x.k, 1, f.a, f.sa, f.b, f.sb, NULL, 0, f.c, f.sc);
     for (int64_t i = 0, rows; i < x.m; i += rows) {
         rows = MIN(1 + i % 5, x.m - i);
-        gemm_run(g, false, true, rows, x.n, x.k, 1, f.a + i * f.sa, f.sa, f.b, f.sb, 0,
+        gemm_run(g, false, true, rows, x.n, x.k, 1, f.a + i * f.sa, f.sa, f.b, f.sb, NULL, 0,
                  f.expected + i * f.sc, f.sc);
     }
     EXPECT(memcmp(f.c, f.expected, (size_t)f.cells * sizeof(float)) == 0, "%s", g->name);
@@ -325,8 +325,9 @@ static void parts_of(const gemm_kernel *g, bool ta, bool tb, int64_t m, int64_t 
             int64_t k = x.k - first_k, n = x.n - first_n, more = whole_k - first_k;
             const float *from = f.b + (tb ? first_n * f.sb + first_k : first_k * f.sb + first_n);
             const float *left = a + (ta ? first_k * sa : first_k);
-            gemm_run(g, ta, tb, x.m, n, k, 0.5f, left, sa, from, f.sb, 0, f.expected, f.sc);
-            gemm_run_packed(&p, first_k, first_n, ta, x.m, n, more, 0.5f, left, sa, 0, f.c, f.sc);
+            gemm_run(g, ta, tb, x.m, n, k, 0.5f, left, sa, from, f.sb, NULL, 0, f.expected, f.sc);
+            gemm_run_packed(&p, first_k, first_n, ta, x.m, n, more, 0.5f, left, sa, NULL, 0, f.c,
+                            f.sc);
             for (int64_t i = 0; i < x.m; i++) {
                 EXPECT(memcmp(f.c + i * f.sc, f.expected + i * f.sc, (size_t)n * sizeof(float)) ==
                            0,
@@ -353,6 +354,49 @@ static void packed_once(void)
     for_each_kernel(parts);
 }
 
+/* To a row in every row of c, or to c with these rows in it, as b lies and packed. */
+static void row_of(const gemm_kernel *g, int64_t m, int64_t columns, int64_t k)
+{
+    const product x = {.tb = true, .m = m, .n = columns, .k = k, .gap = 3, .alpha = 1};
+    buffers f = buffers_new(&x, NULL);
+    gemm_packed p = {g, x.k, x.n, malloc((size_t)gemm_packed_floats(g, x.k, x.n) * sizeof(float))};
+    float *row = malloc((size_t)x.n * sizeof *row);
+    fill(row, x.n, 9, NULL);
+    gemm_pack(&p, true, f.b, f.sb);
+    for (int64_t i = 0; i < x.m; i++) {
+        memcpy(f.expected + i * f.sc, row, (size_t)x.n * sizeof *row);
+    }
+    gemm_run(g, false, true, x.m, x.n, x.k, 1, f.a, f.sa, f.b, f.sb, NULL, 1, f.expected, f.sc);
+    for (int packed = 0; packed < 2; packed++) {
+        if (packed) {
+            gemm_run_packed(&p, 0, 0, false, x.m, x.n, x.k, 1, f.a, f.sa, row, 0, f.c, f.sc);
+        } else {
+            gemm_run(g, false, true, x.m, x.n, x.k, 1, f.a, f.sa, f.b, f.sb, row, 0, f.c, f.sc);
+        }
+        for (int64_t i = 0; i < x.m; i++) {
+            EXPECT(memcmp(f.c + i * f.sc, f.expected + i * f.sc, (size_t)x.n * sizeof *row) == 0,
+                   "%s, packed %d: row %lld of %lld", g->name, packed, (long long)i, (long long)m);
+        }
+    }
+    free(p.panels);
+    free(row);
+    buffers_free(&f);
+}
+
+static void rows_to_begin_with(const gemm_kernel *g)
+{
+    row_of(g, 64, 96, 64); /* whole tiles */
+    row_of(g, 45, 70, 803);
+    row_of(g, 45, 700, 1600); /* more than is packed at a time */
+    row_of(g, 5, 70, 803);
+    row_of(g, 1, 167, 803);
+}
+
+static void sums_that_begin_with_a_row(void)
+{
+    for_each_kernel(rows_to_begin_with);
+}
+
 /* A packed sum of two products, its columns in two parts, against the same sum as it lies. */
 static void sums_of(const gemm_kernel *g, int64_t m, int64_t columns)
 {
@@ -364,8 +408,8 @@ static void sums_of(const gemm_kernel *g, int64_t m, int64_t columns)
     gemm_pack(&b, false, f.b, f.sb);
     for (int i = 0; i < 2; i++) {
         const float alpha = i ? 0.25f : 1;
-        gemm_run(g, true, false, x.m, x.n, x.k, alpha, f.a, f.sa, f.b, f.sb, (float)i, f.expected,
-                 f.sc);
+        gemm_run(g, true, false, x.m, x.n, x.k, alpha, f.a, f.sa, f.b, f.sb, NULL, (float)i,
+                 f.expected, f.sc);
         gemm_run_into(&c, 0, GEMM_PART, &b, alpha, f.a, f.sa, (float)i);
         gemm_run_into(&c, GEMM_PART, x.n - GEMM_PART, &b, alpha, f.a, f.sa, (float)i);
     }
@@ -428,6 +472,7 @@ const test_suite test_gemm = {
      {"numbers_of_every_kind", numbers_of_every_kind},
      {"rows_do_not_depend_on_their_number", rows_do_not_depend_on_their_number},
      {"packed_once", packed_once},
+     {"sums_that_begin_with_a_row", sums_that_begin_with_a_row},
      {"packed_sums", packed_sums},
      {"rounds_to_nearest_even", rounds_to_nearest_even},
      {"a_kernel_for_every_chain", a_kernel_for_every_chain},
