@@ -90,7 +90,7 @@ static bool fail_parser(loader *l)
                        p->problem_offset, p->problem ? p->problem : "unreadable");
     }
     size_t at = byte_of(l, p->problem_mark.index);
-    bool tab = at < l->bytes && l->text[at] == '\t';
+    char there = at < l->bytes ? l->text[at] : 0;
     char what[512];
     snprintf(what, sizeof what, "%s%s%s", p->problem ? p->problem : "not YAML",
              p->context ? ", " : "", p->context ? p->context : "");
@@ -100,7 +100,11 @@ static bool fail_parser(loader *l)
                  p->context_mark.line + 1);
     }
     mention_invisible(l, at, what, sizeof what);
-    if (tab) strncat(what, "; indent with spaces, not tabs", sizeof what - strlen(what) - 1);
+    /* Within braces a bracket ends a word: {model.blocks[0].ffn.hidden: 8}. */
+    const char *hint = there == '\t'  ? "; indent with spaces, not tabs"
+                       : there == '[' ? "; within {} a key that has brackets stands in quotes"
+                                      : "";
+    strncat(what, hint, sizeof what - strlen(what) - 1);
     return fail_at(l, p->problem_mark, what);
 }
 

@@ -51,6 +51,7 @@ static void refuses(void)
         {"? [1, 2]\n: 3\n", "t.yaml:1:3:", "a key must be"},
         {"a: [1, 2", "t.yaml:", "line 1"},
         {"a:\n\t- b\n", "t.yaml:2:1:", "spaces, not tabs"},
+        {"g: {a.b[0].c: 1}", "t.yaml:1:8:", "a key that has brackets stands in quotes"},
         {"a: 1\n---\nb: 2\n", "t.yaml:2:1:", "second document"},
         {"a: \"x\\0y\"", "t.yaml:1:4:", "NUL"},
         {"b: 1\n<<: 5\n", "t.yaml:2:5:", "'<<' takes a map"},
