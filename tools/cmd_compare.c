@@ -73,6 +73,10 @@ static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
     char *rows = arena_strdup(c->memory, o->pivot), *comma = strchr(rows, ',');
     const char *columns = comma ? comma + 1 : c->count == 2 ? c->words[1] : "";
     if (comma) *comma = 0;
+    if (!*rows || !*columns) {
+        err_set(e, "--pivot %s: expected two axes: --pivot ROWS,COLUMNS", o->pivot);
+        return EXIT_USAGE;
+    }
     /* An axis that is none is a matter of usage: said with the axes that there are. */
     table *t = compare_view_pivot(c->memory, s, x, rows, columns, e);
     if (!t) return EXIT_USAGE;

@@ -72,6 +72,7 @@ static void is_compared(const char *spec)
                    "--at steps=3: say tokens=2M");
     program_expect(LOCI("compare", "tiny", "--tune", "warmup"), 2, NULL,
                    "no such axis; tiny sweeps");
+    program_expect(LOCI("compare", "tiny", "--pivot", "memory"), 2, NULL, "expected two axes");
     program_expect(LOCI("eval", "tiny/keys/1", "--cleared", "9", "--dynamic", "sgd"), 2, NULL,
                    "leave out --dynamic");
     program_result r = LOCI("compare", "tiny", "--format", "json", "--baseline", "keys");
