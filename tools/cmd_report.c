@@ -49,11 +49,12 @@ static bool write_page(const cli_call *c, store *s, const comparison *x, const c
     const report_call *o = c->options;
     char path[FILE_PATH_BYTES];
     if (!path_of(path, o, x->experiment, e)) return false;
-    /* Into memory first; file_write then puts the whole page in the place of the last. */
+    /* Into memory first; the whole page is then put in the place of the last. */
     text_memory m;
     bool ok = report_write(text_begin(&m), s, x, stated, plots, again, e);
     text_auto *text = text_end(&m);
-    ok = ok && file_write(path, text, m.bytes, e);
+    /* In a folder of results a link may be a stranger's: there it is replaced. */
+    ok = ok && (o->to ? file_write_named : file_write)(path, text, m.bytes, e);
     if (ok) one_line_print(stdout, "%s", path);
     return ok;
 }

@@ -183,7 +183,7 @@ int launching_task_end(const launching_options *o, const supervisor_result *r, i
     /* A file that cannot be read counts as none: better one round more than a sweep that ends. */
     long stalls = r->moved ? 0 : (before ? strtol(before, NULL, 10) : 0) + 1;
     int n = snprintf(text, sizeof text, "%ld\n", stalls);
-    if (!file_write(o->task, text, (size_t)n, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    if (!file_write_named(o->task, text, (size_t)n, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
     /* Another status than 75: the script does not requeue. */
     if (stalls <= MOST_STALLS) return status;
     return cli_fail(

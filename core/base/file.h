@@ -58,6 +58,9 @@ bool file_is_temporary(const char *name, bool *another_host);
 /* Replaces `path` atomically: a temporary file beside it is written, synced and renamed, then the
  * folder is synced. A reader sees the old or the new content, never a part. */
 bool file_write(const char *path, const void *data, size_t bytes, err *e);
+/* A file that a user named. The same, but what stands there and is no plain file (a link, a device,
+ * a pipe) is written into: a rename would take it away. */
+bool file_write_named(const char *path, const void *data, size_t bytes, err *e);
 
 /* The same piece by piece. After a false return only file_out_cancel may follow (cancelling after a
  * commit does nothing). The bytes written also pass through `hash` if the caller sets it. */

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -126,6 +127,19 @@ bool file_write(const char *path, const void *data, size_t bytes, err *e)
     bool ok = file_out_write(&f, data, bytes, e) && file_out_commit(&f, e);
     file_out_cancel(&f);
     return ok;
+}
+
+/* With the rights of root /dev/stdout itself could be replaced. */
+bool file_write_named(const char *path, const void *data, size_t bytes, err *e)
+{
+    struct stat s;
+    if (lstat(path, &s) != 0 || S_ISREG(s.st_mode)) return file_write(path, data, bytes, e);
+    FILE *f = fopen(path, "w");
+    if (!f) return file_failed(e, path, "cannot be written");
+    bool ok = bytes == 0 || fwrite(data, bytes, 1, f) == 1;
+    /* What was buffered is written here. */
+    ok = fclose(f) == 0 && ok;
+    return ok || err_set(e, "%s: cannot be written; make room", path);
 }
 
 bool file_copy(const char *from, const char *to, err *e)

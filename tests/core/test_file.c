@@ -104,6 +104,26 @@ static void full_disk(void)
     EXPECT(!file_exists(in_folder("x")), "a file appeared");
 }
 
+/* What a user names may be there for something: it is not taken away. */
+static void no_plain_files(void)
+{
+    err e = {""};
+    struct stat s;
+    const char *plain = test_inside("plain"), *link = test_inside("link"),
+               *full = test_inside("full");
+    EXPECT(symlink("plain", link) == 0 && symlink("/dev/full", full) == 0, "links");
+    EXPECT(file_write_named(plain, "old", 3, &e) && file_write_named(link, "new", 3, &e), "%s",
+           e.text);
+    text_auto *text = file_read(plain, NULL, &e);
+    EXPECT(text && strcmp(text, "new") == 0, "%s", text ? text : e.text);
+    EXPECT(lstat(link, &s) == 0 && S_ISLNK(s.st_mode), "the link is gone");
+    EXPECT(!file_write_named(full, "new", 3, &e) && strstr(e.text, "full: cannot be written"), "%s",
+           e.text);
+    EXPECT(lstat(full, &s) == 0 && S_ISLNK(s.st_mode), "the other, too");
+    EXPECT(!file_write_named(test_folder(), "new", 3, &e) && strstr(e.text, "directory"), "%s",
+           e.text);
+}
+
 static void folders(void)
 {
     err e = {""};
@@ -198,6 +218,7 @@ const test_suite test_file = {"core/file",
                                {"cancel_leaves_the_old_file", cancel_leaves_the_old_file},
                                {"messages_name_the_path", messages_name_the_path},
                                {"full_disk", full_disk},
+                               {"no_plain_files", no_plain_files},
                                {"folders", folders},
                                {"failpoints", failpoints},
                                {"json_files", json_files},

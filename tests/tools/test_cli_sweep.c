@@ -100,6 +100,9 @@ static void experiment(void)
     is_compared(spec);
     unknown_names();
     program_expect(LOCI("report", "tiny", "--no-plots", "--tune", "memory"), 0, "tiny.html", NULL);
+    EXPECT(symlink("/dev/full", test_inside("page")) == 0, "a link");
+    program_expect(LOCI("report", "tiny", "--no-plots", "--to", test_inside("page")), 1, NULL,
+                   "page: cannot be written; make room");
     program_expect(LOCI("collect"), 0, "experiments", NULL);
     program_expect(LOCI("collect", "--rebuild"), 0, "6 of 6 runs", NULL);
     program_expect(LOCI("plot", "tiny"), 0, "loss-tokens.png", NULL);
