@@ -4,11 +4,15 @@
 #   tools/aarch64.sh [FILTER...]     the arguments of build/KIND/test; core/ layers/ models/ data/ if none
 #   KIND=f64 tools/aarch64.sh core/op_gradients
 #
-# Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user-static (static, or what tests load into
-# the program would be looked for by the emulator as well). The libraries come from Debian's packages for that processor, which are unpacked into build/aarch64/root: nothing of this machine
-# changes. Suites that start ./loci need a kernel that starts such programs by the emulator: it is
-# told so (binfmt_misc) in a namespace of this script's own, which Linux allows from 6.7 on, or for
-# all of the machine by Debian's qemu-user-binfmt. Elsewhere they are skipped.
+# Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user-static (static: what tests load into the
+# program the emulator's own loader would look for as well, and complain). The libraries come from Debian's
+# packages for that processor, which are unpacked into build/aarch64/root: nothing of this machine changes.
+# Suites that start ./loci need a kernel that starts such programs by the emulator: it is told so
+# (binfmt_misc) in a namespace of this script's own, which Linux allows from 6.7 on, or for all of the machine
+# by Debian's qemu-user-binfmt. Elsewhere they are skipped.
+#
+# How long: tests/README.md has it by suite. Most take a minute or less by emulation, those that start many
+# programs or measure speed a quarter of an hour and more; LOCI_TEST_ONE_OF=24 draws less of what layers must keep.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
