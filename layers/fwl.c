@@ -235,70 +235,114 @@ static real inner_scale(const layer_ctx *c, const fwl_options *o)
     return (real)(1 / MAX(total, 1)); /* a step may hold no answer of a probe */
 }
 
-/* Slow pass (its logits: *slow_logits), its gradients, fast pass over x [rows, time, width]; sums
- * are read and replaced. */
-static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int32_t *targets,
-                          const real *weights, fwl_sums *sums, tensor **slow_logits)
+/* y = gain u + bias */
+static tensor *scaled(layer_ctx *c, const layer *self, tensor *u)
+{
+    const fwl_plan *p = self->plan;
+    tensor *y = op_mul_row(c->tape, u, layer_tensor(c, self, p->gain));
+    return op_add_row_inplace(c->tape, y, layer_tensor(c, self, p->bias));
+}
+
+/* h0 = W_0 x + b_0;  r = relu(h0)^2;  h1 = W_1 r + b_1;  y = gain norm(h1) + bias */
+typedef struct fwl_slow {
+    tensor *h0, *r, *h1, *u, *logits; /* u: norm(h1) */
+} fwl_slow;
+
+static fwl_slow slow_pass(layer_ctx *c, const layer *self, tensor *x)
+{
+    const fwl_options *o = self->options;
+    const fwl_plan *p = self->plan;
+    fwl_slow s;
+    s.h0 = layer_linear(c, self, x, p->w0, p->b0);
+    s.r = op_activation(c->tape, s.h0, ACT_RELU2);
+    s.h1 = layer_linear(c, self, s.r, p->w1, p->b1);
+    s.u = op_layernorm(c->tape, s.h1, NULL, NULL, (real)o->eps);
+    tensor *y = scaled(c, self, s.u);
+    s.logits = logits_of(c, self, y, x);
+    layer_tap(c, self, "slow.h0", s.h0);
+    layer_tap(c, self, "slow.h1", s.h1);
+    layer_tap(c, self, "slow.y", y);
+    layer_tap(c, self, "slow.logits", s.logits);
+    return s;
+}
+
+/* The inner loss's gradients as values, so that the tape can differentiate them again: that is how
+ * slow weights learn to be good places to step from.
+ *   dlogits = scale weight (softmax(slow) - target);  dy = dlogits U
+ *   dh1 = the norm's gradient at h1 of gain dy;  dh0 = 2 relu(h0) (dh1 W_1) */
+typedef struct fwl_slopes {
+    tensor *dy, *dh1;
+} fwl_slopes;
+
+static fwl_slopes slopes_of(layer_ctx *c, const layer *self, const fwl_slow *slow,
+                            const int32_t *targets, const real *weights)
 {
     const fwl_options *o = self->options;
     const fwl_plan *p = self->plan;
     tape *t = c->tape;
-    tensor *w1 = layer_tensor(c, self, p->w1), *b1 = layer_tensor(c, self, p->b1);
-    tensor *gain = layer_tensor(c, self, p->gain), *bias = layer_tensor(c, self, p->bias);
-    real eps = (real)o->eps;
+    fwl_slopes d;
+    tensor *dlogits =
+        op_cross_entropy_gradient(t, slow->logits, targets, weights, inner_scale(c, o));
+    d.dy = op_matmul(t, dlogits, false, output_weight(c, self), false, 1);
+    tensor *du = op_mul_row(t, d.dy, layer_tensor(c, self, p->gain));
+    d.dh1 = op_layernorm_gradient(t, slow->h1, du, (real)o->eps);
+    layer_tap(c, self, "dense1.gradient", d.dh1);
+    layer_tap(c, self, "norm.bias_gradient", d.dy);
+    return d;
+}
 
-    /* slow: h0 = W_0 x + b_0;  r = relu(h0)^2;  h1 = W_1 r + b_1;  y = gain norm(h1) + bias */
-    tensor *h0 = layer_linear(c, self, x, p->w0, p->b0);
-    tensor *r = op_activation(t, h0, ACT_RELU2);
-    tensor *h1 = op_linear(t, r, w1, b1);
-    tensor *u = op_layernorm(t, h1, NULL, NULL, eps);
-    tensor *y = op_add_row_inplace(t, op_mul_row(t, u, gain), bias);
-    tensor *slow = logits_of(c, self, y, x);
+/* fast0_i = h0_i - step sum_{m<i} (x_i . x_m) dh0_m, and for the bias, where it learns,
+ * - step sum_{m<i} dh0_m */
+static tensor *fast_dense0(layer_ctx *c, const layer *self, tensor *x, const fwl_slow *slow,
+                           tensor *dh1, fwl_sums *sums)
+{
+    const fwl_options *o = self->options;
+    const fwl_plan *p = self->plan;
+    if (!o->update_dense0) return slow->h0;
+    tensor *dr = op_matmul(c->tape, dh1, false, layer_tensor(c, self, p->w1), false, 1);
+    tensor *dh0 = op_relu2_gradient(c->tape, slow->h0, dr);
+    layer_tap(c, self, "dense0.gradient", dh0);
+    tensor *fast0 = fast_product(c, self, slow->h0, p->step_w0,
+                                 (causal_sums){.q = x, .k = x, .v = dh0}, sums, &sums->w0);
+    return fast_vector(c, self, fast0, p->step_b0, NULL, dh0, sums, &sums->b0);
+}
 
-    /* The inner loss's gradients as values, so that the tape can differentiate them again: that is
-     * how slow weights learn to be good places to step from.
-     *   dlogits = scale weight (softmax(slow) - target);  dy = dlogits U
-     *   dh1 = the norm's gradient at h1 of gain dy;  dh0 = 2 relu(h0) (dh1 W_1) */
-    tensor *dlogits = op_cross_entropy_gradient(t, slow, targets, weights, inner_scale(c, o));
-    tensor *dy = op_matmul(t, dlogits, false, output_weight(c, self), false, 1);
-    tensor *dh1 = op_layernorm_gradient(t, h1, op_mul_row(t, dy, gain), eps);
-    tensor *fast0 = h0;
-    if (o->update_dense0) {
-        tensor *dh0 = op_relu2_gradient(t, h0, op_matmul(t, dh1, false, w1, false, 1));
-        /* fast0_i = h0_i - step sum_{m<i} (x_i . x_m) dh0_m, and for the bias, where it learns,
-         * - step sum_{m<i} dh0_m */
-        fast0 = fast_product(c, self, h0, p->step_w0, (causal_sums){.q = x, .k = x, .v = dh0}, sums,
-                             &sums->w0);
-        fast0 = fast_vector(c, self, fast0, p->step_b0, NULL, dh0, sums, &sums->b0);
-        layer_tap(c, self, "dense0.gradient", dh0);
-    }
-    /* fast: the same again with W - step sum(dh k^T) for W. The product with a sum of outer
-     * products is attention without a softmax; no fast matrix exists but at the ends of chunks. */
-    tensor *fast_r = op_activation(t, fast0, ACT_RELU2);
-    tensor *fast1 = fast_dense1(c, self, fast_r, r, dh1, sums);
-    fast1 = fast_vector(c, self, fast1, p->step_b1, NULL, dh1, sums, &sums->b1);
-    tensor *fast_u = op_layernorm(t, fast1, NULL, NULL, eps);
-    tensor *fast_y = op_add_row_inplace(t, op_mul_row(t, fast_u, gain), bias);
-    if (o->update_norm) {
-        /* y = gain u + bias: the gain's gradient is dy u, component by component, the bias's dy
-         * itself */
-        tensor *dgain = op_mul(t, dy, u);
-        layer_tap(c, self, "norm.gain_gradient", dgain);
-        fast_y = fast_vector(c, self, fast_y, p->step_gain, fast_u, dgain, sums, &sums->gain);
-        fast_y = fast_vector(c, self, fast_y, p->step_bias, NULL, dy, sums, &sums->bias);
-    }
+/* Of the norm: the gain's gradient is dy u, component by component, the bias's dy itself. */
+static tensor *fast_norm(layer_ctx *c, const layer *self, tensor *fast1, const fwl_slow *slow,
+                         tensor *dy, fwl_sums *sums)
+{
+    const fwl_options *o = self->options;
+    const fwl_plan *p = self->plan;
+    tensor *fast_u = op_layernorm(c->tape, fast1, NULL, NULL, (real)o->eps);
+    tensor *y = scaled(c, self, fast_u);
+    if (!o->update_norm) return y;
+    tensor *dgain = op_mul(c->tape, dy, slow->u);
+    layer_tap(c, self, "norm.gain_gradient", dgain);
+    y = fast_vector(c, self, y, p->step_gain, fast_u, dgain, sums, &sums->gain);
+    return fast_vector(c, self, y, p->step_bias, NULL, dy, sums, &sums->bias);
+}
+
+/* Slow pass (its logits: *slow_logits), its gradients, fast pass over x [rows, time, width]; sums
+ * are read and replaced. The fast pass is the slow one with W - step sum(dh k^T) for W: the product
+ * with a sum of outer products is attention without a softmax, and no fast matrix exists but at the
+ * ends of chunks. */
+static tensor *fwl_passes(layer_ctx *c, const layer *self, tensor *x, const int32_t *targets,
+                          const real *weights, fwl_sums *sums, tensor **slow_logits)
+{
+    const fwl_plan *p = self->plan;
+    fwl_slow slow = slow_pass(c, self, x);
+    fwl_slopes d = slopes_of(c, self, &slow, targets, weights);
+    tensor *fast0 = fast_dense0(c, self, x, &slow, d.dh1, sums);
+    tensor *fast_r = op_activation(c->tape, fast0, ACT_RELU2);
+    tensor *fast1 = fast_dense1(c, self, fast_r, slow.r, d.dh1, sums);
+    fast1 = fast_vector(c, self, fast1, p->step_b1, NULL, d.dh1, sums, &sums->b1);
+    tensor *fast_y = fast_norm(c, self, fast1, &slow, d.dy, sums);
     tensor *logits = logits_of(c, self, fast_y, x);
-    layer_tap(c, self, "slow.h0", h0);
-    layer_tap(c, self, "slow.h1", h1);
-    layer_tap(c, self, "slow.y", y);
-    layer_tap(c, self, "slow.logits", slow);
-    layer_tap(c, self, "dense1.gradient", dh1);
-    layer_tap(c, self, "norm.bias_gradient", dy);
     layer_tap(c, self, "fast.h0", fast0);
     layer_tap(c, self, "fast.h1", fast1);
     layer_tap(c, self, "fast.y", fast_y);
     layer_tap(c, self, "fast.logits", logits);
-    *slow_logits = slow;
+    *slow_logits = slow.logits;
     return logits;
 }
 
