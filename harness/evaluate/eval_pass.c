@@ -6,7 +6,6 @@
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/eval_ranks.h"
 #include "harness/evaluate/eval_round.h"
-#include "harness/evaluate/evaluate.h"
 
 /* How the text is cut, in four sizes:
  *
@@ -147,7 +146,7 @@ static int64_t lane_count_of(const eval_task *task, bool learns)
 }
 
 /* Without a learner yet: the options say whether there will be one. */
-int64_t evaluate_call_tokens(const eval_task *task)
+int64_t eval_pass_call_tokens(const eval_task *task)
 {
     bool learns = task->options->dynamic.kind != DYNAMIC_NONE;
     return task->options->rows / lane_count_of(task, learns) * time_of(task, learns);

@@ -32,9 +32,6 @@ bool eval_options_check(const eval_options *o, const node *spec, const model *m,
  * lacks the split, a file cannot be read or the losses not be written. */
 bool evaluate(evaluation *r, const eval_task *task, err *e);
 void evaluate_deinit(evaluation *r);
-/* Tokens of one lane's call, which is what a thread has on its tape at a time. The task needs only
- * model, options and lanes. */
-int64_t evaluate_call_tokens(const eval_task *task);
 /* On ranks other than 0: the lanes of this one, in an evaluation that rank 0 shares with it. task:
  * what the run's evaluations have in common. */
 bool evaluate_help(const eval_task *task, const rank_request *q, err *e);

@@ -1,5 +1,6 @@
 #include "harness/run/run_memory.h"
 
+#include "harness/evaluate/eval_pass.h"
 #include "harness/train/trainer.h"
 
 /* What decides how many runs go at a time until one of the variant was measured (job_memory.h).
@@ -71,7 +72,7 @@ static double eval_bytes(const workload *w)
     const eval_task task = workload_evaluation(w, NULL, 1, NULL);
     const params *p = model_params_const(w->eval_model);
     double state = model_costs(w->eval_model).state_bytes * (double)o->rows;
-    double tokens = (double)evaluate_call_tokens(&task);
+    double tokens = (double)eval_pass_call_tokens(&task);
     if (o->dynamic.kind == DYNAMIC_NONE) {
         return state + tokens * passing_bytes_per_token(w->eval_model);
     }
