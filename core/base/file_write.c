@@ -136,10 +136,11 @@ bool file_write_named(const char *path, const void *data, size_t bytes, err *e)
     if (lstat(path, &s) != 0 || S_ISREG(s.st_mode)) return file_write(path, data, bytes, e);
     FILE *f = fopen(path, "w");
     if (!f) return file_failed(e, path, "cannot be written");
-    bool ok = bytes == 0 || fwrite(data, bytes, 1, f) == 1;
-    /* What was buffered is written here. */
-    ok = fclose(f) == 0 && ok;
-    return ok || err_set(e, "%s: cannot be written; make room", path);
+    bool ok = (bytes == 0 || fwrite(data, bytes, 1, f) == 1) && fflush(f) == 0;
+    if (!ok) file_failed(e, path, "cannot be written");
+    /* Some file systems tell only here. */
+    bool closed = fclose(f) == 0;
+    return ok && (closed || file_failed(e, path, "cannot be written"));
 }
 
 bool file_copy(const char *from, const char *to, err *e)

@@ -102,7 +102,7 @@ static void experiment(void)
     program_expect(LOCI("report", "tiny", "--no-plots", "--tune", "memory"), 0, "tiny.html", NULL);
     EXPECT(symlink("/dev/full", test_inside("page")) == 0, "a link");
     program_expect(LOCI("report", "tiny", "--no-plots", "--to", test_inside("page")), 1, NULL,
-                   "page: cannot be written; make room");
+                   "page: cannot be written: No space left on device; make room");
     program_expect(LOCI("collect"), 0, "experiments", NULL);
     program_expect(LOCI("collect", "--rebuild"), 0, "6 of 6 runs", NULL);
     program_expect(LOCI("plot", "tiny"), 0, "loss-tokens.png", NULL);
