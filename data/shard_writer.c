@@ -105,7 +105,7 @@ static bool close_file(shard_writer *w, err *e)
     header_bytes(w, header);
     if (w->format == SHARDS_LLMC &&
         pwrite(w->out.fd, header, SHARD_HEADER_BYTES, 0) != SHARD_HEADER_BYTES) {
-        return file_failed(e, w->out.temporary, "the header cannot be written");
+        return file_failed(e, w->out.path, "the header cannot be written");
     }
     if (!file_out_commit(&w->out, e) || !file_join(path, w->folder, name, e) ||
         /* Of the file as it lies there under its name, read back. */

@@ -2,7 +2,6 @@
  *
  * Exports are at full resolution and in the units of the records, unlike tables, which round and
  * scale for people. */
-#include <errno.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -27,13 +26,11 @@ static const option OPTIONS[] = {
 
 static bool write_rows(const export_call *o, store *s, const char *name, err *e)
 {
-    /* Not replaced at once, as our own files are: --to may be a pipe or a device. */
-    FILE *f = o->to ? fopen(o->to, "w") : stdout;
-    if (!f) return file_failed(e, o->to, "cannot be written");
-    bool ok = export_rows(f, s, name, (export_what)o->what, (export_format)o->format, e);
-    /* What was buffered is written here: only now is it known that the disk had room. */
-    if (o->to && fclose(f) != 0) ok = err_set(e, "%s: cannot be written; make room", o->to);
-    return ok;
+    file_named f;
+    FILE *out = o->to ? file_named_open(&f, o->to, e) : stdout;
+    if (!out) return false;
+    bool ok = export_rows(out, s, name, (export_what)o->what, (export_format)o->format, e);
+    return o->to ? file_named_close(&f, ok, e) : ok;
 }
 
 static bool write_events(const export_call *o, store *s, const char *name, err *e)

@@ -3,6 +3,8 @@
  * Every failure is the outside world's: false (or NULL) and `e` with "path: what; what to do". */
 #pragma once
 
+#include <stdio.h>
+
 #include "core/base/arena.h"
 #include "core/base/sha256.h"
 
@@ -52,16 +54,15 @@ void file_map_close(file_map *map); /* one that is zero, or could not be opened,
 /* What a file is called while it is written, beside `path`: PATH.tmp.HOST.PID, for processes of
  * several machines may share a folder. */
 bool file_temporary(char name[FILE_PATH_BYTES], const char *path, err *e);
+/* Opens one, empty, with flags as open's; the descriptor, or -1. Errors name `path`, which is what
+ * was asked for. */
+int file_open_temporary(char name[FILE_PATH_BYTES], const char *path, int flags, err *e);
 /* Whether `name` is such a name, and whether a process of another host gave it. */
 bool file_is_temporary(const char *name, bool *another_host);
 
 /* Replaces `path` atomically: a temporary file beside it is written, synced and renamed, then the
  * folder is synced. A reader sees the old or the new content, never a part. */
 bool file_write(const char *path, const void *data, size_t bytes, err *e);
-/* A file that a user named. The same, but what stands there and is no plain file (a link, a device,
- * a pipe) is written into: a rename would take it away. */
-bool file_write_named(const char *path, const void *data, size_t bytes, err *e);
-
 /* The same piece by piece. After a false return only file_out_cancel may follow (cancelling after a
  * commit does nothing). The bytes written also pass through `hash` if the caller sets it. */
 typedef struct file_out {
@@ -74,6 +75,22 @@ bool file_out_open(file_out *f, const char *path, err *e);
 bool file_out_write(file_out *f, const void *data, size_t bytes, err *e);
 bool file_out_commit(file_out *f, err *e);
 void file_out_cancel(file_out *f);
+
+/* A file that a user named, printed piece by piece. The same, but what stands there and is no plain
+ * file (a link, a device, a pipe) is written into: a rename would take it away. The stream, or NULL
+ * and e. */
+typedef struct file_named {
+    FILE *stream;
+    bool in_place;
+    file_out out;
+    err failed; /* the first thing that could not be written; "": none */
+} file_named;
+FILE *file_named_open(file_named *f, const char *path, err *e);
+/* Puts the file in its place where all is `ok`; else, or where a part of it could not be written
+ * (false and e), what was there stays. */
+bool file_named_close(file_named *f, bool ok, err *e);
+/* The same at once. */
+bool file_write_named(const char *path, const void *data, size_t bytes, err *e);
 
 bool file_make_folders(const char *path, err *e); /* like mkdir -p; their names synced */
 /* A folder of results may be a stranger's; a link in it would lead what is written there elsewhere.

@@ -11,12 +11,13 @@
  * the path could be answered by another file than the one that is opened. */
 
 /* A pipe without a writer would be waited for, a terminal would become the process's own.
- * O_NONBLOCK and O_NOCTTY keep `open` itself from doing so; for regular files they mean nothing. */
-static int open_regular(const char *path, int flags, struct stat *s, err *e)
+ * O_NONBLOCK and O_NOCTTY keep `open` itself from doing so; for regular files they mean nothing.
+ * `wanted` is the file that was asked for, and told where nothing is there to open. */
+static int open_regular(const char *path, const char *wanted, int flags, struct stat *s, err *e)
 {
     int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
     if (fd < 0) {
-        file_failed(e, path, "cannot be opened");
+        file_failed(e, wanted, path == wanted ? "cannot be opened" : "cannot be written");
         return -1;
     }
     bool looked = fstat(fd, s) == 0;
@@ -32,18 +33,29 @@ static int open_regular(const char *path, int flags, struct stat *s, err *e)
 int file_open(const char *path, int64_t *bytes, err *e)
 {
     struct stat s;
-    int fd = open_regular(path, O_RDONLY, &s, e);
+    int fd = open_regular(path, path, O_RDONLY, &s, e);
     if (fd >= 0 && bytes) *bytes = s.st_size;
     return fd;
 }
 
-int file_open_own(const char *path, int flags, err *e)
+/* The check before gives the better sentence; O_NOFOLLOW is what holds if a link is put there
+ * meanwhile. */
+static int open_own(const char *path, const char *wanted, int flags, err *e)
 {
     struct stat s;
     if (!file_refuse_link(path, e)) return -1;
-    /* The check before gives the better sentence; O_NOFOLLOW is what holds if a link is put there
-     * meanwhile. */
-    return open_regular(path, flags | O_CREAT | O_NOFOLLOW, &s, e);
+    return open_regular(path, wanted, flags | O_CREAT | O_NOFOLLOW, &s, e);
+}
+
+int file_open_own(const char *path, int flags, err *e)
+{
+    return open_own(path, path, flags, e);
+}
+
+/* O_TRUNC: one that a killed process left holds what was to be another file. */
+int file_open_temporary(char name[FILE_PATH_BYTES], const char *path, int flags, err *e)
+{
+    return file_temporary(name, path, e) ? open_own(name, path, flags | O_TRUNC, e) : -1;
 }
 
 /* Bytes that were appended after the size was asked are left for the next reading: a log that grows

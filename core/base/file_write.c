@@ -73,9 +73,8 @@ bool file_is_temporary(const char *name, bool *another_host)
 bool file_out_open(file_out *f, const char *path, err *e)
 {
     *f = (file_out){.fd = -1};
-    if (!file_temporary(f->temporary, path, e)) return false;
     snprintf(f->path, sizeof f->path, "%s", path);
-    f->fd = file_open_own(f->temporary, O_WRONLY | O_TRUNC, e);
+    f->fd = file_open_temporary(f->temporary, path, O_WRONLY, e);
     return f->fd >= 0;
 }
 
@@ -88,7 +87,7 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
          * tried again, and then the error has its name. */
         ssize_t n = write(f->fd, p + done, MIN(bytes - done, (size_t)1 << 30));
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return file_failed(e, f->temporary, "cannot be written");
+        if (n < 0) return file_failed(e, f->path, "cannot be written");
         done += (size_t)n;
     }
     if (f->hash) sha256_add(f->hash, data, bytes);
@@ -102,7 +101,7 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e)
 bool file_out_commit(file_out *f, err *e)
 {
     CHECK(f->fd >= 0, "%s is not open", f->path);
-    if (fsync(f->fd) != 0) return file_failed(e, f->temporary, "cannot be synced");
+    if (fsync(f->fd) != 0) return file_failed(e, f->path, "cannot be synced");
     int closed = close(f->fd);
     f->fd = -1;
     if (closed != 0) file_failed(e, f->path, "cannot be replaced");
@@ -127,20 +126,6 @@ bool file_write(const char *path, const void *data, size_t bytes, err *e)
     bool ok = file_out_write(&f, data, bytes, e) && file_out_commit(&f, e);
     file_out_cancel(&f);
     return ok;
-}
-
-/* With the rights of root /dev/stdout itself could be replaced. */
-bool file_write_named(const char *path, const void *data, size_t bytes, err *e)
-{
-    struct stat s;
-    if (lstat(path, &s) != 0 || S_ISREG(s.st_mode)) return file_write(path, data, bytes, e);
-    FILE *f = fopen(path, "w");
-    if (!f) return file_failed(e, path, "cannot be written");
-    bool ok = (bytes == 0 || fwrite(data, bytes, 1, f) == 1) && fflush(f) == 0;
-    if (!ok) file_failed(e, path, "cannot be written");
-    /* Some file systems tell only here. */
-    bool closed = fclose(f) == 0;
-    return ok && (closed || file_failed(e, path, "cannot be written"));
 }
 
 bool file_copy(const char *from, const char *to, err *e)

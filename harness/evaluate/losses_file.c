@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* A flat array of f32, token t of the scored text at byte 4 t. Rows get to their tokens in an order
@@ -50,11 +49,8 @@ bool losses_file_open(losses_file *f, const char *path, const char *part, err *e
         f->fd = open_part(f, part, e);
         return f->fd >= 0;
     }
-    /* O_TRUNC: a temporary of that name, left by a process that was killed, holds another
-     * evaluation's losses. */
     if (path) {
-        if (!file_temporary(f->temporary, path, e)) return false;
-        f->fd = file_open_own(f->temporary, O_RDWR | O_TRUNC, e);
+        f->fd = file_open_temporary(f->temporary, path, O_RDWR, e);
         return f->fd >= 0;
     }
     f->fd = open_nameless(f);
@@ -62,11 +58,17 @@ bool losses_file_open(losses_file *f, const char *path, const char *part, err *e
     return file_failed(e, f->temporary, "cannot be written");
 }
 
+/* What is told of it: a temporary's name says nothing to who asked for the file. */
+static const char *name_of(const losses_file *f)
+{
+    return f->path && !f->stays ? f->path : f->temporary;
+}
+
 /* Of a file that did not exist before there is nothing to empty. */
 bool losses_file_empty(losses_file *f, err *e)
 {
     if (f->fd < 0 || !f->continued || ftruncate(f->fd, 0) == 0) return true;
-    return err_set(e, "%s: cannot be written: %s", f->temporary, strerror(errno));
+    return file_failed(e, name_of(f), "cannot be written");
 }
 
 /* A disk may take less than it is given, and a signal may interrupt: both mean to go on with the
@@ -79,7 +81,7 @@ bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t tok
     while (left > 0) {
         ssize_t wrote = pwrite(f->fd, data, left, at);
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return file_failed(e, f->temporary, "cannot be written");
+        if (wrote < 0) return file_failed(e, name_of(f), "cannot be written");
         data += wrote;
         at += wrote;
         left -= (size_t)wrote;

@@ -135,8 +135,7 @@ bool run_status_write(const run_status *s, const char *folder, bool durable, err
     if (durable) return file_write(path, text, (size_t)bytes, e);
     /* The same name for all of this process's writes: what is left behind by a kill is removed by
      * the next worker (remove_temporaries). */
-    if (!file_temporary(temporary, path, e)) return false;
-    int fd = file_open_own(temporary, O_WRONLY | O_TRUNC, e);
+    int fd = file_open_temporary(temporary, path, O_WRONLY, e);
     if (fd < 0) return false;
     ssize_t wrote = write(fd, text, (size_t)bytes);
     bool ok = wrote == bytes;

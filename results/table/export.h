@@ -29,7 +29,7 @@ typedef enum export_format {
 } export_format;
 #define EXPORT_FORMAT_NAMES "csv|jsonl|markdown|latex|tensorboard"
 
-/* Not for EXPORT_TENSORBOARD. */
+/* Not for EXPORT_TENSORBOARD. Whether `out` took it all its owner asks. */
 bool export_rows(FILE *out, store *s, const char *experiment, export_what what,
                  export_format format, err *e);
 

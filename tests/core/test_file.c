@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -102,6 +103,61 @@ static void full_disk(void)
     file_out_cancel(&f);
     if (full) fclose(full);
     EXPECT(!file_exists(in_folder("x")), "a file appeared");
+}
+
+/* A temporary file is the program's affair: what is told is the file that was asked for. */
+static void errors_name_what_was_asked_for(void)
+{
+    err e = {""};
+    file_out f;
+    struct rlimit was, none = {0, 0};
+    const char *plain = test_inside("plain"), *deep = test_inside("no/folder");
+    char begin[FILE_PATH_BYTES + 2];
+    snprintf(begin, sizeof begin, "%s: ", deep);
+    EXPECT(!file_write(deep, "x", 1, &e) && strncmp(e.text, begin, strlen(begin)) == 0, "%s",
+           e.text);
+    EXPECT(!file_write_named(deep, "x", 1, &e) && strncmp(e.text, begin, strlen(begin)) == 0, "%s",
+           e.text);
+    EXPECT(file_out_open(&f, plain, &e), "%s", e.text);
+    EXPECT(getrlimit(RLIMIT_FSIZE, &was) == 0, "no limit is known");
+    none.rlim_max = was.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    EXPECT(setrlimit(RLIMIT_FSIZE, &none) == 0, "no limit can be set");
+    bool wrote = file_out_write(&f, "x", 1, &e);
+    setrlimit(RLIMIT_FSIZE, &was);
+    signal(SIGXFSZ, SIG_DFL);
+    snprintf(begin, sizeof begin, "%s: ", plain);
+    EXPECT(!wrote && strncmp(e.text, begin, strlen(begin)) == 0, "%s", e.text);
+    file_out_cancel(&f);
+}
+
+/* What was there stays until all of the new is written. */
+static void printed_whole_or_not_at_all(void)
+{
+    err e = {""};
+    file_named f;
+    const char *path = test_inside("printed");
+    EXPECT(file_write_named(path, "old", 3, &e), "%s", e.text);
+    FILE *out = file_named_open(&f, path, &e);
+    EXPECT(out && fputs("new", out) >= 0 && !file_named_close(&f, false, &e), "kept");
+    text_auto *old = file_read(path, NULL, &e);
+    EXPECT(old && strcmp(old, "old") == 0, "%s", old ? old : e.text);
+    out = file_named_open(&f, path, &e);
+    FILE *full = fopen("/dev/full", "w");
+    if (full) dup2(fileno(full), f.out.fd);
+    for (int i = 0; out && i < 10000; i++) {
+        fputs("longer than a buffer", out);
+    }
+    EXPECT(!file_named_close(&f, true, &e) &&
+               strstr(e.text, "printed: cannot be written: No space"),
+           "%s", e.text);
+    text_auto *still = file_read(path, NULL, &e);
+    EXPECT(still && strcmp(still, "old") == 0, "%s", still ? still : e.text);
+    if (full) fclose(full);
+    out = file_named_open(&f, path, &e);
+    EXPECT(out && fprintf(out, "%d", 7) == 1 && file_named_close(&f, true, &e), "%s", e.text);
+    text_auto *new = file_read(path, NULL, &e);
+    EXPECT(new &&strcmp(new, "7") == 0 && !file_exists(f.out.temporary), "%s", new ? new : e.text);
 }
 
 /* What a user names may be there for something: it is not taken away. */
@@ -218,6 +274,8 @@ const test_suite test_file = {"core/file",
                                {"cancel_leaves_the_old_file", cancel_leaves_the_old_file},
                                {"messages_name_the_path", messages_name_the_path},
                                {"full_disk", full_disk},
+                               {"errors_name_what_was_asked_for", errors_name_what_was_asked_for},
+                               {"printed_whole_or_not_at_all", printed_whole_or_not_at_all},
                                {"no_plain_files", no_plain_files},
                                {"folders", folders},
                                {"failpoints", failpoints},

@@ -103,6 +103,15 @@ static void experiment(void)
     EXPECT(symlink("/dev/full", test_inside("page")) == 0, "a link");
     program_expect(LOCI("report", "tiny", "--no-plots", "--to", test_inside("page")), 1, NULL,
                    "page: cannot be written: No space left on device; make room");
+    program_expect(LOCI("export", "tiny", "--to", test_inside("page")), 1, NULL,
+                   "page: cannot be written: No space left on device; make room");
+    static const char *const writers[] = {"report", "export"};
+    for (int i = 0; i < 2; i++) {
+        program_expect(LOCI(writers[i], "tiny", "--to", test_inside("no/page")), 1, NULL,
+                       "no/page: cannot be written: No such file or directory");
+        program_expect(LOCI(writers[i], "tiny", "--to", ""), 1, NULL,
+                       "the file to write has no name");
+    }
     program_expect(LOCI("collect"), 0, "experiments", NULL);
     program_expect(LOCI("collect", "--rebuild"), 0, "6 of 6 runs", NULL);
     program_expect(LOCI("plot", "tiny"), 0, "loss-tokens.png", NULL);
