@@ -202,6 +202,44 @@ static void tasks_of_other_systems_are_recorded(void)
     EXPECT(strstr(r.out, "2 of 2 runs done"), "%s%s", r.out, r.err);
 }
 
+/* A task trains, is told to save and counts its stops without progress, of which this is none, into
+ * `file`, with `prepared` done before; its exit status. */
+static int stop_task(const char *file, const char *prepared)
+{
+    char command[3 * FILE_PATH_BYTES];
+    snprintf(command, sizeof command,
+             "cd '%s' && rm -rf out && { %s; '%s' run sweep.yaml --quiet --out out --task %s --set "
+             "train.budget.steps=10000000 2>task.txt & p=$!; "
+             "until grep -qs '\"step\": [1-9]' out/runs/*/status.json; do sleep 0.02; done; "
+             "kill $p; wait $p; s=$?; wait; exit $s; }",
+             test_folder(), prepared, test_program(), file);
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What is named may be no plain file: it is written into, and stays what it is. The device is
+ * behind a link, which is what a fault would replace. */
+static void stops_are_counted_into_what_is_named(void)
+{
+    struct stat s;
+    if (!test_program()) return;
+    begin(QUIET_QUEUE);
+    int status = stop_task("link", "echo 3 >plain; ln -s plain link");
+    EXPECT(status == EXIT_INTERRUPTED && strcmp(read_text("plain"), "0\n") == 0, "%d: '%s', %s",
+           status, read_text("plain"), read_text("task.txt"));
+    EXPECT(lstat(in_folder("link"), &s) == 0 && S_ISLNK(s.st_mode), "the link is gone");
+    status = stop_task("pipe", "mkfifo pipe; timeout 60 cat pipe >heard & true");
+    EXPECT(status == EXIT_INTERRUPTED && strcmp(read_text("heard"), "0\n") == 0, "%d: '%s'", status,
+           read_text("heard"));
+    EXPECT(lstat(in_folder("pipe"), &s) == 0 && S_ISFIFO(s.st_mode), "the pipe is gone");
+    status = stop_task("full", "ln -s /dev/full full");
+    EXPECT(status == EXIT_FAILED &&
+               strcmp(read_text("task.txt"), "loci: full: cannot be written: No space left on "
+                                             "device; make room\n") == 0,
+           "%d: %s", status, read_text("task.txt"));
+    EXPECT(lstat(in_folder("full"), &s) == 0 && S_ISLNK(s.st_mode), "the device is gone");
+}
+
 /* A machine that died has the lock still: whoever takes it over trains the run to its end. */
 static void taken_over(void)
 {
@@ -400,6 +438,7 @@ const test_suite test_launch = {
      {"status says why it waits", status_says_why_it_waits},
      {"long answers", long_answers},
      {"tasks of other systems are recorded", tasks_of_other_systems_are_recorded},
+     {"stops are counted into what is named", stops_are_counted_into_what_is_named},
      {"taken over", taken_over},
      {"misuse", misuse},
      {"unrecorded", unrecorded},
