@@ -252,7 +252,7 @@ static void separators_between_documents(void)
 }
 
 const test_suite test_token_files = {
-    "data/token files",
+    "data/token_files",
     {{"raw ids of any width", raw_ids_of_any_width},
      {"raw ids that are not uint16", raw_ids_that_are_not_uint16},
      {"NumPy files", numpy_files},

@@ -143,7 +143,7 @@ static void exported(void)
     free(text);
 }
 
-const test_suite test_slice_tables = {"results/slices",
+const test_suite test_slice_tables = {"results/slice_tables",
                                       {{"figures", figures},
                                        {"in_words", in_words},
                                        {"one_seed", one_seed},

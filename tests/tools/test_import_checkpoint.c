@@ -215,5 +215,5 @@ static void changed_in_place(void)
 }
 
 const test_suite test_import_checkpoint = {
-    "tools/import checkpoint",
+    "tools/import_checkpoint",
     {{"taken in", taken_in}, {"refused", refused}, {"changed in place", changed_in_place}, {0}}};

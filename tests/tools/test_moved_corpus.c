@@ -105,5 +105,5 @@ static void model_file_holds_no_paths(void)
 
 extern const test_suite test_moved_corpus;
 const test_suite test_moved_corpus = {
-    "tools/moved corpus",
+    "tools/moved_corpus",
     {{"moved", moved}, {"model_file_holds_no_paths", model_file_holds_no_paths}, {0}}};

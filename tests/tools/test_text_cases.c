@@ -100,5 +100,5 @@ static void unknown_pieces(void)
 }
 
 const test_suite test_text_cases = {
-    "tools/text cases",
+    "tools/text_cases",
     {{"blank document", blank_document}, {"unknown pieces", unknown_pieces}, {0}}};
