@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdalign.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The loops around the kernels, the same for all of them:
  *
@@ -105,6 +106,7 @@ _Static_assert(sizeof(workspace) <= PAGES_LARGE, "a workspace is one large page"
 
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int64_t cache_ways = 8; /* of the first level's sets; the processor is asked once */
 
 static void let_go(void *own)
 {
@@ -114,6 +116,10 @@ static void let_go(void *own)
 static void make_key(void)
 {
     CHECK(pthread_key_create(&key, let_go) == 0, "no key for the workspaces of threads");
+#ifdef _SC_LEVEL1_DCACHE_ASSOC
+    long ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
+    if (ways > 0) cache_ways = ways;
+#endif
 }
 
 /* Every thread and helper has its own, mapped by its first product and gone when it ends. One large
@@ -147,12 +153,23 @@ static int64_t rows_of(const gemm_kernel *g, int64_t m)
     return (m + panels - 1) / panels;
 }
 
-/* Lines a whole number of pages apart would share their places in the first-level cache: fewer of
- * them fit than a tile reads again for its next columns. */
-static bool can_be_unpacked(const gemm_kernel *g, int64_t n, float alpha, int64_t stride_a)
+/* A tile's rows are read a line each and again for the next columns, beside a stream of b. Lines a
+ * power of two apart share few sets of the first-level cache: 14 rows of 512 floats fill seven ways
+ * of two sets. Of 12 that leaves enough for b; of 8 (Zen 4) it does not, and a product takes 1.5
+ * times as long. */
+static bool rows_fit(const gemm_kernel *g, int64_t stride_a)
+{
+    const int64_t page = 1024, for_b = 4; /* floats that lie in different sets, or are one line */
+    int64_t together = stride_a & -stride_a, sets = MAX(page / together, 1);
+    return (g->rows + sets - 1) / sets + for_b <= cache_ways;
+}
+
+static bool can_be_unpacked(const gemm_kernel *g, bool transpose_a, int64_t n, float alpha,
+                            int64_t stride_a)
 {
     const int64_t page = 1024;
-    return g->tile_unpacked && n <= GEMM_UNPACKED && alpha == 1 && stride_a % page != 0;
+    return g->tile_unpacked && n <= GEMM_UNPACKED && alpha == 1 &&
+           (transpose_a ? stride_a % page != 0 : rows_fit(g, stride_a));
 }
 
 /* Panels of `each` rows of the `rows` of a, GEMM_STRIP at most.
@@ -267,7 +284,7 @@ static void multiply_rows(const gemm_kernel *g, float *panels, bool transpose_a,
     }
     strip s = {.g = g,
                .transposed = transpose_a,
-               .packed = !can_be_unpacked(g, n, alpha, stride_a),
+               .packed = !can_be_unpacked(g, transpose_a, n, alpha, stride_a),
                .each = rows_of(g, m),
                .n = n,
                .k = k,
