@@ -3,6 +3,7 @@
  * Preparing is what a run does when it opens its corpus, done ahead of it: the caches that this
  * leaves are those that runs look for, known by the same hashes. So a sweep on machines without the
  * text's tokenizer, or with many workers, starts at once. */
+#include "core/base/terminal.h"
 #include "data/prepare.h"
 #include "harness/run/experiment.h"
 #include "tools/verbs.h"
@@ -35,11 +36,13 @@ static int list_corpora(const cli_call *c, const corpus_places *places)
     const corpus_info *info;
     int n = prepare_list(&info, places, c->memory);
     for (int i = 0; i < n; i++) {
-        printf("%-10s %s\n", info[i].name, info[i].help);
+        terminal_entry(stdout, info[i].name, 11, info[i].help);
         if (info[i].found) {
             one_line_print(stdout, "%-10s found: %s", "", info[i].found);
         } else if (info[i].get && *info[i].get) {
-            printf("%-10s not found; to get it: %s\n", "", info[i].get);
+            char text[512];
+            snprintf(text, sizeof text, "not found; to get it: %s", info[i].get);
+            terminal_entry(stdout, "", 11, text);
         }
     }
     return EXIT_DONE;

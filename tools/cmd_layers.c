@@ -1,4 +1,5 @@
 /* loci layers: the parts that a model can be composed of, from the registry. */
+#include "core/base/terminal.h"
 #include "layers/layer.h"
 #include "layers/registry.h"
 #include "tools/verbs.h"
@@ -8,17 +9,20 @@
 /* Printed from the registry and the option tables that specs are read by: a layer that is added is
  * listed here without a line of its own. */
 
-enum { MAX_CLASSES = 128 };
+enum { MAX_CLASSES = 128, NAME_COLUMNS = 19 };
 
 static void print_list(void)
 {
     int n = 0;
     const layer_class *const *classes = registry_layers(&n);
     for (int i = 0; i < n; i++)
-        printf("%-18s %s\n", classes[i]->name, classes[i]->help);
+        terminal_entry(stdout, classes[i]->name, NAME_COLUMNS, classes[i]->help);
     classes = registry_heads(&n);
-    for (int i = 0; i < n; i++)
-        printf("%-18s head: %s\n", classes[i]->name, classes[i]->help);
+    for (int i = 0; i < n; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "head: %s", classes[i]->help);
+        terminal_entry(stdout, classes[i]->name, NAME_COLUMNS, text);
+    }
 }
 
 static int unknown_layer(const char *name)
@@ -41,8 +45,11 @@ static int print_class(const char *name)
     const layer_class *cls = registry_layer(name);
     if (!cls) cls = registry_head(name);
     if (!cls) return unknown_layer(name);
-    printf("%s: %s\n", cls->name, cls->help);
-    if (cls->cite && *cls->cite) printf("%s\n", cls->cite);
+    terminal_prose prose;
+    FILE *out = terminal_prose_begin(&prose, stdout);
+    fprintf(out, "%s: %s\n", cls->name, cls->help);
+    if (cls->cite && *cls->cite) fprintf(out, "%s\n", cls->cite);
+    terminal_prose_end(&prose);
     printf("\n");
     options_print(stdout, cls->options);
     return EXIT_DONE;

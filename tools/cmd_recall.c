@@ -70,9 +70,9 @@ static int tell_recall(const cli_call *c)
     err e = {0};
     table *t = table_new(c->memory);
     table_column(t, "run", "run", "", TABLE_LEFT);
-    table_column(t, "distance", "distance", "tokens", 0);
+    table_column(t, "distance", "distance", "tokens", TABLE_KEPT);
     table_column(t, "answers", "answers", "", 0);
-    table_column(t, "accuracy", "accuracy", "", 0);
+    table_column(t, "accuracy", "accuracy", "", TABLE_KEPT);
     table_column(t, "nats", "loss", "nats/answer", 0);
     for (int i = 0; i < c->count; i++) {
         int status = add_run(t, c->words[i], c, &e);

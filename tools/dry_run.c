@@ -57,12 +57,12 @@ static void print_table(arena *a, const experiment *x, const char *const *states
     int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
     int seed = table_column(t, "seed", "seed", "", 0);
     int size = table_column(t, "params", "params", "", 0);
-    int active = table_column(t, "active_params", "active", "params", 0);
+    int active = table_column(t, "active_params", "active", "params", TABLE_SPARE);
     int flops = table_column(t, "flops_per_token", "FLOPs", "/ token", 0);
-    int memory = table_column(t, "memory_bytes", "memory", "bytes", 0);
-    int time = table_column(t, "time_left", "time", "left", 0);
-    int status = table_column(t, "status", "status", "", TABLE_LEFT);
-    int run = table_column(t, "run", "run", "", TABLE_LEFT);
+    int memory = table_column(t, "memory_bytes", "memory", "bytes", TABLE_KEPT);
+    int time = table_column(t, "time_left", "time", "left", TABLE_KEPT);
+    int status = table_column(t, "status", "status", "", TABLE_LEFT | TABLE_KEPT);
+    int run = table_column(t, "run", "run", "", TABLE_LEFT | TABLE_SPARE);
     for (int i = 0; i < x->run_count; i++) {
         const run_plan *p = &x->runs[i];
         table_row(t);

@@ -1,5 +1,6 @@
 #include "core/base/terminal.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -135,6 +136,22 @@ void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns)
         }
         if (*text) text++;
     }
+}
+
+void terminal_entry(FILE *out, const char *name, int width, const char *text)
+{
+    enum { LEAST = 20, BELOW = 4 };
+    int columns, rows, taken = terminal_cells(name), begin = MAX(width, taken + 1);
+    bool wraps = terminal_size(out, &columns, &rows);
+    if (wraps && columns - begin < LEAST) {
+        terminal_wrap(out, name, 0, BELOW, columns);
+        fprintf(out, "\n%*s", BELOW, "");
+        begin = BELOW;
+    } else {
+        fprintf(out, "%s%*s", name, begin - taken, "");
+    }
+    terminal_wrap(out, text, begin, begin, wraps ? columns : INT_MAX);
+    fputc('\n', out);
 }
 
 FILE *terminal_prose_begin(terminal_prose *p, FILE *out)

@@ -23,6 +23,11 @@ void terminal_cut(char *out, size_t bytes, const char *text, int cells);
  * the first line that are written already. Line breaks of the text stay. */
 void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns);
 
+/* An entry of a list: what it is called, in `width` columns with the gap, and what is said of it.
+ * On a terminal the lines of that break within its width, below each other, or below the name where
+ * there is no room beside it. */
+void terminal_entry(FILE *out, const char *name, int width, const char *text);
+
 /* Sentences on their way to `out`: on a terminal their lines break at words within its width,
  * elsewhere they stay as they are. Print to what begin returns; end hands it on. */
 typedef struct terminal_prose {

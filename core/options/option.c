@@ -1,4 +1,5 @@
 #include "core/options/option.h"
+#include "core/base/terminal.h"
 #include "core/options/invisible.h"
 #include "core/options/option_needs.h"
 
@@ -375,17 +376,27 @@ void options_print(FILE *out, const option *table)
         initial_width = MAX(initial_width, MIN(16, (int)strlen(initial)));
     }
     initial_width = MAX(initial_width, (int)strlen("required"));
+    /* What would go on below its name on every second line has no columns. */
+    enum { GAPS = 8, LEAST = 20 };
+    int columns, rows, taken = name_width + type_width + initial_width + GAPS;
+    const char *gap = "  ";
+    if (terminal_size(out, &columns, &rows) && columns - taken < LEAST) {
+        name_width = type_width = initial_width = 0;
+        gap = " ";
+    }
     arena_auto *a = arena_new(1 << 12);
     for (const option *o = table; o->name; o++) {
-        char range[96];
+        char range[96], head[512], text[1024];
         bool numeric = o->type == OPTION_INT || o->type == OPTION_REAL;
         /* An empty default is shown as "-": a gap in a column would be taken for a mistake. */
         bool required = !o->initial && o->type != OPTION_NODE;
         const char *initial = required ? "required" : o->initial ? o->initial : "";
-        fprintf(out, "  %-*s  %-*s  %-*s  %s", name_width, o->name, type_width, type_text(o),
-                initial_width, *initial ? initial : "-", o->help ? o->help : "");
-        if (numeric && bounded(o)) fprintf(out, " (%s)", range_text(o, range, sizeof range));
-        if (o->needs) fprintf(out, "; needs %s", option_needs_text(a, o));
-        fputc('\n', out);
+        snprintf(head, sizeof head, "  %-*s%s%-*s%s%-*s", name_width, o->name, gap, type_width,
+                 type_text(o), gap, initial_width, *initial ? initial : "-");
+        bool ranged = numeric && bounded(o);
+        snprintf(text, sizeof text, "%s%s%s%s%s%s", o->help ? o->help : "", ranged ? " (" : "",
+                 ranged ? range_text(o, range, sizeof range) : "", ranged ? ")" : "",
+                 o->needs ? "; needs " : "", o->needs ? option_needs_text(a, o) : "");
+        terminal_entry(out, head, (int)strlen(head) + 2, text);
     }
 }

@@ -175,20 +175,20 @@ table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants
     table *t = table_new(a);
     /* Training, evaluation, memory, size: what it gains and what it costs, left to right. */
     int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
-    int train[] = {table_column(t, "tokens_per_second", "training", "tokens/s", 0),
-                   table_column(t, "train_ratio", "relative", "median", 0),
-                   table_column(t, "train_ratio_low", "from", "1st quartile", 0),
-                   table_column(t, "train_ratio_high", "to", "3rd", 0)};
+    int train[] = {table_column(t, "tokens_per_second", "training", "tokens/s", TABLE_KEPT),
+                   table_column(t, "train_ratio", "relative", "median", TABLE_KEPT),
+                   table_column(t, "train_ratio_low", "from", "1st quartile", TABLE_SPARE),
+                   table_column(t, "train_ratio_high", "to", "3rd", TABLE_SPARE)};
     int eval[] = {table_column(t, "eval_tokens_per_second", "evaluation", "tokens/s", 0),
                   table_column(t, "eval_ratio", "relative", "median", 0),
-                  table_column(t, "eval_ratio_low", "from", "1st quartile", 0),
-                  table_column(t, "eval_ratio_high", "to", "3rd", 0)};
+                  table_column(t, "eval_ratio_low", "from", "1st quartile", TABLE_SPARE),
+                  table_column(t, "eval_ratio_high", "to", "3rd", TABLE_SPARE)};
     int memory = table_column(t, "memory_bytes", "memory", "bytes", 0);
-    int memory_ratio = table_column(t, "memory_ratio", "relative", "", 0);
-    int work = table_column(t, "work_bytes", "beyond parameters", "bytes", 0);
-    int work_ratio = table_column(t, "work_ratio", "relative", "", 0);
-    int all = table_column(t, "params", "params", "", 0);
-    int active = table_column(t, "active_params", "active", "", 0);
+    int memory_ratio = table_column(t, "memory_ratio", "relative", "", TABLE_SPARE);
+    int work = table_column(t, "work_bytes", "beyond parameters", "bytes", TABLE_SPARE);
+    int work_ratio = table_column(t, "work_ratio", "relative", "", TABLE_SPARE);
+    int all = table_column(t, "params", "params", "", TABLE_SPARE);
+    int active = table_column(t, "active_params", "active", "", TABLE_SPARE);
     int steps = table_column(t, "steps", "steps", "", TABLE_PROGRAMS);
     int loss = table_column(t, "loss", "loss", "", TABLE_PROGRAMS);
     int figures = table_column(t, "layers", "layers", "", TABLE_PROGRAMS | TABLE_LEFT);

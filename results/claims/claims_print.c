@@ -154,33 +154,34 @@ typedef struct columns {
 static void make_columns(columns *k, table *t)
 {
     enum { LEFT = TABLE_LEFT, PEOPLE = TABLE_PEOPLE, PROGRAMS = TABLE_PROGRAMS };
+    enum { KEPT = TABLE_KEPT, SPARE = TABLE_SPARE, WORDS = LEFT | PEOPLE | TABLE_WHOLE };
     const struct {
         int *index;
         const char *key, *title, *unit;
         int flags;
     } list[] = {{&k->experiment, "experiment", "experiment", "", LEFT},
-                {&k->claim, "claim", "claim", "", LEFT},
+                {&k->claim, "claim", "claim", "", LEFT | KEPT},
                 {&k->says, "says", "", "", PROGRAMS},
-                {&k->source, "source", "source", "", LEFT},
-                {&k->verdict, "verdict", "verdict", "", LEFT},
+                {&k->source, "source", "source", "", LEFT | SPARE},
+                {&k->verdict, "verdict", "verdict", "", LEFT | KEPT},
                 {&k->statement, "statement", "", "", PROGRAMS},
                 {&k->figure, "figure", "", "", PROGRAMS},
                 {&k->unit, "unit", "", "", PROGRAMS},
-                {&k->shown, "shown", "estimate", "95 % interval", LEFT | PEOPLE},
+                {&k->shown, "shown", "estimate", "95 % interval", WORDS},
                 {&k->estimate, "estimate", "", "", PROGRAMS},
                 {&k->low, "low", "", "", PROGRAMS},
                 {&k->high, "high", "", "", PROGRAMS},
                 {&k->edge, "edge", "", "", PROGRAMS},
-                {&k->against, "against", "has to be", "", LEFT | PEOPLE},
+                {&k->against, "against", "has to be", "", WORDS},
                 {&k->n, "n", "", "", PROGRAMS},
                 {&k->documents, "documents", "", "", PROGRAMS},
                 {&k->looks, "looks", "", "", PROGRAMS},
-                {&k->units, "units", "n", "paired by", LEFT | PEOPLE},
+                {&k->units, "units", "n", "paired by", WORDS},
                 {&k->p, "p", "", "", PROGRAMS},
                 {&k->holm, "p_holm", "p", "Holm", 0},
                 {&k->needed, "units_needed", "n", "would decide", 0},
                 {&k->why, "why", "", "", PROGRAMS},
-                {&k->cost, "cost", "cost", "FLOPs/token, training", LEFT | PEOPLE},
+                {&k->cost, "cost", "cost", "FLOPs/token, training", WORDS | SPARE},
                 {&k->params, "params", "", "", PROGRAMS},
                 {&k->other_params, "other_params", "", "", PROGRAMS},
                 {&k->flops, "evaluation_flops_per_token", "", "", PROGRAMS},
@@ -191,7 +192,7 @@ static void make_columns(columns *k, table *t)
                 {&k->recorded, "recorded_at", "", "", PROGRAMS},
                 {&k->after, "after_the_fact", "", "", PROGRAMS},
                 {&k->fact, "fact", "stated", "", LEFT | PEOPLE},
-                {&k->page, "page", "page", "", LEFT}};
+                {&k->page, "page", "page", "", LEFT | SPARE}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         *list[i].index = table_column(t, list[i].key, list[i].title, list[i].unit, list[i].flags);
     }

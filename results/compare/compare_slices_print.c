@@ -69,7 +69,7 @@ static table *wide_table(arena *a, const comparison *c, const slice_comparison *
 {
     table *t = table_new(a);
     int name = table_column(t, "", compare_slices_by_name(x->by), "", 0);
-    int tokens = table_column(t, "", "tokens", "", 0);
+    int tokens = table_column(t, "", "tokens", "", TABLE_SPARE);
     int base = table_column(t, "", c->variants[c->baseline].label, unit_of(x), 0);
     int *column = ARENA_NEW(a, int, c->count);
     for (int i = 0; i < c->count; i++) {
@@ -95,15 +95,15 @@ static table *long_table(arena *a, const comparison *c, const slice_comparison *
 {
     table *t = table_new(a);
     int variant = table_column(t, "variant", "variant", "", TABLE_LEFT);
-    int name = table_column(t, "", compare_slices_by_name(x->by), "", TABLE_PEOPLE);
+    int name = table_column(t, "", compare_slices_by_name(x->by), "", TABLE_PEOPLE | TABLE_KEPT);
     int low = table_column(t, "low", "", "", TABLE_PROGRAMS);
     int high = table_column(t, "high", "", "", TABLE_PROGRAMS);
-    int tokens = table_column(t, "tokens", "tokens", "", 0);
+    int tokens = table_column(t, "tokens", "tokens", "", TABLE_SPARE);
     int n = table_column(t, "n", "", "", TABLE_PROGRAMS);
     int value = table_column(t, "bits_per_token", unit_of(x), "mean \u00b1 95 %", 0);
     int value_low = table_column(t, "bits_per_token_low", "", "", TABLE_PROGRAMS);
     int value_high = table_column(t, "bits_per_token_high", "", "", TABLE_PROGRAMS);
-    int shown = table_column(t, "", "difference", "paired", TABLE_PEOPLE);
+    int shown = table_column(t, "", "difference", "paired", TABLE_PEOPLE | TABLE_KEPT);
     int difference = table_column(t, "difference", "", "", TABLE_PROGRAMS);
     int pairs = table_column(t, "difference_n", "", "", TABLE_PROGRAMS);
     int difference_low = table_column(t, "difference_low", "", "", TABLE_PROGRAMS);

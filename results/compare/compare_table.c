@@ -122,9 +122,9 @@ static bool any_mean(const comparison *c, compare_metric m)
 /* Programs have the column in any case, empty where no run has the figure. */
 static void put_metric(sheet *s, compare_metric m, const char *title, const char *unit, bool shown)
 {
-    /* Spare columns are those that a narrow terminal does without. */
-    int spare = m == COMPARE_PERPLEXITY && s->c->metric != m ? TABLE_SPARE : 0;
-    table_head h = {compare_metric_name(m), title, unit, spare | (shown ? 0 : TABLE_PROGRAMS)};
+    bool spare = m == COMPARE_PERPLEXITY && s->c->metric != m;
+    table_head h = {compare_metric_name(m), title, unit,
+                    (spare ? TABLE_SPARE : TABLE_KEPT) | (shown ? 0 : TABLE_PROGRAMS)};
     put_mean(s, h, s->v->value[m], m, false);
 }
 
@@ -139,8 +139,8 @@ static void put_difference(sheet *s)
     const document_difference *x = &v->documents;
     bool paired = !v->is_baseline, read = paired && x->n > 0;
     estimate d = paired ? v->difference : none;
-    put_mean(s, (table_head){"difference", "difference", units[s->c->metric], 0}, d, s->c->metric,
-             true);
+    put_mean(s, (table_head){"difference", "difference", units[s->c->metric], TABLE_KEPT}, d,
+             s->c->metric, true);
     put_count(s, "difference_n", true, d.n);
     put_real(s, PROGRAMS("p"), paired ? v->p : (double)NAN, 6);
     int column = cell(s, (table_head){"p_holm", "p", "Holm", 0});

@@ -267,7 +267,7 @@ table *compare_view_side(arena *a, const comparison *x, const comparison *y)
     int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
     int first = table_column(t, x->experiment, x->experiment, unit, 0);
     int second = table_column(t, y->experiment, y->experiment, unit, 0);
-    int difference = table_column(t, "difference", "difference", "paired by seed", 0);
+    int difference = table_column(t, "difference", "difference", "paired by seed", TABLE_KEPT);
     for (int i = 0; i < x->count; i++) {
         common += compare_find(y, x->variants[i].label) != NULL;
     }

@@ -435,17 +435,16 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
 bool run_view_list(table *t, store *s, const char *experiment, const char *status,
                    const char *search, err *e)
 {
-    /* Spare columns are those that a narrow terminal can do without: how a run ended, and what it
-     * reached, is not among them. */
+    /* Kept is how a run ended and what it reached; its identity stands first. */
     static const table_field fields[] = {
         {"run", "run", "", FORM_TEXT, 0, 0},
         {"experiment", "experiment", "", FORM_TEXT, 0, 0},
-        {"label", "variant", "", FORM_TEXT, 0, 0},
+        {"label", "variant", "", FORM_TEXT, 0, TABLE_KEPT},
         {"seed", "seed", "", FORM_INT, 0, 0},
-        {"status", "status", "", FORM_TEXT, 0, 0},
+        {"status", "status", "", FORM_TEXT, 0, TABLE_KEPT},
         {"step", "step", "", FORM_INT, 0, TABLE_SPARE},
         {"tokens", "tokens", "", FORM_SCALED, 0, TABLE_SPARE},
-        {"bits_per_byte", "bits/byte", "", FORM_REAL, 4, 0},
+        {"bits_per_byte", "bits/byte", "", FORM_REAL, 4, TABLE_KEPT},
         {"word_perplexity", "word ppl", "", FORM_SCALED, 0, TABLE_SPARE},
         {"perplexity", "perplexity", "", FORM_REAL, 2, TABLE_SPARE},
         {"params", "params", "", FORM_SCALED, 0, TABLE_SPARE},

@@ -17,11 +17,11 @@ bool status_experiments(table *t, store *s, err *e)
     /* Failed, diverged and interrupted apart: what is to be done about each differs. */
     static const table_field fields[] = {
         {"experiment", "experiment", "", FORM_TEXT, 0, 0},
-        {"runs", "runs", "", FORM_INT, 0, 0},
-        {"done", "done", "", FORM_INT, 0, 0},
+        {"runs", "runs", "", FORM_INT, 0, TABLE_KEPT},
+        {"done", "done", "", FORM_INT, 0, TABLE_KEPT},
         {"running", "running", "", FORM_INT, 0, 0},
         {"planned", "planned", "", FORM_INT, 0, 0},
-        {"failed", "failed", "", FORM_INT, 0, 0},
+        {"failed", "failed", "", FORM_INT, 0, TABLE_KEPT},
         {"interrupted", "interrupted", "", FORM_INT, 0, TABLE_SPARE},
         {"diverged", "diverged", "", FORM_INT, 0, TABLE_SPARE},
         {"created_at", "first run", "UTC", FORM_TEXT, 0, TABLE_SPARE},
@@ -68,7 +68,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
         {"variant", "variant", "", FORM_TEXT, 0, 0},
         {"seed", "seed", "", FORM_INT, 0, 0},
         {"run", "run", "", FORM_TEXT, 0, TABLE_SPARE},
-        {"status", "status", "", FORM_TEXT, 0, 0},
+        {"status", "status", "", FORM_TEXT, 0, TABLE_KEPT},
         {"step", "step", "", FORM_INT, 0, 0},
         {"steps", "of", "", FORM_INT, 0, 0},
         {"tokens", "tokens", "", FORM_SCALED, 0, TABLE_SPARE},
@@ -77,7 +77,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
         {"train_seconds", "time", "s", FORM_REAL, 1, TABLE_SPARE},
         {"host", "host", "", FORM_TEXT, 0, TABLE_SPARE},
         {"job", "job", "", FORM_TEXT, 0, 0},
-        {"reason", "reason", "", FORM_TEXT, 0, 0}};
+        {"reason", "reason", "", FORM_TEXT, 0, TABLE_KEPT}};
     enum { FIELDS = sizeof fields / sizeof *fields };
     table_field shown[FIELDS];
     bool elsewhere;

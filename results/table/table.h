@@ -28,7 +28,9 @@ enum {
     TABLE_LEFT = 1,     /* align left (default: right) */
     TABLE_PEOPLE = 2,   /* only in text and Markdown */
     TABLE_PROGRAMS = 4, /* only in CSV and JSON */
-    TABLE_SPARE = 8     /* a terminal that is too narrow does without it */
+    TABLE_SPARE = 8,    /* a terminal that is too narrow does without it */
+    TABLE_KEPT = 16,    /* what the table is read for: goes last */
+    TABLE_WHOLE = 32    /* a text that says something else when it is cut */
 };
 
 enum { TABLE_COLUMNS = 64 };
@@ -94,8 +96,8 @@ void table_print_number(FILE *out, double x);
 int table_rows(const table *t);
 
 /* colour: bold titles by ANSI sequences, for text only (callers respect NO_COLOR). Text fits into
- * the terminal that it goes to: columns of least use are left out, and named; then the widest texts
- * are cut. */
+ * the terminal that it goes to: columns of least use are left out, and named, and the widest texts
+ * cut (table_fit.h). */
 void table_print(FILE *out, const table *t, table_format format, bool colour);
 /* The words below a table that people read, as its format has them: broken on a terminal, escaped
  * in Markdown (`markdown`: with its lists); none in forms for programs. */

@@ -4,6 +4,7 @@
  *
  * What strangers wrote into labels and notes must stay text in each form: control sequences for a
  * terminal, markup for Markdown, formulas for a spreadsheet. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,45 +13,11 @@
 #include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
 #include "core/base/text.h"
-#include "results/table/table.h"
+#include "results/table/table_fit.h"
 
 /* Titles bold, units dim: told apart where colours are not. */
 static const char BOLD[] = "\033[1m", DIM[] = "\033[2m", PLAIN[] = "\033[0m";
 static const char SIGN[] = " \u00b1 ";
-enum { SIGN_WIDTH = 3, GAP = 2 };
-
-/* A dash, since a hole in a line makes the eye slip to the next one. */
-static const char *shown(const table_cell *x)
-{
-    return x->kind == CELL_EMPTY ? "-" : x->text;
-}
-
-/* Widths of a column: of its means before the sign, behind it, and of the whole. Of a title or a
- * unit that is wider than all cells only `whole` knows. */
-typedef struct column_width {
-    int before, behind, whole;
-    bool out; /* there is no room for it */
-} column_width;
-
-/* A cell without an interval counts with its whole text as what stands before the sign. */
-static column_width measure(const table *t, int c)
-{
-    column_width w = {0};
-    bool signs = false;
-    for (int r = 0; r < t->rows; r++) {
-        const table_cell *x = &t->line[r].cell[c];
-        if (!x->half) continue;
-        signs = true;
-        w.behind = MAX(w.behind, terminal_cells(x->half));
-    }
-    for (int r = 0; r < t->rows; r++) {
-        w.before = MAX(w.before, terminal_cells(shown(&t->line[r].cell[c])));
-    }
-    w.whole =
-        MAX(w.before + (signs ? SIGN_WIDTH + w.behind : 0), terminal_cells(t->column[c].title));
-    w.whole = MAX(w.whole, terminal_cells(t->column[c].unit));
-    return w;
-}
 
 static void spaces(FILE *out, int n)
 {
@@ -70,16 +37,16 @@ static void print_aligned(FILE *out, const char *whole, int width, int flags)
 
 /* The signs of a column below each other: right-aligned as if every cell had an interval.
  * Left-aligned columns have texts, which have no sign to align by. */
-static void print_cell(FILE *out, const table_cell *x, column_width w, int flags)
+static void print_cell(FILE *out, const table_cell *x, table_width w, int flags)
 {
     if (w.behind == 0 || (flags & TABLE_LEFT)) {
-        print_aligned(out, shown(x), w.whole, flags);
+        print_aligned(out, table_shown(x), w.whole, flags);
         return;
     }
-    spaces(out, w.whole - SIGN_WIDTH - w.behind - terminal_cells(shown(x)));
-    fputs(shown(x), out);
+    spaces(out, w.whole - TABLE_SIGN_CELLS - w.behind - terminal_cells(table_shown(x)));
+    fputs(table_shown(x), out);
     if (!x->half) {
-        spaces(out, SIGN_WIDTH + w.behind);
+        spaces(out, TABLE_SIGN_CELLS + w.behind);
         return;
     }
     fputs(SIGN, out);
@@ -103,15 +70,15 @@ static void end_line(FILE *out, char *line, const char *colour)
 
 /* which: -2 titles, -1 units, else a row. Through terminal_control, by which alone sequences of our
  * own get to a terminal. */
-static void print_line(FILE *out, const table *t, const column_width *w, int which, bool colour)
+static void print_line(FILE *out, const table *t, const table_width *w, int which, bool colour)
 {
     text_memory m;
     FILE *f = text_begin(&m);
     bool first = true;
     for (int c = 0; c < t->columns; c++) {
         const table_head *h = &t->column[c];
-        if (h->flags & TABLE_PROGRAMS || w[c].out) continue;
-        if (!first) spaces(f, GAP);
+        if (w[c].out) continue;
+        if (!first) spaces(f, TABLE_GAP_CELLS);
         first = false;
         if (which < 0) {
             print_aligned(f, which == -2 ? h->title : h->unit, w[c].whole, h->flags);
@@ -123,55 +90,15 @@ static void print_line(FILE *out, const table *t, const column_width *w, int whi
     end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
 }
 
-/* GAP stands between columns: one less than there are. */
-static int width_in_all(const table *t, const column_width *w)
-{
-    int width = -GAP;
-    for (int c = 0; c < t->columns; c++) {
-        if (!(t->column[c].flags & TABLE_PROGRAMS) && !w[c].out) width += w[c].whole + GAP;
-    }
-    return width;
-}
-
-/* The widest of the texts that stand to the left loses what is too much, but stays readable. LEAST
- * letters stay: less would not tell two labels apart. */
-static void cut_widest(const table *t, column_width *w, int too_much)
-{
-    enum { LEAST = 12 };
-    int widest = -1;
-    for (int c = 0; c < t->columns; c++) {
-        bool text = t->column[c].flags & TABLE_LEFT && !(t->column[c].flags & TABLE_PROGRAMS);
-        if (text && !w[c].out && (widest < 0 || w[c].whole > w[widest].whole)) widest = c;
-    }
-    if (widest >= 0) w[widest].whole = MAX(w[widest].whole - too_much, MIN(w[widest].whole, LEAST));
-}
-
-/* Spare columns go first, the last of them before the others; then texts are cut; then any column
- * goes but the first. The first column is never left out: it says what a row is about. */
-static void fit(const table *t, column_width *w, int columns)
-{
-    /* From the right, as columns stand by their weight. */
-    for (int c = t->columns - 1; c > 0 && width_in_all(t, w) > columns; c--) {
-        bool spare = t->column[c].flags & TABLE_SPARE && !(t->column[c].flags & TABLE_PROGRAMS);
-        w[c].out = w[c].out || spare;
-    }
-    /* At most once for each column, as each cut takes one to its least or makes all fit. */
-    for (int i = 0; i < t->columns && width_in_all(t, w) > columns; i++) {
-        cut_widest(t, w, width_in_all(t, w) - columns);
-    }
-    for (int c = t->columns - 1; c > 0 && width_in_all(t, w) > columns; c--) {
-        w[c].out = w[c].out || !(t->column[c].flags & TABLE_PROGRAMS);
-    }
-}
-
 /* The columns for which there was no room. Named, so that nobody takes the table for the whole;
  * wider terminals and CSV have them. */
-static void print_left_out(FILE *out, const table *t, const column_width *w, int columns)
+static void print_left_out(FILE *out, const table *t, const table_width *w, int columns)
 {
     char list[2048] = "";
     size_t n = 0;
     for (int c = 0; c < t->columns; c++) {
-        if (!w[c].out || n + 200 > sizeof list) continue;
+        bool missed = w[c].out && !(t->column[c].flags & TABLE_PROGRAMS);
+        if (!missed || n + 200 > sizeof list) continue;
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%.150s",
                               n ? ", " : "not shown here: ", t->column[c].title);
     }
@@ -184,17 +111,13 @@ static void print_left_out(FILE *out, const table *t, const column_width *w, int
 static void print_text(FILE *out, const table *t, bool colour)
 {
     int columns = 0, rows;
-    column_width w[TABLE_COLUMNS] = {{0}};
+    table_width w[TABLE_COLUMNS] = {{0}};
     bool units = false;
-    for (int c = 0; c < t->columns; c++) {
-        w[c] = measure(t, c);
-    }
     /* False for files and pipes: these get every column, whatever their width. */
     bool narrow = terminal_size(out, &columns, &rows);
-    if (narrow) fit(t, w, columns);
+    table_fit(w, t, narrow ? columns : INT_MAX);
     for (int c = 0; c < t->columns; c++) {
-        bool there = !(t->column[c].flags & TABLE_PROGRAMS) && !w[c].out;
-        units = units || (there && t->column[c].unit[0]);
+        units = units || (!w[c].out && t->column[c].unit[0]);
     }
     print_line(out, t, w, -2, colour);
     if (units) print_line(out, t, w, -1, colour);
@@ -254,7 +177,7 @@ static void print_markdown(FILE *out, const table *t)
             const table_cell *x = &t->line[r].cell[c];
             if (t->column[c].flags & TABLE_PROGRAMS) continue;
             fputs("| ", out);
-            put_cell(out, shown(x));
+            put_cell(out, table_shown(x));
             if (x->half) fprintf(out, "%s%s", SIGN, x->half);
             fputc(' ', out);
         }

@@ -110,6 +110,45 @@ static void expect_within(const char *what, const char *text, int columns)
     }
 }
 
+/* However narrow it is, a table has what it is read for, and lists break between words. */
+static void what_is_read_for_stays(void)
+{
+    fake_experiment x = {test_folder(), "memory", 4, 9, 4, VARIANTS};
+    fake_write(&x);
+    char claimed[256];
+    snprintf(claimed, sizeof claimed,
+             "[{\"name\": \"long-is-worth-it\", \"source\": \"A paper 2021, table 12\", "
+             "\"better\": \"%s\", \"than\": \"short\"}]",
+             VARIANTS[2].label);
+    fake_claim(&x, claimed, NULL, 0);
+    const struct {
+        const char *words[6], *has[4];
+    } calls[] = {
+        {{"compare", "memory", "--out", x.out, NULL}, {"bits/byte"}},
+        {{"claims", "memory", "--out", x.out, NULL}, {"claim ", "verdict", "holds"}},
+        {{"ls", "memory", "--out", x.out, NULL}, {"variant", "status"}},
+        {{"status", "memory", "--out", x.out, NULL}, {"status", "failed"}},
+        {{"status", "--out", x.out, NULL}, {"runs", "done", "failed"}},
+        {{"layers", NULL}, {"block_recurrent"}},
+        {{"layers", "ffn", NULL}, {"activation"}},
+        {{"data", "list", NULL}, {"kjv"}},
+    };
+    for (int i = 0; i < (int)(sizeof calls / sizeof *calls); i++) {
+        for (int columns = 40; columns <= 60; columns += 20) {
+            char *text = on_terminal(columns, 200, calls[i].words);
+            if (!text) return;
+            char *left_out = strstr(text, "not shown here");
+            if (left_out) *left_out = 0;
+            for (int k = 0; k < 4 && calls[i].has[k]; k++) {
+                EXPECT(strstr(text, calls[i].has[k]), "%s at %d: no %s: %s", calls[i].words[0],
+                       columns, calls[i].has[k], text);
+            }
+            expect_within(calls[i].words[0], text, columns);
+            free(text);
+        }
+    }
+}
+
 /* Verdicts and notes are longer than any line; they break at words. */
 static void sentences(void)
 {
@@ -299,6 +338,7 @@ static void letters(void)
 
 const test_suite test_terminal = {"tools/terminal",
                                   {{"tables", tables},
+                                   {"what_is_read_for_stays", what_is_read_for_stays},
                                    {"sentences", sentences},
                                    {"bars", bars},
                                    {"help", help},

@@ -1,0 +1,24 @@
+/* Which columns of a table a terminal has room for, and how wide each of them is. */
+#pragma once
+
+#include "results/table/table.h"
+
+/* Between a mean and its interval, and between two columns. */
+enum { TABLE_SIGN_CELLS = 3, TABLE_GAP_CELLS = 2 };
+
+/* Widths of a column: of its means before the sign, behind it, and of the whole. Of a title or a
+ * unit that is wider than all cells only `whole` knows. */
+typedef struct table_width {
+    int before, behind, whole;
+    bool out; /* there is no room for it, or it is for programs */
+} table_width;
+
+/* What people see of a cell: a dash for an empty one, since a hole in a line makes the eye slip to
+ * the next one. */
+const char *table_shown(const table_cell *x);
+
+/* w [columns of t]: within `columns` cells. The first column is never left out, as it says what a
+ * row is about; then those that the table is read for have their room (TABLE_KEPT), then the
+ * others, then spare ones, at last those without any content, from the left. Texts are cut where
+ * that makes room for a column that is not spare. */
+void table_fit(table_width *w, const table *t, int columns);
