@@ -46,11 +46,16 @@
  * a line. */
 enum { ALIGN = 64 };
 
-/* Chunks form a list in the order in which they are filled; `data` follows the header.
- * The header stands in the mapping itself, so that an arena needs the heap for nothing but `struct
- * arena`. */
+/* Left free in front of a chunk, so that the first arrays of several arenas, which are often
+ * powers of two, do not all begin at the boundary of a large page. */
+enum { LEAD = ALIGN };
+
+/* Chunks form a list in the order in which they are filled. Their headers are on the heap: in front
+ * of its data one would touch a large page of a chunk that nobody uses, as of a memory that a model
+ * never fills. */
 typedef struct chunk {
     struct chunk *next;
+    char *data;      /* LEAD bytes behind the beginning of its mapping */
     size_t capacity; /* bytes of data */
     size_t used;
 } chunk;
@@ -59,48 +64,39 @@ struct arena {
     chunk *first;
     chunk *current;
     size_t chunk_bytes;
-    /* mapped_bytes: over all chunks, headers included; used_bytes: what is pushed at this moment,
+    /* mapped_bytes: over all chunks, LEAD included; used_bytes: what is pushed at this moment,
      * rounded to ALIGN, holes at the ends of chunks not counted. */
     size_t mapped_bytes;
     size_t used_bytes, most_used_bytes;
     int64_t maps;
 };
 
-/* The mapping begins at a page, so data that begins a whole number of lines behind it is aligned,
- * too. */
-static size_t header_bytes(void)
-{
-    return (sizeof(chunk) + ALIGN - 1) / ALIGN * ALIGN;
-}
-
-static char *chunk_data(chunk *c)
-{
-    return (char *)c + header_bytes();
-}
-
 /* The capacity is what the mapping came to after rounding, not what was asked for: the rest of the
  * last large page is used as well. All of it is poisoned until it is pushed. */
 static chunk *chunk_map(arena *a, size_t bytes)
 {
+    chunk *c = calloc(1, sizeof *c);
     size_t total = bytes;
-    chunk *c = pages_map(&total, PAGES_PROMISED);
-    if (!c) return NULL;
-    c->next = NULL;
-    c->capacity = total - header_bytes();
-    c->used = 0;
+    char *mapped = c ? pages_map(&total, PAGES_PROMISED) : NULL;
+    if (!mapped) {
+        free(c);
+        return NULL;
+    }
+    c->data = mapped + LEAD;
+    c->capacity = total - LEAD;
     a->mapped_bytes += total;
     a->maps++;
-    POISON(chunk_data(c), c->capacity);
+    POISON(c->data, c->capacity);
     return c;
 }
 
 /* As large as all before it, so that few chunks end in a hole that the next request does not fit
- * in; what is never touched of it costs no memory. Their headers are counted, so that chunks of a
- * whole number of large pages stay that.
- * Where so much is refused (a limit on address space), the request itself may still fit. */
+ * in; what is never touched of it costs no memory. LEAD is counted, so that chunks of a whole
+ * number of large pages stay that. Where so much is refused (a limit on address space), the request
+ * itself may still fit. */
 static chunk *chunk_for(arena *a, size_t bytes)
 {
-    size_t least = MAX(header_bytes() + bytes, a->chunk_bytes);
+    size_t least = MAX(LEAD + bytes, a->chunk_bytes);
     chunk *c = chunk_map(a, MAX(least, a->mapped_bytes));
     if (!c) c = chunk_map(a, least);
     CHECK(c, "out of memory: %zu bytes more than the %zu mapped", least, a->mapped_bytes);
@@ -122,8 +118,9 @@ void arena_free(arena *a)
         next = c->next;
         /* The shadow of an address outlives its mapping: whoever maps it next would find our
          * poison. */
-        UNPOISON(chunk_data(c), c->capacity);
-        pages_unmap(c, header_bytes() + c->capacity);
+        UNPOISON(c->data, c->capacity);
+        pages_unmap(c->data - LEAD, LEAD + c->capacity);
+        free(c);
     }
     free(a);
 }
@@ -156,13 +153,13 @@ static chunk *chunk_with_room(arena *a, size_t bytes)
 
 void *arena_push(arena *a, int64_t count, size_t size)
 {
-    /* Half of the range, since rounding to lines, a header and large pages are added without a
+    /* Half of the range, since rounding to lines, LEAD and large pages are added without a
      * further check. */
     CHECK(count >= 0 && (size == 0 || (uint64_t)count <= (SIZE_MAX / 2) / size),
           "bad size: %lld x %zu bytes", (long long)count, size);
     size_t bytes = ((size_t)count * size + ALIGN - 1) / ALIGN * ALIGN;
     chunk *c = chunk_with_room(a, bytes);
-    char *p = chunk_data(c) + c->used;
+    char *p = c->data + c->used;
     c->used += bytes;
     a->used_bytes += bytes;
     a->most_used_bytes = MAX(a->most_used_bytes, a->used_bytes);
@@ -213,14 +210,14 @@ void arena_rewind(arena *a, arena_mark mark)
     /* All chunks behind the mark's, not only up to the current one: those behind are empty already,
      * and to empty them once more costs less than to know where to stop. */
     for (chunk *c = mark.chunk ? ((chunk *)mark.chunk)->next : a->first; c; c = c->next) {
-        POISON(chunk_data(c), c->used);
+        POISON(c->data, c->used);
         a->used_bytes -= c->used;
         c->used = 0;
     }
     a->current = mark.chunk;
     if (!a->current) return;
     chunk *c = a->current;
-    POISON(chunk_data(c) + mark.used, c->used - mark.used);
+    POISON(c->data + mark.used, c->used - mark.used);
     a->used_bytes -= c->used - mark.used;
     c->used = mark.used;
 }

@@ -1,4 +1,8 @@
 #include "core/base/arena.h"
+
+#include "core/base/host.h"
+#include "core/base/pages.h"
+#include "tests/support/sanitized.h"
 #include "tests/test.h"
 
 #include <string.h>
@@ -51,6 +55,28 @@ static void chunks_grow(void)
     arena_free(a);
 }
 
+/* What nobody writes to costs no memory, be it in large pages: a model's memory that never fills.
+ */
+static void untouched_is_free(void)
+{
+    enum { ARENAS = 32 };
+    if (SANITIZED) {
+        test_skip("what is poisoned is touched");
+        return;
+    }
+    arena *a[ARENAS];
+    int64_t before = host_memory_now().anon_bytes;
+    for (int i = 0; i < ARENAS; i++) {
+        a[i] = arena_new(4096);
+        arena_push(a[i], 4 * PAGES_LARGE, 1);
+    }
+    int64_t grown = host_memory_now().anon_bytes - before;
+    EXPECT(grown < 4 * PAGES_LARGE, "%lld bytes", (long long)grown);
+    for (int i = 0; i < ARENAS; i++) {
+        arena_free(a[i]);
+    }
+}
+
 /* There with ASan only. */
 int __asan_address_is_poisoned(const volatile void *p) __attribute__((weak));
 
@@ -80,5 +106,6 @@ const test_suite test_arena = {"core/arena",
                                {{"reset_keeps_memory", reset_keeps_memory},
                                 {"rewind_returns_to_the_mark", rewind_returns_to_the_mark},
                                 {"chunks_grow", chunks_grow},
+                                {"untouched_is_free", untouched_is_free},
                                 {"what_is_not_pushed_is_poisoned", what_is_not_pushed_is_poisoned},
                                 {0}}};
