@@ -1,19 +1,31 @@
 #include "harness/run/run_memory.h"
 
+#include "core/base/pages.h"
 #include "harness/evaluate/eval_pass.h"
+#include "harness/train/lane_sums.h"
 #include "harness/train/trainer.h"
 
-/* What decides how many runs go at a time until one of the variant was measured (job_memory.h).
- * Only what grows with the model is in it:
+/* What decides how many runs go at a time until one of the variant was measured (job_memory.h):
  *
- *   parameters + gradients, a vector for each level of the lanes' tree + moments
+ *   the program before it opens a run
+ *   + parameters + gradients, a vector for each level of the lanes' tree + moments
  *   + matrices packed for a step, for each direction
  *   + the tape of one lane (one thread works on one lane at a time) + what all rows carry
  *   + of evaluation, beside it: one call of a lane, what its rows carry, and the parameters and
  *     gradients of rows that learn
  *
- * Too low, and the kernel kills a run; too high, and cores idle until the first run has ended. It
- * is meant to be near, and the supervisor corrects it by measured peaks. */
+ * each as the kernel backs it, in large pages, which is what small models mostly consist of. Too
+ * low, and the kernel kills a run; too high, and cores idle until the first run has ended. It is
+ * meant to be near, and the supervisor corrects it by measured peaks. */
+
+/* Heap and libraries' data: 2.4 MiB of what a run of experiments/benchmarks/tiny.yaml has. */
+static const double PROGRAM_BYTES = 2.4 * (1 << 20);
+
+/* In an arena of its own: its last page is one of the large ones, and may be there for a byte. */
+static double in_arena(double bytes)
+{
+    return bytes + PAGES_LARGE;
+}
 
 /* Gradients are added in a tree over the lanes: a vector per level. */
 static int levels(int64_t count)
@@ -65,7 +77,9 @@ static double passing_bytes_per_token(const model *m)
     return 1.25 * (most + 2 * head) * (double)sizeof(real);
 }
 
-/* Beside training's memory, which is kept: contexts and stores may be longer, and rows more. */
+/* Beside training's memory, which is kept: contexts and stores may be longer, and rows more. Its
+ * own, its tape's, what ops share (tables of positions), and what passes on or is learned are an
+ * arena each. */
 static double eval_bytes(const workload *w)
 {
     const eval_options *o = &w->eval;
@@ -73,11 +87,12 @@ static double eval_bytes(const workload *w)
     const params *p = model_params_const(w->eval_model);
     double state = model_costs(w->eval_model).state_bytes * (double)o->rows;
     double tokens = (double)eval_pass_call_tokens(&task);
+    double begun = state + in_arena(0) + in_arena(0) + in_arena(0);
     if (o->dynamic.kind == DYNAMIC_NONE) {
-        return state + tokens * passing_bytes_per_token(w->eval_model);
+        return begun + in_arena(tokens * passing_bytes_per_token(w->eval_model));
     }
     double row = 2 * (double)p->total * (double)sizeof(real);
-    return state + (double)o->rows * row + tokens * tape_bytes_per_token(p);
+    return begun + in_arena((double)o->rows * row) + tokens * tape_bytes_per_token(p);
 }
 
 static double packed_bytes(const workload *w, const params *p)
@@ -90,15 +105,27 @@ static double packed_bytes(const workload *w, const params *p)
     return g ? 2 * values * (double)sizeof(float) / g->depth : 0;
 }
 
+/* What a lane's calls carry to each other stands on its tape twice: as one makes it, and joined to
+ * what the next reads. */
+static double lane_tape_bytes(const workload *w, const model_cost *cost)
+{
+    const train_shape *s = &w->shape;
+    double rows = (double)s->lane_rows;
+    return rows * (double)s->segment * tape_bytes_per_token(model_params_const(w->model)) +
+           2 * rows * (double)s->calls * cost->state_bytes;
+}
+
 double run_memory_estimate(const workload *w, const model_cost *cost)
 {
     const params *p = model_params_const(w->model);
+    int64_t count = w->shape.lanes;
     double vector = (double)p->total * (double)sizeof(real), gradients = vector;
     for (int i = 0; i < p->count; i++) { /* by rows, a table's take little */
         if (p->list[i].row_grads >= 0) gradients -= (double)p->list[i].count * (double)sizeof(real);
     }
-    double lane_tokens = (double)(w->shape.lane_rows * w->shape.segment);
-    return vector + gradients * levels(w->shape.lanes) + (double)optim_bytes(&w->optim, p) +
-           packed_bytes(w, p) + lane_tokens * tape_bytes_per_token(p) +
-           cost->state_bytes * (double)w->train.batch + eval_bytes(w);
+    double kept = vector + packed_bytes(w, p) + (double)count * (double)sizeof(lane_sums);
+    double shared = in_arena(0), workspace = PAGES_LARGE;
+    return PROGRAM_BYTES + in_arena(kept) + gradients * levels(count) +
+           (double)optim_bytes(&w->optim, p) + in_arena(lane_tape_bytes(w, cost)) + shared +
+           workspace + cost->state_bytes * (double)w->train.batch + eval_bytes(w);
 }

@@ -7,9 +7,6 @@
  * little: the part that those under way will yet take (unclaimed) is kept for them. With a limit of
  * the user's, what is free does not matter, only the sum. */
 
-/* A process before its run has any size: code, libraries, the spec. */
-static const double PROCESS_BYTES = 8 << 20;
-
 void job_memory_init(job_memory *m, arena *a, int variants, double limit)
 {
     *m =
@@ -26,7 +23,7 @@ double job_memory_need(const job_memory *m, const run_plan *p)
     /* Seeds of a variant differ little (a tenth is for that); variants may differ by any factor, so
      * one says nothing of another. */
     double peak = m->measured[p->variant_index];
-    return peak > 0 ? 1.1 * peak : p->memory_bytes + PROCESS_BYTES;
+    return peak > 0 ? 1.1 * peak : p->memory_bytes;
 }
 
 void job_memory_begin(job_memory *m)
