@@ -3,8 +3,9 @@
  *
  * <cache>/index-<hash of kind and path>.tsv has a line per document, in the corpus's order:
  *     sha256 <tab> words or largest id <tab> length <tab> stamp <tab> offset <tab> file <newline>
- * A document whose file has the same size and stamp (file_stamp.h) is not read again. A line that
- * does not fit is passed over, so a damaged cache costs time only. */
+ * and a last one with the checksum of all before it: a damaged cache costs time only. A document
+ * whose file has the same size and stamp (file_stamp.h) is not read again, a line that does not fit
+ * is passed over. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +137,7 @@ static bool index_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
 {
     char key[FILE_PATH_BYTES + 32], hex[SHA256_HEX], name[32];
     /* The number is raised when lines get another form: old caches are then not found. */
-    snprintf(key, sizeof key, "%s\n%s\n2", c->cls->name, c->where);
+    snprintf(key, sizeof key, "%s\n%s\n3", c->cls->name, c->where);
     sha256_hex(hex, key, strlen(key));
     snprintf(name, sizeof name, "index-%.16s.tsv", hex);
     return file_join(path, c->cache, name, e);
@@ -147,32 +148,50 @@ static char *load_cache(const corpus *c)
 {
     char path[FILE_PATH_BYTES];
     if (!c->cache || !index_path(path, c, NULL) || !file_exists(path)) return NULL;
-    /* A cache that cannot be read is as good as none. */
-    return file_read(path, NULL, NULL);
+    /* A cache that cannot be read, or is not as it was written, is as good as none. */
+    size_t bytes;
+    char *text = file_read(path, &bytes, NULL), hex[SHA256_HEX];
+    char *last = text && bytes >= SHA256_HEX ? text + bytes - SHA256_HEX : NULL;
+    if (last) sha256_hex(hex, text, (size_t)(last - text));
+    if (last && memcmp(last, hex, SHA256_HEX - 1) == 0) {
+        *last = 0;
+        return text;
+    }
+    free(text);
+    return NULL;
+}
+
+static bool put_line(file_out *out, const corpus *c, const entry *d, const char *hash, err *e)
+{
+    char text[FILE_PATH_BYTES + 256];
+    int n = snprintf(text, sizeof text,
+                     "%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\n", hash, d->count,
+                     length_of(c, d), d->stamp, d->offset, reader_path(c->reader, d->file));
+    return file_out_write(out, text, (size_t)n, e);
 }
 
 /* Writes every document's line again. */
 static bool save_cache(const corpus *c, char *const *hashes, err *e)
 {
-    char path[FILE_PATH_BYTES];
+    char path[FILE_PATH_BYTES], hex[SHA256_HEX];
     file_out out;
+    sha256 hash;
     if (!file_make_folders(c->cache, e) || !index_path(path, c, e)) return false;
     if (!file_out_open(&out, path, e)) return false;
+    sha256_init(&hash);
+    out.hash = &hash;
+    bool ok = true;
     for (int kind = 0; kind < SPLITS; kind++) {
-        for (int64_t i = 0; i < c->splits[kind].count; i++) {
-            const entry *d = &c->splits[kind].entries[i];
-            char text[FILE_PATH_BYTES + 256];
-            int n = snprintf(text, sizeof text,
-                             "%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\n",
-                             hashes[kind] + i * SHA256_HEX, d->count, length_of(c, d), d->stamp,
-                             d->offset, reader_path(c->reader, d->file));
-            if (!file_out_write(&out, text, (size_t)n, e)) {
-                file_out_cancel(&out);
-                return false;
-            }
+        for (int64_t i = 0; ok && i < c->splits[kind].count; i++) {
+            ok = put_line(&out, c, &c->splits[kind].entries[i], hashes[kind] + i * SHA256_HEX, e);
         }
     }
-    return file_out_commit(&out, e);
+    out.hash = NULL;
+    sha256_final_hex(&hash, hex);
+    hex[SHA256_HEX - 1] = '\n';
+    ok = ok && file_out_write(&out, hex, SHA256_HEX, e) && file_out_commit(&out, e);
+    file_out_cancel(&out);
+    return ok;
 }
 
 /* Fills words, and hashes [count][SHA256_HEX] of every split; *read_any: something had to be read.

@@ -10,10 +10,12 @@
  * the verbs print and choose one; what lies below returns false and an err. */
 #include "tools/cli.h"
 
+#include "core/base/file.h"
 #include "core/base/one_line.h"
 #include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* getopt.h has a `struct option` of its own. */
@@ -270,8 +272,12 @@ int cli_run(const verb *v, int argc, char **argv)
     arena_free(c.memory);
     /* A full disk or a closed pipe shows here at the latest: a table of which half was written is a
      * failure, whatever the verb thinks of it. */
+    errno = 0;
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        return cli_fail(EXIT_FAILED, "standard output cannot be written");
+        err e = {"standard output: cannot be written"};
+        /* Of an earlier failure the reason is not known any more. */
+        if (errno != 0) file_failed(&e, "standard output", "cannot be written");
+        return cli_fail(EXIT_FAILED, "%s", e.text);
     }
     return status;
 }

@@ -99,7 +99,8 @@ json_t *json_read(const char *path, err *e)
 {
     size_t bytes;
     text_auto *text = file_read(path, &bytes, e);
-    return text ? json_parse(text, bytes, path, e) : NULL;
+    if (text && bytes == 0) err_set(e, "%s: is empty, not JSON", path);
+    return text && bytes > 0 ? json_parse(text, bytes, path, e) : NULL;
 }
 
 /* Prints the number that the text begins with; returns what follows it. */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/json.h"
@@ -163,7 +164,10 @@ static bool check_file(const char *path, const json_t *file, err *e)
     int64_t bytes, expected = json_get_int(file, "bytes", -1);
     const char *hash = json_get_text(file, "sha256");
     char hex[SHA256_HEX];
-    if (!file_stat(path, &bytes, NULL, e)) return false;
+    if (!file_exists(path)) return err_set(e, "%s: is missing; %s", path, REMEDY);
+    int fd = file_open(path, &bytes, e); /* what is no file has no size that says anything */
+    if (fd < 0) return false;
+    close(fd);
     if (bytes != expected) {
         return err_set(e, "%s: corrupt: it has %lld bytes instead of %lld; %s", path,
                        (long long)bytes, (long long)expected, REMEDY);

@@ -256,8 +256,9 @@ store *collect_and_open(const char *out, err *note, err *e)
     if (!s && why.text[0]) err_set(e, "%s", why.text);
     /* One line at most, the one that matters more. */
     if (s && r.unreadable > 0 && !(note && note->text[0])) {
-        err_set(note, "%d folders were left out or are damaged; the first: %s", r.unreadable,
-                r.why);
+        bool one = r.unreadable == 1;
+        err_set(note, "%d folder%s left out or damaged%s: %s", r.unreadable, one ? " is" : "s are",
+                one ? "" : "; the first", r.why);
     }
     return s;
 }

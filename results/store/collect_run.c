@@ -150,9 +150,17 @@ static bool put_manifest(collector *c, const char *id, const char *folder, const
     snprintf(name_of, sizeof name_of, "%s/manifest.json", checkpoint);
     if (!file_join(path, folder, name_of, e)) return false;
     if (!file_exists(path)) return true;
-    json_auto_t *manifest = said(c, folder, name_of, e);
+    err why = {""};
+    json_auto_t *manifest = said(c, folder, name_of, &why);
     json_t *file;
-    bool ok = manifest != NULL;
+    /* No figure is of a model that was kept: without it the run is what it was, which is told. What
+     * a run goes on from is another matter. */
+    bool kept = strcmp(checkpoint, "checkpoint") != 0, ok = manifest != NULL;
+    if (!ok && kept) {
+        snprintf(c->damage, sizeof c->damage, "%s", why.text);
+        return true;
+    }
+    if (!ok) err_set(e, "%s", why.text);
     const char *name;
     json_object_foreach(json_object_get(manifest, "files"), name, file)
     {

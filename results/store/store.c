@@ -47,8 +47,11 @@ bool store_err(store *s, const char *what, err *e)
     /* Read before anything else is asked of SQLite, which would overwrite it. */
     int code = sqlite3_errcode(s->db);
     bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    const char *remedy = broken                ? " (loci collect --rebuild makes it again)"
+                         : code == SQLITE_FULL ? "; make room"
+                                               : "";
     return err_set(e, "%s: %s: %s%s", s->opened[0] ? s->opened : s->path, what,
-                   sqlite3_errmsg(s->db), broken ? " (loci collect --rebuild makes it again)" : "");
+                   sqlite3_errmsg(s->db), remedy);
 }
 
 bool store_exec(store *s, const char *sql, err *e)

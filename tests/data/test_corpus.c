@@ -234,20 +234,36 @@ static void cache_follows_the_file(void)
     EXPECT(utimensat(AT_FDCWD, test_inside("x.txt"), times, 0) == 0, "x.txt");
     hash_of(same_time, yaml);
     EXPECT(strcmp(later, same_time) != 0, "the hash stayed %s", same_time);
-    /* Damage to the cache costs time only. */
-    arena *a = arena_new(0);
-    const char *const *names;
-    int64_t count;
-    EXPECT(file_list(test_inside("cache"), a, &names, &count, NULL), "no cache");
-    for (int64_t i = 0; i < count; i++) {
-        char name[300];
-        snprintf(name, sizeof name, "cache/%s", names[i]);
-        if (strncmp(names[i], "index-", 6) == 0) corpora_write(name, "\n\nzz\t1\t\t9\n12", -1);
+}
+
+/* Of the index in the cache, its text as it is or with another digit in its first count of words.
+ */
+static void spoil_index(bool a_digit)
+{
+    file_walk w = file_walk_begin(test_inside("cache"), NULL);
+    while (file_walk_next(&w)) {
+        if (strncmp(w.name, "index-", 6) != 0) continue;
+        text_auto *text = file_read(w.path, NULL, NULL);
+        char name[300], *count = text ? strchr(text, '\t') : NULL;
+        EXPECT(count, "%s", w.path);
+        if (count) count[1] ^= 1;
+        snprintf(name, sizeof name, "cache/%s", w.name);
+        corpora_write(name, a_digit && count ? text : "\n\nzz\t1\t\t9\n12", -1);
     }
-    arena_free(a);
-    corpus *again = corpora_need(yaml);
-    EXPECT(again && split_words(corpus_get(again, SPLIT_TRAIN)) == 6, "words");
-    corpus_close(again);
+    EXPECT(file_walk_end(&w), "no cache");
+}
+
+/* Damage to the cache costs time only. */
+static void cache_is_damaged(void)
+{
+    const char *yaml = "{corpus: text, path: x.txt, validation: 0.2, test: 0.2}";
+    corpora_write("x.txt", "one two three four five six seven eight nine ten", -1);
+    for (int i = 0; i < 3; i++) {
+        corpus *c = corpora_need(yaml);
+        EXPECT(c && split_words(corpus_get(c, SPLIT_TRAIN)) == 6, "words, %d", i);
+        corpus_close(c);
+        spoil_index(i == 1);
+    }
 }
 
 static void token_counts(void)
@@ -383,6 +399,7 @@ const test_suite test_corpus = {"data/corpus",
                                  {"kjv books", kjv_books},
                                  {"identity is content", identity_is_content},
                                  {"cache follows the file", cache_follows_the_file},
+                                 {"cache is damaged", cache_is_damaged},
                                  {"token counts", token_counts},
                                  {"bad input", bad_input},
                                  {"truncated while open", truncated_while_open},

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
+#include "core/base/sha256.h"
 #include "core/options/node.h"
 #include "data/prepare.h"
 #include "tests/fuzz/reading.h"
@@ -117,6 +119,17 @@ static void open_names(const char *in, const uint8_t *data, size_t bytes, const 
     file_remove_tree(scratch_path(in), NULL);
 }
 
+/* An index is looked at if its last line is the checksum of the others. */
+static void write_sealed(const char *name, const uint8_t *data, size_t bytes, bool sealed)
+{
+    uint8_t *all = malloc(bytes + SHA256_HEX);
+    if (bytes > 0) memcpy(all, data, bytes);
+    sha256_hex((char *)all + bytes, all, bytes);
+    all[bytes + SHA256_HEX - 1] = '\n';
+    scratch_write(name, all, bytes + (sealed ? SHA256_HEX : 0));
+    free(all);
+}
+
 /* The caches are files, too. */
 static void open_with_cache(const uint8_t *data, size_t bytes, const char *begins)
 {
@@ -127,7 +140,7 @@ static void open_with_cache(const uint8_t *data, size_t bytes, const char *begin
     while (file_walk_next(&w)) {
         if (strncmp(w.name, begins, strlen(begins)) != 0) continue;
         snprintf(name, sizeof name, "cache/%s", w.name);
-        scratch_write(name, data, bytes);
+        write_sealed(name, data, bytes, strcmp(begins, "index-") == 0);
     }
     file_walk_end(&w);
     open_corpus(SPEC);

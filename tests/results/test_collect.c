@@ -186,6 +186,27 @@ static void damaged_files(void)
     }
 }
 
+/* A model that was kept beside the run is no figure's: where its manifest is damaged that is told,
+ * and the run is what it was, also in a database that is made anew. */
+static void damaged_kept_model(void)
+{
+    fake_experiment x = fake(2);
+    char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17];
+    err e = {""};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    snprintf(folder, sizeof folder, "%s/runs/%s/checkpoint-best", x.out, id);
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    EXPECT(file_join(path, folder, "manifest.json", &e) && file_write(path, "{\"files\": ", 10, &e),
+           "%s", e.text);
+    collect_report r;
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.unreadable == 1 && strstr(r.why, "checkpoint-best"), "%d: %s", r.unreadable, r.why);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 4, "a run is lost");
+    EXPECT(collect(&r, x.out, true, &e), "%s", e.text);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "not read anew");
+}
+
 /* An unreadable folder is named; the rest goes on. */
 static void unreadable_run(void)
 {
@@ -433,6 +454,7 @@ const test_suite test_collect = {"results/collect",
                                   {"twice_changes_nothing", twice_changes_nothing},
                                   {"growing_run", growing_run},
                                   {"damaged_files", damaged_files},
+                                  {"damaged_kept_model", damaged_kept_model},
                                   {"unreadable_run", unreadable_run},
                                   {"plan_replaced", plan_replaced},
                                   {"among_many", among_many},

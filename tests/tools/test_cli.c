@@ -1,10 +1,14 @@
 /* The command line as its users meet it: what is printed where, and the exit statuses. */
+#include "core/base/file.h"
 #include "tests/support/corpora.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_sweep.h"
 #include "tests/test.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 static void help(void)
 {
@@ -29,6 +33,22 @@ static void usage_errors(void)
     program_expect(LOCI("layers", "atention"), 2, NULL, "did you mean 'attention'?");
     program_expect(LOCI("run", "no/such.yaml"), 2, NULL, "no/such.yaml");
     program_expect(LOCI("data", "prepair"), 2, NULL, "data --help");
+}
+
+/* A table of which half was written is a failure, and says why. */
+static void full_output(void)
+{
+    char command[2 * FILE_PATH_BYTES];
+    if (!test_program() || !file_exists("/dev/full")) {
+        test_skip("no program, or no /dev/full");
+        return;
+    }
+    snprintf(command, sizeof command, "'%s' layers >/dev/full 2>'%s'", test_program(),
+             test_inside("said"));
+    EXPECT(WEXITSTATUS(system(command)) == 1, "%s", command);
+    text_auto *said = file_read(test_inside("said"), NULL, NULL);
+    EXPECT(said && strstr(said, "standard output: cannot be written: No space left"), "%s",
+           said ? said : "nothing");
 }
 
 static void versions(void)
@@ -104,6 +124,7 @@ static void spec_errors(void)
 const test_suite test_cli = {"tools/cli",
                              {{"help", help},
                               {"usage_errors", usage_errors},
+                              {"full_output", full_output},
                               {"versions", versions},
                               {"parts", parts},
                               {"completions", completions},
