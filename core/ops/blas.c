@@ -397,12 +397,12 @@ void blas_kept_changed(blas_kept *kept)
     }
 }
 
-/* Several rows of floats that a kernel multiplies without packing anything are best left to it:
- * measured, 8 texts of a large model are 0.8 as fast by tiles. What has to be rounded each time is
- * not: 1.2 to 1.4 times as fast by packed pairs. */
+/* Several rows of floats that a kernel multiplies without packing anything are best left to it
+ * where that is fast. What has to be rounded each time is not: 1.2 to 1.4 times as fast by packed
+ * pairs. */
 static bool best_as_it_lies(const gemm_kernel *g)
 {
-    return g->few && g->chain == GEMM_FLOAT32;
+    return g->few && g->chain == GEMM_FLOAT32 && !(g->few_are_slow && g->few_are_slow());
 }
 
 /* By whoever comes first. Who comes while another packs multiplies without, rather than wait: the

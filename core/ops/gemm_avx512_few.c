@@ -74,19 +74,36 @@ INLINE void row_side_by_side(gemm_form form, int64_t n, int64_t k, const float *
     }
 }
 
-/* The next 16 columns' part: processors foresee a column, not that 16 others follow it. Measured
- * (Sapphire Rapids), matrices in the third-level cache: 27 to 32 GB/s, in memory 15 to 24. */
+/* The next 16 columns' part: processors foresee a column, not that 16 others follow it. To the
+ * second-level cache, as the next columns' whole part does not fit the first, and fewer lines can
+ * be on their way to that. Measured in one thread: Sapphire Rapids, matrices in the third-level
+ * cache, 27 to 32 GB/s, in memory 15 to 24; Zen 4, in memory, 6 to 14 and 8 to 20, but 9 if to the
+ * first. */
 INLINE void fetch(const float *b, int64_t depth, int64_t stride)
 {
     for (int i = 16; i < 32; i++) {
         for (int64_t u = 0; u < depth; u++) {
-            __builtin_prefetch(b + i * stride + u * 16);
+            __builtin_prefetch(b + i * stride + u * 16, 0, 2);
         }
     }
 }
 
 /* 16 units of 16 columns, turned, times the same units of the rows of a: unit after unit, as the
- * chain demands; the rows of one unit do not wait for each other. */
+ * chain demands; the rows of one unit do not wait for each other. Whole blocks are unrolled, as
+ * turning them is: r[i] is then a register, and not memory that is written, read and written. */
+INLINE void add_whole(gemm_form form, int rows, const float *a, const __m512 r[16], __m512 *sums)
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) {
+#pragma GCC unroll 8
+        for (int64_t m = 0; m < rows; m++) {
+            sums[m] = multiply_add(form, _mm512_set1_ps(a[m * GEMM_STRIDE + i]), r[i], sums[m]);
+        }
+    }
+}
+
+/* The first units of a block, which is the last and seldom there: as little code as there is time
+ * for. */
 INLINE void add_block(gemm_form form, int rows, int64_t units, const float *a, const __m512 r[16],
                       __m512 *sums)
 {
@@ -113,7 +130,7 @@ INLINE void along_k(gemm_form form, int rows, int64_t n, int64_t k, const float 
     for (; n >= 16 && (p + 16) * depth <= k; p += 16) {
         turned_whole(form, r, b + p * depth, stride);
         if (n >= 32) fetch(b + p * depth, depth, stride); /* else another thread's */
-        add_block(form, rows, 16, a + p, r, sums);
+        add_whole(form, rows, a + p, r, sums);
     }
     for (; p < units; p += 16) {
         turned(form, r, n, k - p * depth, b + p * depth, stride, _mm512_set1_ps(1));

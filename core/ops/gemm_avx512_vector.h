@@ -118,22 +118,26 @@ INLINE void fetch_ahead(gemm_ahead *n, int64_t *turn)
 INLINE void transpose16(__m512 r[16])
 {
     __m512 t[16];
+#pragma GCC unroll 8
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
+#pragma GCC unroll 4
     for (int i = 0; i < 16; i += 4) {
         r[i] = interleaved(false, t[i], t[i + 2]);
         r[i + 1] = interleaved(true, t[i], t[i + 2]);
         r[i + 2] = interleaved(false, t[i + 1], t[i + 3]);
         r[i + 3] = interleaved(true, t[i + 1], t[i + 3]);
     }
+#pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         t[j] = _mm512_shuffle_f32x4(r[j], r[4 + j], 0x88);
         t[4 + j] = _mm512_shuffle_f32x4(r[j], r[4 + j], 0xdd);
         t[8 + j] = _mm512_shuffle_f32x4(r[8 + j], r[12 + j], 0x88);
         t[12 + j] = _mm512_shuffle_f32x4(r[8 + j], r[12 + j], 0xdd);
     }
+#pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         r[j] = _mm512_shuffle_f32x4(t[j], t[8 + j], 0x88);
         r[8 + j] = _mm512_shuffle_f32x4(t[j], t[8 + j], 0xdd);
@@ -146,6 +150,7 @@ INLINE void transpose16(__m512 r[16])
  * side by side; of lines all of whose units are there. */
 INLINE void turned_whole(gemm_form form, __m512 r[16], const float *lines, int64_t stride)
 {
+#pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
         r[i] = along_whole(form, lines + i * stride);
     }

@@ -66,6 +66,8 @@ typedef struct gemm_kernel {
                      int64_t stride);
     void (*few)(bool transposed, int64_t rows, int64_t n, int64_t k, const float *panel,
                 const float *b, int64_t stride, float beta, float *c, int64_t stride_c);
+    /* Several rows are faster by tiles, of a b that was packed before. NULL: they are not. */
+    bool (*few_are_slow)(void);
     /* c [n] = a b + beta c for a packed row (not transposed) and panels of b whose first units are
      * `apart` floats from each other. NULL: by tiles. */
     void (*row)(int64_t n, int64_t units, const float *a, const float *b, int64_t apart, float beta,
