@@ -383,6 +383,27 @@ void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t
              stride_c);
 }
 
+void blas_gemm_heads(const gemm_kernel *g, bool transpose_b, int64_t heads, int64_t n, int64_t k,
+                     real alpha, const real *a, int64_t stride_a, const real *b, int64_t stride_b,
+                     real *c, int64_t stride_c)
+{
+    int64_t apart = transpose_b ? k : n;
+    CHECK(g && heads > 0 && n > 0 && k > 0 && stride_a >= k && stride_b >= heads * apart &&
+              stride_c >= n,
+          "%lld heads of %lld x %lld, strides %lld, %lld, %lld", (long long)heads, (long long)k,
+          (long long)n, (long long)stride_a, (long long)stride_b, (long long)stride_c);
+#if REAL_IS_DOUBLE
+    for (int64_t h = 0; h < heads; h++) {
+        blas_gemm(g, false, transpose_b, 1, n, k, alpha, a + h * stride_a, stride_a, b + h * apart,
+                  stride_b, 0, c + h * stride_c, stride_c);
+    }
+#else
+    flops += 2 * (double)heads * (double)n * (double)k;
+    gemm_run_heads(g, transpose_b, heads, n, k, alpha, a, stride_a, b, stride_b, apart, c,
+                   stride_c);
+#endif
+}
+
 enum { STALE, BEING_PACKED, HELD };
 
 void blas_kept_room(blas_kept *kept, arena *m, const gemm_kernel *g, int64_t n, int64_t k)

@@ -19,6 +19,13 @@ void blas_gemm(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t
                int64_t k, real alpha, const real *a, int64_t stride_a, const real *b,
                int64_t stride_b, real beta, real *c, int64_t stride_c);
 
+/* c[h] [n] = alpha a[h] op(b[h]) for one row a[h] of each of the heads, whose b lie side by side, k
+ * (if transposed) or n columns each: what one query reads of keys and values. By a kernel and this
+ * thread. */
+void blas_gemm_heads(const gemm_kernel *g, bool transpose_b, int64_t heads, int64_t n, int64_t k,
+                     real alpha, const real *a, int64_t stride_a, const real *b, int64_t stride_b,
+                     real *c, int64_t stride_c);
+
 /* Threads among which products of so much work are worth being shared: the calling one and its
  * helpers (crew.h), or it alone. blas_gemm does so by itself, with kernels only. */
 int blas_hands(int64_t m, int64_t n, int64_t k);

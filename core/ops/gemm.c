@@ -331,6 +331,30 @@ static void run_few(const gemm_kernel *g, bool transpose_a, bool transpose_b, in
     }
 }
 
+void gemm_run_heads(const gemm_kernel *g, bool transpose_b, int64_t heads, int64_t n, int64_t k,
+                    float alpha, const float *a, int64_t stride_a, const float *b, int64_t stride_b,
+                    int64_t apart, float *c, int64_t stride_c)
+{
+    alignas(64) float panel[GEMM_FEW * GEMM_STRIDE];
+    for (int64_t h = 0; !g->heads && h < heads; h++) {
+        gemm_run(g, false, transpose_b, 1, n, k, alpha, a + h * stride_a, k, b + h * apart,
+                 stride_b, NULL, 0, c + h * stride_c, n);
+    }
+    if (!g->heads) return;
+    unsigned before = begin(g);
+    for (int64_t h = 0; h < heads; h += GEMM_FEW) {
+        int64_t count = MIN(heads - h, (int64_t)GEMM_FEW);
+        for (int64_t p = 0; p < k; p += GEMM_UNITS) {
+            int64_t part = MIN(k - p, (int64_t)GEMM_UNITS);
+            g->pack_few(panel, count, part, alpha, a + h * stride_a + p, stride_a);
+            g->heads(transpose_b, count, n, part, panel,
+                     b + h * apart + p * (transpose_b ? 1 : stride_b), stride_b, apart,
+                     p > 0 ? 1 : 0, c + h * stride_c, stride_c);
+        }
+    }
+    end(g, before);
+}
+
 /* b's block is packed inside of the loop over k and read by all rows of a before the next one is:
  * it is in the cache when it is used. a is packed once for each 512 columns of c. */
 void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t m, int64_t n,

@@ -29,6 +29,12 @@ void gemm_run(const gemm_kernel *g, bool transpose_a, bool transpose_b, int64_t 
               int64_t k, float alpha, const float *a, int64_t stride_a, const float *b,
               int64_t stride_b, const float *row, float beta, float *c, int64_t stride_c);
 
+/* As many products of one row as there are heads, c[h] [n] = alpha a[h] op(b[h]), where b[h] begins
+ * `apart` floats behind b[h - 1]: heads that lie side by side are read in the order of memory. */
+void gemm_run_heads(const gemm_kernel *g, bool transpose_b, int64_t heads, int64_t n, int64_t k,
+                    float alpha, const float *a, int64_t stride_a, const float *b, int64_t stride_b,
+                    int64_t apart, float *c, int64_t stride_c);
+
 /* op(b) [k, n], packed once for many products. */
 typedef struct gemm_packed {
     const gemm_kernel *g;

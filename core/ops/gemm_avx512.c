@@ -175,6 +175,14 @@ static void few_floats(bool transposed, int64_t rows, int64_t n, int64_t k, cons
     gemm_avx512_few(GEMM_FLOATS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
 }
 
+static void heads_floats(bool transposed, int64_t heads, int64_t n, int64_t k, const float *panel,
+                         const float *b, int64_t stride, int64_t apart, float beta, float *c,
+                         int64_t stride_c)
+{
+    gemm_avx512_heads(GEMM_FLOATS, transposed, heads, n, k, panel, b, stride, apart, beta, c,
+                      stride_c);
+}
+
 static void row_floats(int64_t n, int64_t units, const float *a, const float *b, int64_t apart,
                        float beta, float *c)
 {
@@ -230,6 +238,14 @@ static void few_pairs(bool transposed, int64_t rows, int64_t n, int64_t k, const
     gemm_avx512_few(GEMM_PAIRS, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
 }
 
+static void heads_pairs(bool transposed, int64_t heads, int64_t n, int64_t k, const float *panel,
+                        const float *b, int64_t stride, int64_t apart, float beta, float *c,
+                        int64_t stride_c)
+{
+    gemm_avx512_heads(GEMM_PAIRS, transposed, heads, n, k, panel, b, stride, apart, beta, c,
+                      stride_c);
+}
+
 static void row_pairs(int64_t n, int64_t units, const float *a, const float *b, int64_t apart,
                       float beta, float *c)
 {
@@ -267,6 +283,14 @@ static void few_swapped(bool transposed, int64_t rows, int64_t n, int64_t k, con
                         const float *b, int64_t stride, float beta, float *c, int64_t stride_c)
 {
     gemm_avx512_few(GEMM_SWAPPED, transposed, rows, n, k, panel, b, stride, beta, c, stride_c);
+}
+
+static void heads_swapped(bool transposed, int64_t heads, int64_t n, int64_t k, const float *panel,
+                          const float *b, int64_t stride, int64_t apart, float beta, float *c,
+                          int64_t stride_c)
+{
+    gemm_avx512_heads(GEMM_SWAPPED, transposed, heads, n, k, panel, b, stride, apart, beta, c,
+                      stride_c);
 }
 
 /* The whole group that the attribute names: the compiler may use any of it. */
@@ -311,6 +335,7 @@ const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
                                          .tile_unpacked = tile_unpacked,
                                          .pack_few = pack_few_floats,
                                          .few = few_floats,
+                                         .heads = heads_floats,
                                          .few_are_slow = turning_is_slow,
                                          .row = row_floats};
 
@@ -330,6 +355,7 @@ const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
                                           .tile = tile_pairs,
                                           .pack_few = pack_few_pairs,
                                           .few = few_pairs,
+                                          .heads = heads_pairs,
                                           .row = row_pairs};
 
 /* The chain of vdpbf16ps by multiply-adds of floats that were rounded while they were packed: same
@@ -349,5 +375,6 @@ const gemm_kernel GEMM_AVX512_ROUNDED = {.name = "avx512 bfloat16",
                                          .tile = tile_floats,
                                          .pack_few = pack_few_swapped,
                                          .few = few_swapped,
+                                         .heads = heads_swapped,
                                          .row = row_floats};
 #endif

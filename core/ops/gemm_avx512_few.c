@@ -14,8 +14,9 @@
 
 #include "core/ops/gemm_avx512_vector.h"
 
-/* Vectors of columns that lie side by side in b [k, n], computed together at most. */
-enum { GROUPS = 8 };
+/* Vectors of columns that lie side by side in b [k, n], computed together at most: of one head, of
+ * several. */
+enum { GROUPS = 8, MOST_GROUPS = 16 };
 
 /* As gemm_units counts them for a kernel of this form. */
 INLINE int64_t units_of(gemm_form form, int64_t k)
@@ -25,35 +26,39 @@ INLINE int64_t units_of(gemm_form form, int64_t k)
 }
 
 /* Vectors of sums, independent of each other: a multiply-add takes several cycles, and one chain
- * alone would wait for each. Of the last vector `last` lanes are there: beyond n nothing is read.
- */
-INLINE void side_by_side(gemm_form form, int groups, __mmask16 last, int64_t k, const float *a,
-                         const float *b, int64_t stride, float beta, float *c)
+ * alone would wait for each. Of a head's last vector `last` lanes are there: beyond n nothing is
+ * read. Several heads, each with a row of its own, are one stretch of each line of b. */
+INLINE void side_by_side(gemm_form form, int heads, int groups, __mmask16 last, int64_t k,
+                         const float *a, const float *b, int64_t stride, float beta, float *c,
+                         int64_t stride_c)
 {
     const int64_t units = units_of(form, k);
-    __m512 sums[GROUPS];
-#pragma GCC unroll 8
-    for (int g = 0; g < groups; g++) {
-        sums[g] = begin_sums(beta, g + 1 < groups ? first(16) : last, c + g * 16);
+    __m512 sums[MOST_GROUPS];
+#pragma GCC unroll 16
+    for (int g = 0; g < heads * groups; g++) {
+        __mmask16 there = (g + 1) % groups ? first(16) : last;
+        sums[g] = begin_sums(beta, there, c + g / groups * stride_c + g % groups * 16);
     }
     for (int64_t p = 0; p < units; p++) {
-        __m512 x = _mm512_set1_ps(a[p]);
-#pragma GCC unroll 8
-        for (int g = 0; g < groups; g++) {
-            __mmask16 there = g + 1 < groups ? first(16) : last;
+#pragma GCC unroll 16
+        for (int g = 0; g < heads * groups; g++) {
+            __m512 x = _mm512_set1_ps(a[g / groups * GEMM_STRIDE + p]);
+            __mmask16 there = (g + 1) % groups ? first(16) : last;
             __m512 y = across(form, b + g * 16, p, k, stride, there, NULL);
             sums[g] = multiply_add(form, x, y, sums[g]);
         }
     }
-#pragma GCC unroll 8
-    for (int g = 0; g < groups; g++) {
-        _mm512_mask_storeu_ps(c + g * 16, g + 1 < groups ? first(16) : last, sums[g]);
+#pragma GCC unroll 16
+    for (int g = 0; g < heads * groups; g++) {
+        __mmask16 there = (g + 1) % groups ? first(16) : last;
+        _mm512_mask_storeu_ps(c + g / groups * stride_c + g % groups * 16, there, sums[g]);
     }
 }
 
 #define GROUP(g)                                                                                   \
     case g:                                                                                        \
-        side_by_side(form, g, first(n - j - (g - 1) * 16), k, a, b + j, stride, beta, c + j);      \
+        side_by_side(form, 1, g, first(n - j - (g - 1) * 16), k, a, b + j, stride, beta, c + j,    \
+                     0);                                                                           \
         break;
 
 /* As few vectors as there are: a head's features are often one. */
@@ -181,6 +186,64 @@ INLINE void few(gemm_form form, bool transposed, int64_t rows, int64_t n, int64_
     }
 }
 
+/* ---- a row for each of several heads ---- */
+
+/* The same columns of all heads, then the next: the order in which lines lie. */
+INLINE void heads_along_k(gemm_form form, int64_t heads, int64_t n, int64_t k, const float *a,
+                          const float *b, int64_t stride, int64_t apart, float beta, float *c,
+                          int64_t stride_c)
+{
+    for (int64_t j = 0; j < n; j += 16) {
+        for (int64_t h = 0; h < heads; h++) {
+            along_k(form, 1, n - j, k, a + h * GEMM_STRIDE, b + h * apart + j * stride, stride,
+                    beta, c + h * stride_c + j, 0);
+        }
+    }
+}
+
+#define HEADS(heads, groups)                                                                       \
+    case (heads)*SHIFT + (groups):                                                                 \
+        side_by_side(form, heads, groups, first(16), k, a, b, stride, beta, c, stride_c);          \
+        return heads;
+
+/* As many heads as are a stretch of half a KiB or one, otherwise the first; returns how many. */
+INLINE int64_t heads_together(gemm_form form, int64_t heads, int64_t n, int64_t k, const float *a,
+                              const float *b, int64_t stride, float beta, float *c,
+                              int64_t stride_c)
+{
+    enum { SHIFT = 32 };
+    int64_t groups = n % 16 || n > MOST_GROUPS * 16 ? 0 : n / 16, together = MOST_GROUPS / 2;
+    while (together > heads || together * groups > MOST_GROUPS) {
+        together /= 2;
+    }
+    switch (together * SHIFT + groups) {
+        HEADS(8, 1)
+        HEADS(4, 1)
+        HEADS(8, 2)
+        HEADS(4, 2)
+        HEADS(2, 2)
+        HEADS(4, 4)
+        HEADS(2, 4)
+        HEADS(2, 8)
+    }
+    row_side_by_side(form, n, k, a, b, stride, beta, c);
+    return 1;
+}
+
+INLINE void heads(gemm_form form, bool transposed, int64_t count, int64_t n, int64_t k,
+                  const float *a, const float *b, int64_t stride, int64_t apart, float beta,
+                  float *c, int64_t stride_c)
+{
+    if (transposed) {
+        heads_along_k(form, count, n, k, a, b, stride, apart, beta, c, stride_c);
+        return;
+    }
+    for (int64_t h = 0; h < count;) {
+        h += heads_together(form, apart == n ? count - h : 1, n, k, a + h * GEMM_STRIDE,
+                            b + h * apart, stride, beta, c + h * stride_c, stride_c);
+    }
+}
+
 /* ---- one row and packed panels ---- */
 
 /* Panels computed together, each two vectors of sums. */
@@ -238,6 +301,19 @@ AVX512 void gemm_avx512_row(gemm_form form, int64_t n, int64_t units, const floa
         row(GEMM_PAIRS, n, units, a, b, apart, beta, c);
     } else {
         row(GEMM_FLOATS, n, units, a, b, apart, beta, c); /* swapped ones, too, are floats */
+    }
+}
+
+AVX512 void gemm_avx512_heads(gemm_form form, bool transposed, int64_t count, int64_t n, int64_t k,
+                              const float *panel, const float *b, int64_t stride, int64_t apart,
+                              float beta, float *c, int64_t stride_c)
+{
+    if (form == GEMM_FLOATS) {
+        heads(GEMM_FLOATS, transposed, count, n, k, panel, b, stride, apart, beta, c, stride_c);
+    } else if (form == GEMM_PAIRS) {
+        heads(GEMM_PAIRS, transposed, count, n, k, panel, b, stride, apart, beta, c, stride_c);
+    } else {
+        heads(GEMM_SWAPPED, transposed, count, n, k, panel, b, stride, apart, beta, c, stride_c);
     }
 }
 

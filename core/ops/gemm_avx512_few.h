@@ -13,3 +13,8 @@ void gemm_avx512_few(gemm_form form, bool transposed, int64_t rows, int64_t n, i
  */
 void gemm_avx512_row(gemm_form form, int64_t n, int64_t units, const float *a, const float *b,
                      int64_t apart, float beta, float *c);
+
+/* c[h] [n] = a[h] b[h] + beta c[h]: one row each, the b `apart` floats behind each other. */
+void gemm_avx512_heads(gemm_form form, bool transposed, int64_t count, int64_t n, int64_t k,
+                       const float *panel, const float *b, int64_t stride, int64_t apart,
+                       float beta, float *c, int64_t stride_c);

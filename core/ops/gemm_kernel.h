@@ -68,6 +68,11 @@ typedef struct gemm_kernel {
                 const float *b, int64_t stride, float beta, float *c, int64_t stride_c);
     /* Several rows are faster by tiles, of a b that was packed before. NULL: they are not. */
     bool (*few_are_slow)(void);
+    /* As `few` for one row, but each row has a b of its own, `apart` floats behind the one before:
+     * GEMM_FEW at most, all of which are read together. NULL: one by one. */
+    void (*heads)(bool transposed, int64_t heads, int64_t n, int64_t k, const float *panel,
+                  const float *b, int64_t stride, int64_t apart, float beta, float *c,
+                  int64_t stride_c);
     /* c [n] = a b + beta c for a packed row (not transposed) and panels of b whose first units are
      * `apart` floats from each other. NULL: by tiles. */
     void (*row)(int64_t n, int64_t units, const float *a, const float *b, int64_t apart, float beta,

@@ -148,8 +148,50 @@ static void kept_until_changed(void)
     free(expected);
 }
 
+/* One by one the bits are the same; a, b and c as long as the last of them needs. */
+static void heads_of(const gemm_kernel *g, int64_t heads, int64_t d, int64_t keys)
+{
+    const int64_t sa = MAX(keys, d), sb = heads * d + 3, sc = sa + 3;
+    real *a = calloc((size_t)(heads * sa), sizeof *a), *b = calloc((size_t)(keys * sb), sizeof *b);
+    real *together = calloc((size_t)(2 * heads * sc), sizeof *together);
+    real *alone = together + heads * sc;
+    fill_uniform(a, heads * sa, 1);
+    fill_uniform(b, keys * sb, 2);
+    for (int turned = 0; turned < 2; turned++) {
+        int64_t n = turned ? keys : d, k = turned ? d : keys;
+        blas_gemm_heads(g, turned, heads, n, k, (real)0.5, a, sa, b, sb, together, sc);
+        for (int64_t h = 0; h < heads; h++) {
+            blas_gemm(g, false, turned, 1, n, k, (real)0.5, a + h * sa, sa, b + h * d, sb, 0,
+                      alone + h * sc, sc);
+        }
+        EXPECT(memcmp(together, alone, (size_t)(heads * sc) * sizeof *alone) == 0,
+               "%s: %lld heads of %lld, %lld keys, turned %d", g->name, (long long)heads,
+               (long long)d, (long long)keys, turned);
+    }
+    free(a);
+    free(b);
+    free(together);
+}
+
+/* Heads of parts of a vector, of one and of several, more of them than are read together, and so
+ * wide that one is as much as that. */
+static void heads_side_by_side(void)
+{
+    static const int64_t dims[] = {5, 16, 32, 40, 64, 128, 256, 272, 544};
+    for (int i = 0; gemm_at(i); i++) {
+        if (!gemm_supported(gemm_at(i))) continue;
+        for (size_t j = 0; j < sizeof dims / sizeof *dims; j++) {
+            for (int64_t heads = 1; heads <= 13; heads += heads < 5 ? 1 : 4) {
+                heads_of(gemm_at(i), heads, dims[j], 37);
+            }
+            heads_of(gemm_at(i), 4, dims[j], 403);
+        }
+    }
+}
+
 const test_suite test_blas = {"core/blas",
                               {{"like_the_definition", like_the_definition},
+                               {"heads_side_by_side", heads_side_by_side},
                                {"kept_for_many", kept_for_many},
                                {"kept_until_changed", kept_until_changed},
                                {"names_the_library", names_the_library},
