@@ -13,19 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *in_folder(const char *name)
-{
-    static char path[4][FILE_PATH_BYTES];
-    static int next;
-    char *out = path[next++ % 4];
-    EXPECT(file_join(out, test_folder(), name, NULL), "%s", name);
-    return out;
-}
-
 static void write_then_read(void)
 {
     err e = {""};
-    const char *path = in_folder("x");
+    const char *path = test_inside("x");
     static const char first[] = "a\0b", second[] = "longer than before";
     EXPECT(file_write(path, first, 3, &e) && file_write(path, second, sizeof second - 1, &e), "%s",
            e.text);
@@ -55,7 +46,7 @@ static void write_then_read(void)
 static void cancel_leaves_the_old_file(void)
 {
     err e = {""};
-    const char *path = in_folder("x");
+    const char *path = test_inside("x");
     EXPECT(file_write(path, "old", 3, &e), "%s", e.text);
     file_out f;
     EXPECT(file_out_open(&f, path, &e) && file_out_write(&f, "new", 3, &e), "%s", e.text);
@@ -71,13 +62,13 @@ static void messages_name_the_path(void)
 {
     err e = {""};
     file_map map;
-    const char *absent = in_folder("absent");
+    const char *absent = test_inside("absent");
     EXPECT(!file_map_open(&map, absent, &e) && strstr(e.text, absent), "%s", e.text);
     EXPECT(!file_read(test_folder(), NULL, &e) && strstr(e.text, "is not a file"), "%s", e.text);
-    EXPECT(!file_write(in_folder("no/folder"), "x", 1, &e) && strstr(e.text, "no/folder"), "%s",
+    EXPECT(!file_write(test_inside("no/folder"), "x", 1, &e) && strstr(e.text, "no/folder"), "%s",
            e.text);
-    EXPECT(file_write(in_folder("plain"), "x", 1, &e), "%s", e.text);
-    EXPECT(!file_make_folders(in_folder("plain/below"), &e) && strstr(e.text, "plain"), "%s",
+    EXPECT(file_write(test_inside("plain"), "x", 1, &e), "%s", e.text);
+    EXPECT(!file_make_folders(test_inside("plain/below"), &e) && strstr(e.text, "plain"), "%s",
            e.text);
     char *name = malloc(5000);
     memset(name, 'n', 4999);
@@ -96,13 +87,13 @@ static void full_disk(void)
         test_skip("there is no /dev/full");
         return;
     }
-    EXPECT(file_out_open(&f, in_folder("x"), &e), "%s", e.text);
+    EXPECT(file_out_open(&f, test_inside("x"), &e), "%s", e.text);
     FILE *full = fopen("/dev/full", "w");
     EXPECT(full && dup2(fileno(full), f.fd) >= 0, "cannot stand in for the file");
     EXPECT(!file_out_write(&f, "data", 4, &e) && strstr(e.text, "No space left"), "%s", e.text);
     file_out_cancel(&f);
     if (full) fclose(full);
-    EXPECT(!file_exists(in_folder("x")), "a file appeared");
+    EXPECT(!file_exists(test_inside("x")), "a file appeared");
 }
 
 /* A temporary file is the program's affair: what is told is the file that was asked for. */
@@ -184,28 +175,30 @@ static void folders(void)
 {
     err e = {""};
     arena *a = arena_new(0);
-    EXPECT(file_make_folders(in_folder("a/b//c/"), &e) && file_make_folders(in_folder("a/b"), &e),
+    EXPECT(file_make_folders(test_inside("a/b//c/"), &e) &&
+               file_make_folders(test_inside("a/b"), &e),
            "%s", e.text);
-    EXPECT(file_is_folder(in_folder("a/b/c")), "a/b/c is missing");
+    EXPECT(file_is_folder(test_inside("a/b/c")), "a/b/c is missing");
     char name[32];
     for (int i = 0; i < 150; i++) {
         snprintf(name, sizeof name, "a/b/%03d", 149 - i);
-        EXPECT(file_write(in_folder(name), name, 3, &e), "%s", e.text);
+        EXPECT(file_write(test_inside(name), name, 3, &e), "%s", e.text);
     }
     const char *const *names;
     int64_t count = 0;
-    EXPECT(file_list(in_folder("a/b"), a, &names, &count, &e) && count == 151, "%s %lld", e.text,
+    EXPECT(file_list(test_inside("a/b"), a, &names, &count, &e) && count == 151, "%s %lld", e.text,
            (long long)count);
     for (int64_t i = 1; i < count; i++) {
         EXPECT(strcmp(names[i - 1], names[i]) < 0, "%s %s", names[i - 1], names[i]);
     }
-    EXPECT(file_copy(in_folder("a/b/007"), in_folder("copy"), &e), "%s", e.text);
+    EXPECT(file_copy(test_inside("a/b/007"), test_inside("copy"), &e), "%s", e.text);
     int64_t bytes, changed;
-    EXPECT(file_stat(in_folder("copy"), &bytes, &changed, &e) && bytes == 3 && changed > 0, "%s",
+    EXPECT(file_stat(test_inside("copy"), &bytes, &changed, &e) && bytes == 3 && changed > 0, "%s",
            e.text);
-    EXPECT(symlink("/", in_folder("a/link")) == 0, "symlink");
-    EXPECT(file_remove_tree(in_folder("a"), &e) && !file_exists(in_folder("a")), "%s", e.text);
-    EXPECT(file_remove_tree(in_folder("a"), &e) && file_remove(in_folder("a"), &e), "%s", e.text);
+    EXPECT(symlink("/", test_inside("a/link")) == 0, "symlink");
+    EXPECT(file_remove_tree(test_inside("a"), &e) && !file_exists(test_inside("a")), "%s", e.text);
+    EXPECT(file_remove_tree(test_inside("a"), &e) && file_remove(test_inside("a"), &e), "%s",
+           e.text);
     EXPECT(file_exists("/bin"), "a link was followed");
     arena_free(a);
 }
@@ -236,7 +229,7 @@ static void failpoints(void)
 static void json_files(void)
 {
     err e = {""};
-    const char *path = in_folder("x.json");
+    const char *path = test_inside("x.json");
     json_t *o = json_pack("{s:o, s:o, s:I, s:s}", "nan", json_finite((double)NAN), "third",
                           json_finite(1. / 3), "big", (json_int_t)1 << 60, "text", "é");
     EXPECT(json_write(path, o, &e), "%s", e.text);

@@ -44,17 +44,10 @@ static void places(void)
 
 /* ---- a Slurm of scripts ---- */
 
-static const char *in_folder(const char *name)
-{
-    static char path[FILE_PATH_BYTES];
-    file_join(path, test_folder(), name, NULL);
-    return path;
-}
-
 static void write_file(const char *name, const char *text, mode_t mode)
 {
-    FILE *f = fopen(in_folder(name), "w");
-    EXPECT(f && fputs(text, f) >= 0 && fclose(f) == 0 && chmod(in_folder(name), mode) == 0, "%s",
+    FILE *f = fopen(test_inside(name), "w");
+    EXPECT(f && fputs(text, f) >= 0 && fclose(f) == 0 && chmod(test_inside(name), mode) == 0, "%s",
            name);
 }
 
@@ -62,7 +55,7 @@ static const char *read_text(const char *name)
 {
     static char text[16384];
     text[0] = 0;
-    FILE *f = fopen(in_folder(name), "r");
+    FILE *f = fopen(test_inside(name), "r");
     size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
     text[n] = 0;
     if (f) fclose(f);
@@ -74,8 +67,8 @@ static void begin(const char *squeue)
 {
     char text[FILE_PATH_BYTES + 200];
     const char *folder = test_folder();
-    file_remove_tree(in_folder("out"), NULL);
-    file_make_folders(in_folder("bin"), NULL);
+    file_remove_tree(test_inside("out"), NULL);
+    file_make_folders(test_inside("bin"), NULL);
     snprintf(text, sizeof text, "#!/bin/sh\nln -sfn \"$2\" %s/job.sh; echo 40\n", folder);
     write_file("bin/sbatch", text, 0755);
     write_file("bin/sinfo", "#!/bin/sh\necho 1; echo 2\n", 0755);
@@ -87,7 +80,7 @@ static void begin(const char *squeue)
     write_file("bin/squeue", squeue, 0755);
     write_file("asked", "", 0644);
     write_file("sweep.yaml", TRIAL_SPEC, 0644);
-    test_path(in_folder("bin"));
+    test_path(test_inside("bin"));
 }
 
 static const char QUIET_QUEUE[] = "#!/bin/sh\nexit 0\n";
@@ -98,7 +91,7 @@ static int run_task(const char *before)
     char command[2 * FILE_PATH_BYTES];
     snprintf(command, sizeof command,
              "%s SLURM_ARRAY_JOB_ID=40 SLURM_ARRAY_TASK_ID=1 bash %s >%s/task.txt 2>&1", before,
-             in_folder("job.sh"), test_folder());
+             test_inside("job.sh"), test_folder());
     int status = system(command);
     return status < 0 ? -1 : WEXITSTATUS(status);
 }
@@ -106,7 +99,7 @@ static int run_task(const char *before)
 static const char *sweep_file(void)
 {
     static char path[FILE_PATH_BYTES];
-    snprintf(path, sizeof path, "%s", in_folder("sweep.yaml"));
+    snprintf(path, sizeof path, "%s", test_inside("sweep.yaml"));
     return path;
 }
 
@@ -126,7 +119,7 @@ static void submits_once_and_tasks_do_the_rest(void)
     const char *script = read_text("job.sh");
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         EXPECT(strstr(script, lines[i]), "no '%s' in\n%s", lines[i], script);
-    EXPECT(unlink(in_folder("sweep.yaml")) == 0, "the launch has its own copy");
+    EXPECT(unlink(test_inside("sweep.yaml")) == 0, "the launch has its own copy");
     EXPECT(run_task("") == EXIT_DONE, "%s", read_text("task.txt"));
     write_file("sweep.yaml", TRIAL_SPEC, 0644);
     r = LOCI("status", "sweep");
@@ -151,7 +144,7 @@ static void comes_back_while_it_moves(void)
     int status = run_task("timeout --foreground -s USR1 2 env");
     EXPECT(status == EXIT_INTERRUPTED || status == 124, "%d: %s", status, read_text("task.txt"));
     EXPECT(strcmp(read_text("asked"), "requeue 40_1\n") == 0, "'%s'", read_text("asked"));
-    unlink(in_folder("bin/sleep"));
+    unlink(test_inside("bin/sleep"));
     r = LOCI("stop", "sweep");
     EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%s%s", r.out, r.err);
     EXPECT(strstr(read_text("asked"), "scancel 40\n"), "%s", read_text("asked"));
@@ -193,7 +186,7 @@ static void tasks_of_other_systems_are_recorded(void)
     if (!test_program()) return;
     begin(QUIET_QUEUE);
     char stalls[FILE_PATH_BYTES];
-    snprintf(stalls, sizeof stalls, "%s", in_folder("stalls"));
+    snprintf(stalls, sizeof stalls, "%s", test_inside("stalls"));
     program_result r = LOCI("run", sweep_file(), "--task", stalls, "--quiet");
     EXPECT(r.status == EXIT_DONE, "%s", r.err);
     r = LOCI("run", sweep_file(), "--task", stalls, "--quiet", "--set", "sweep.seeds=2");
@@ -227,17 +220,17 @@ static void stops_are_counted_into_what_is_named(void)
     int status = stop_task("link", "echo 3 >plain; ln -s plain link");
     EXPECT(status == EXIT_INTERRUPTED && strcmp(read_text("plain"), "0\n") == 0, "%d: '%s', %s",
            status, read_text("plain"), read_text("task.txt"));
-    EXPECT(lstat(in_folder("link"), &s) == 0 && S_ISLNK(s.st_mode), "the link is gone");
+    EXPECT(lstat(test_inside("link"), &s) == 0 && S_ISLNK(s.st_mode), "the link is gone");
     status = stop_task("pipe", "mkfifo pipe; timeout 60 cat pipe >heard & true");
     EXPECT(status == EXIT_INTERRUPTED && strcmp(read_text("heard"), "0\n") == 0, "%d: '%s'", status,
            read_text("heard"));
-    EXPECT(lstat(in_folder("pipe"), &s) == 0 && S_ISFIFO(s.st_mode), "the pipe is gone");
+    EXPECT(lstat(test_inside("pipe"), &s) == 0 && S_ISFIFO(s.st_mode), "the pipe is gone");
     status = stop_task("full", "ln -s /dev/full full");
     EXPECT(status == EXIT_FAILED &&
                strcmp(read_text("task.txt"), "loci: full: cannot be written: No space left on "
                                              "device; make room\n") == 0,
            "%d: %s", status, read_text("task.txt"));
-    EXPECT(lstat(in_folder("full"), &s) == 0 && S_ISLNK(s.st_mode), "the device is gone");
+    EXPECT(lstat(test_inside("full"), &s) == 0 && S_ISLNK(s.st_mode), "the device is gone");
 }
 
 /* A machine that died has the lock still: whoever takes it over trains the run to its end. */
@@ -276,10 +269,10 @@ static void misuse(void)
     EXPECT(r.status == EXIT_USAGE && strstr(r.err, "is no run of sweep"), "%s", r.err);
     r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run");
     EXPECT(r.status == EXIT_DONE && strstr(r.out, "#SBATCH"), "%s", r.err);
-    EXPECT(!file_is_folder(in_folder("out/launch")), "nothing is made");
+    EXPECT(!file_is_folder(test_inside("out/launch")), "nothing is made");
     write_file("template", "#PBS -J 1-@tasks@\n@setup@@command@ a@b\n", 0644);
     char template[FILE_PATH_BYTES];
-    snprintf(template, sizeof template, "%s", in_folder("template"));
+    snprintf(template, sizeof template, "%s", test_inside("template"));
     r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run", "--template", template);
     EXPECT(strncmp(r.out, "#PBS -J 1-1\n", 12) == 0 && strstr(r.out, "spec.yaml") &&
                strstr(r.out, " a@b\n"),
@@ -341,14 +334,14 @@ static void waits_for_its_jobs(void)
         EXPECT(r.status == EXIT_FAILED && strstr(r.err, "job 40 1 tasks run and 3 are pending") &&
                    strstr(r.err, "loci stop sweep"),
                "%d %s", r.status, r.err);
-        EXPECT(file_exists(in_folder("out/experiments/sweep.json")), "%d: it is gone", moved);
+        EXPECT(file_exists(test_inside("out/experiments/sweep.json")), "%d: it is gone", moved);
     }
     write_file("bin/squeue", "#!/bin/sh\necho no controller >&2; exit 1\n", 0755);
     r = LOCI("rm", "sweep");
     EXPECT(r.status == EXIT_FAILED && strstr(r.err, "--force") && strstr(r.err, "no controller"),
            "%d %s", r.status, r.err);
     r = LOCI("mv", "sweep", "other", "--force");
-    EXPECT(r.status == EXIT_DONE && file_exists(in_folder("out/experiments/other.json")), "%d %s",
+    EXPECT(r.status == EXIT_DONE && file_exists(test_inside("out/experiments/other.json")), "%d %s",
            r.status, r.err);
     r = LOCI("rm", "other");
     EXPECT(r.status == EXIT_DONE, "no job is of that name: %d %s", r.status, r.err);

@@ -12,12 +12,6 @@ static const char SPEC[] = "data: {corpus: text, path: texts/all.txt}\n"
                            "{hidden: 32}}]}\n"
                            "train: {budget: {steps: 2}, batch: 2}\n";
 
-static const char *in_folder(char path[FILE_PATH_BYTES], const char *name)
-{
-    file_join(path, test_folder(), name, NULL);
-    return path;
-}
-
 static void write_text(const char *path, int lines)
 {
     FILE *f = fopen(path, "w");
@@ -30,17 +24,18 @@ static void write_text(const char *path, int lines)
 
 static void moved(void)
 {
-    char spec[FILE_PATH_BYTES], was[FILE_PATH_BYTES], is[FILE_PATH_BYTES], text[FILE_PATH_BYTES];
+    const char *spec = test_inside("moved.yaml"), *was = test_inside("texts");
+    const char *is = test_inside("elsewhere");
     char data[FILE_PATH_BYTES + 64];
     err e = {0};
-    EXPECT(file_make_folders(in_folder(was, "texts"), &e), "%s", e.text);
-    write_text(in_folder(text, "texts/all.txt"), 2000);
-    EXPECT(file_write(in_folder(spec, "moved.yaml"), SPEC, strlen(SPEC), &e), "%s", e.text);
+    EXPECT(file_make_folders(was, &e), "%s", e.text);
+    write_text(test_inside("texts/all.txt"), 2000);
+    EXPECT(file_write(spec, SPEC, strlen(SPEC), &e), "%s", e.text);
     program_result r = LOCI("run", spec, "--quiet");
     if (r.status < 0) return;
     program_expect(r, 0, NULL, NULL);
     program_expect(LOCI("eval", "moved"), 0, "bits per byte", NULL);
-    EXPECT(rename(was, in_folder(is, "elsewhere")) == 0, "%s", is);
+    EXPECT(rename(was, is) == 0, "%s", is);
     /* No text is read. */
     program_expect(LOCI("generate", "moved", "--tokens", "5", "--prompt", "7 times"), 0, "7 times",
                    NULL);
@@ -51,7 +46,7 @@ static void moved(void)
     snprintf(data, sizeof data, "{corpus: text, path: %s/all.txt}", is);
     program_expect(LOCI("eval", "moved", "--corpus", data), 0, "bits per byte", NULL);
     /* A text of that name is not that text. */
-    write_text(in_folder(text, "elsewhere/all.txt"), 1999);
+    write_text(test_inside("elsewhere/all.txt"), 1999);
     program_expect(LOCI("eval", "moved", "--data", is), 1, NULL, "is another text than");
     program_expect(LOCI("generate", "moved", "--tokens", "5", "--data", is), 0, NULL, NULL);
 }
@@ -70,12 +65,12 @@ static int shell(const char *text)
  * record, and where that is missing by name and content. */
 static void model_file_holds_no_paths(void)
 {
-    char spec[FILE_PATH_BYTES], text[FILE_PATH_BYTES];
+    const char *spec = test_inside("paths.yaml");
     err e = {0};
     if (!test_program()) return;
-    EXPECT(file_make_folders(in_folder(text, "texts"), &e), "%s", e.text);
-    write_text(in_folder(text, "texts/all.txt"), 2000);
-    EXPECT(file_write(in_folder(spec, "paths.yaml"), SPEC, strlen(SPEC), &e), "%s", e.text);
+    EXPECT(file_make_folders(test_inside("texts"), &e), "%s", e.text);
+    write_text(test_inside("texts/all.txt"), 2000);
+    EXPECT(file_write(spec, SPEC, strlen(SPEC), &e), "%s", e.text);
     program_expect(LOCI("run", spec, "--quiet"), 0, NULL, NULL);
     EXPECT(shell("! grep -aqF \"$PWD\" out/runs/*/checkpoint/*.safetensors") == 0, "a path");
     EXPECT(shell("$LOCI import checkpoint out/runs/*/checkpoint/model-*.safetensors --to taken && "
