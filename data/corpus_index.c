@@ -3,7 +3,7 @@
  *
  * <cache>/index-<hash of kind and path>.tsv has a line per document, in the corpus's order:
  *     sha256 <tab> words or largest id <tab> length <tab> stamp <tab> offset <tab> file <newline>
- * and a last one with the checksum of all before it: a damaged cache costs time only. A document
+ * and is sealed (sealed.h): a damaged cache costs time only. A document
  * whose file has the same size and stamp (file_stamp.h) is not read again, a line that does not fit
  * is passed over. */
 #include <inttypes.h>
@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "data/corpus_class.h"
+#include "data/sealed.h"
 #include "data/words.h"
 
 /* LOOK_AHEAD: so many documents that were taken away in a row are stepped over. Documents come in
@@ -147,51 +149,27 @@ static bool index_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
 static char *load_cache(const corpus *c)
 {
     char path[FILE_PATH_BYTES];
-    if (!c->cache || !index_path(path, c, NULL) || !file_exists(path)) return NULL;
-    /* A cache that cannot be read, or is not as it was written, is as good as none. */
     size_t bytes;
-    char *text = file_read(path, &bytes, NULL), hex[SHA256_HEX];
-    char *last = text && bytes >= SHA256_HEX ? text + bytes - SHA256_HEX : NULL;
-    if (last) sha256_hex(hex, text, (size_t)(last - text));
-    if (last && memcmp(last, hex, SHA256_HEX - 1) == 0) {
-        *last = 0;
-        return text;
-    }
-    free(text);
-    return NULL;
-}
-
-static bool put_line(file_out *out, const corpus *c, const entry *d, const char *hash, err *e)
-{
-    char text[FILE_PATH_BYTES + 256];
-    int n = snprintf(text, sizeof text,
-                     "%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\n", hash, d->count,
-                     length_of(c, d), d->stamp, d->offset, reader_path(c->reader, d->file));
-    return file_out_write(out, text, (size_t)n, e);
+    return c->cache && index_path(path, c, NULL) ? sealed_read(path, &bytes) : NULL;
 }
 
 /* Writes every document's line again. */
 static bool save_cache(const corpus *c, char *const *hashes, err *e)
 {
-    char path[FILE_PATH_BYTES], hex[SHA256_HEX];
-    file_out out;
-    sha256 hash;
+    char path[FILE_PATH_BYTES];
     if (!file_make_folders(c->cache, e) || !index_path(path, c, e)) return false;
-    if (!file_out_open(&out, path, e)) return false;
-    sha256_init(&hash);
-    out.hash = &hash;
-    bool ok = true;
+    text_memory m;
+    FILE *out = text_begin(&m);
     for (int kind = 0; kind < SPLITS; kind++) {
-        for (int64_t i = 0; ok && i < c->splits[kind].count; i++) {
-            ok = put_line(&out, c, &c->splits[kind].entries[i], hashes[kind] + i * SHA256_HEX, e);
+        for (int64_t i = 0; i < c->splits[kind].count; i++) {
+            const entry *d = &c->splits[kind].entries[i];
+            fprintf(out, "%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\n",
+                    hashes[kind] + i * SHA256_HEX, d->count, length_of(c, d), d->stamp, d->offset,
+                    reader_path(c->reader, d->file));
         }
     }
-    out.hash = NULL;
-    sha256_final_hex(&hash, hex);
-    hex[SHA256_HEX - 1] = '\n';
-    ok = ok && file_out_write(&out, hex, SHA256_HEX, e) && file_out_commit(&out, e);
-    file_out_cancel(&out);
-    return ok;
+    text_auto *text = text_end(&m);
+    return sealed_write(path, text, m.bytes, e);
 }
 
 /* Fills words, and hashes [count][SHA256_HEX] of every split; *read_any: something had to be read.

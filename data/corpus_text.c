@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "data/corpus_class.h"
+#include "data/sealed.h"
 #include "data/sentencepiece_encoder.h"
 
 /* Token counts are asked for by layers before training (balanced hashing, frequencies) and by
@@ -29,15 +31,13 @@ static bool counts_path(char path[FILE_PATH_BYTES], const corpus *c, err *e)
 static bool load_counts(const corpus *c, int64_t *counts)
 {
     char path[FILE_PATH_BYTES];
-    file_map_auto map = {0};
-    if (!c->cache || !counts_path(path, c, NULL) || !file_exists(path)) return false;
-    if (!file_map_open(&map, path, NULL)) return false;
-    /* Exactly one number per id: a file of another length belongs to something else, or was cut
-     * off. */
-    size_t bytes = (size_t)c->vocab * sizeof *counts;
-    bool ok = map.bytes == bytes;
+    size_t bytes = 0, expected = (size_t)c->vocab * sizeof *counts;
+    if (!c->cache || !counts_path(path, c, NULL)) return false;
+    text_auto *data = sealed_read(path, &bytes);
+    /* Exactly one number per id: a file of another length belongs to something else. */
+    bool ok = data && bytes == expected;
     int64_t sum = 0;
-    if (ok) memcpy(counts, map.data, bytes);
+    if (ok) memcpy(counts, data, bytes);
     for (int64_t i = 0; i < c->vocab && ok; i++) {
         ok = counts[i] >= 0 && counts[i] <= c->splits[SPLIT_TRAIN].tokens;
         sum += ok ? counts[i] : 0;
@@ -66,7 +66,7 @@ static bool save_counts(const corpus *c, const int64_t *counts, err *e)
     char path[FILE_PATH_BYTES];
     if (!c->cache) return true;
     return file_make_folders(c->cache, e) && counts_path(path, c, e) &&
-           file_write(path, counts, (size_t)c->vocab * sizeof *counts, e);
+           sealed_write(path, counts, (size_t)c->vocab * sizeof *counts, e);
 }
 
 /* Counts that do not add up to the split are of another corpus, or cut off: counted again. A cache

@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "data/file_stamp.h"
 #include "data/megatron.h"
+#include "data/sealed.h"
 #include "data/shards.h"
 
 enum { IDS_AT_ONCE = 1 << 15 };
@@ -108,11 +109,10 @@ static bool cache_path(char path[FILE_PATH_BYTES], const corpus *c, const char *
 /* Whatever does not fit the shard is no cache of it: ends must rise and the last be the shard's. */
 static bool load_ends(document_ends *d, const char *path, int64_t tokens)
 {
-    file_map_auto map = {0};
-    if (!file_exists(path) || !file_map_open(&map, path, NULL)) return false;
-    /* A mapping begins at a page, so it is aligned. */
-    const int64_t *ends = (const void *)map.data;
-    int64_t count = (int64_t)(map.bytes / sizeof *ends), last = 0;
+    size_t bytes = 0;
+    text_auto *data = sealed_read(path, &bytes);
+    const int64_t *ends = (const void *)data;
+    int64_t count = (int64_t)(bytes / sizeof *ends), last = 0;
     for (int64_t i = 0; i < count && ends[i] > last && ends[i] <= tokens; i++) {
         keep_end(d, last = ends[i]);
     }
@@ -131,7 +131,7 @@ static bool separate(document_ends *d, const corpus *c, int file, const shard_he
     if (!cache_path(path, c, shard, separator, e)) return false;
     if (load_ends(d, path, h->tokens)) return true;
     return find_separators(d, c->reader, file, h, separator, e) && file_make_folders(c->cache, e) &&
-           file_write(path, d->ends, (size_t)d->count * sizeof *d->ends, e);
+           sealed_write(path, d->ends, (size_t)d->count * sizeof *d->ends, e);
 }
 
 /* ---- adding them ---- */

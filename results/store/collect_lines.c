@@ -205,7 +205,8 @@ static bool put_recall(collector *c, const char *evaluation, const json_t *list,
     return true;
 }
 
-/* The file of losses per token that an evaluation left; gone is fine. */
+/* The file of losses per token that an evaluation left; gone is fine. So is one that cannot be
+ * read, but told: the evaluation's figures stand in its line. */
 static bool put_losses(collector *c, const char *id, const char *name, const json_t *step, err *e)
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES], hex[SHA256_HEX];
@@ -219,8 +220,12 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
     if (!file_join(path, c->out, inner, e)) return false;
     /* The name comes from a line: it may not lead out of the folder. */
     if (strchr(name, '/') || !file_exists(path)) return true;
-    return file_stat(path, &bytes, NULL, e) && file_sha256(hex, path, e) &&
-           collect_rows_artefact(c, id, name, "losses", step, bytes, hex, e);
+    err why = {""};
+    if (!file_stat(path, &bytes, NULL, &why) || !file_sha256(hex, path, &why)) {
+        snprintf(c->damage, sizeof c->damage, "%s", why.text);
+        return true;
+    }
+    return collect_rows_artefact(c, id, name, "losses", step, bytes, hex, e);
 }
 
 /* A run that was trained on, or evaluated again, has several lines that said `final` when they were

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/file.h"
-#include "core/base/sha256.h"
 #include "core/options/node.h"
 #include "data/prepare.h"
+#include "data/sealed.h"
 #include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/target.h"
@@ -119,18 +118,7 @@ static void open_names(const char *in, const uint8_t *data, size_t bytes, const 
     file_remove_tree(scratch_path(in), NULL);
 }
 
-/* An index is looked at if its last line is the checksum of the others. */
-static void write_sealed(const char *name, const uint8_t *data, size_t bytes, bool sealed)
-{
-    uint8_t *all = malloc(bytes + SHA256_HEX);
-    if (bytes > 0) memcpy(all, data, bytes);
-    sha256_hex((char *)all + bytes, all, bytes);
-    all[bytes + SHA256_HEX - 1] = '\n';
-    scratch_write(name, all, bytes + (sealed ? SHA256_HEX : 0));
-    free(all);
-}
-
-/* The caches are files, too. */
+/* The caches are files, too; what is not sealed is not looked at. */
 static void open_with_cache(const uint8_t *data, size_t bytes, const char *begins)
 {
     static const char SPEC[] = "{corpus: shards, path: cached, vocab: 10, separator: 0}";
@@ -140,7 +128,7 @@ static void open_with_cache(const uint8_t *data, size_t bytes, const char *begin
     while (file_walk_next(&w)) {
         if (strncmp(w.name, begins, strlen(begins)) != 0) continue;
         snprintf(name, sizeof name, "cache/%s", w.name);
-        write_sealed(name, data, bytes, strcmp(begins, "index-") == 0);
+        sealed_write(scratch_path(name), data, bytes, NULL);
     }
     file_walk_end(&w);
     open_corpus(SPEC);

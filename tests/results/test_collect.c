@@ -207,6 +207,22 @@ static void damaged_kept_model(void)
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "not read anew");
 }
 
+/* Nor are its figures those of the losses of single tokens. */
+static void unreadable_losses(void)
+{
+    fake_experiment x = fake(2);
+    char folder[FILE_PATH_BYTES], id[17];
+    err e = {""};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    snprintf(folder, sizeof folder, "%s/runs/%s/losses.f32", x.out, id);
+    EXPECT(file_remove(folder, &e) && file_make_folders(folder, &e), "%s", e.text);
+    collect_report r;
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.unreadable == 1 && strstr(r.why, "is not a file"), "%d: %s", r.unreadable, r.why);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "an evaluation is lost");
+}
+
 /* An unreadable folder is named; the rest goes on. */
 static void unreadable_run(void)
 {
@@ -455,6 +471,7 @@ const test_suite test_collect = {"results/collect",
                                   {"growing_run", growing_run},
                                   {"damaged_files", damaged_files},
                                   {"damaged_kept_model", damaged_kept_model},
+                                  {"unreadable_losses", unreadable_losses},
                                   {"unreadable_run", unreadable_run},
                                   {"plan_replaced", plan_replaced},
                                   {"among_many", among_many},
