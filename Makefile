@@ -45,7 +45,7 @@ endif
 # Of kernels written in intrinsics, -O3 makes nothing faster (measured) and takes three times as long; of
 # tests nothing needs it.
 ifneq ($(and $(filter file,$(origin CFLAGS)),$(filter release f64,$(KIND))),)
-$(BUILD)/core/ops/gemm_avx512.o $(BUILD)/core/ops/gemm_avx512_few.o: ALL_CFLAGS += -O2
+$(addprefix $(BUILD)/core/ops/gemm_avx512,.o _few.o _tiles.o): ALL_CFLAGS += -O2
 $(BUILD)/tests/%.o: ALL_CFLAGS += -O1
 endif
 # Clang takes a minute of a core for each file of these kernels under sanitizers; gcc's build has them. What

@@ -293,16 +293,9 @@ static void heads_swapped(bool transposed, int64_t heads, int64_t n, int64_t k, 
                       stride_c);
 }
 
-/* The whole group that the attribute names: the compiler may use any of it. */
-static bool has_avx512(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
 static bool has_bfloat16(void)
 {
-    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+    return gemm_avx512_supported() && __builtin_cpu_supports("avx512bf16");
 }
 
 /* Measured: Intel's vdpbf16ps (Sapphire Rapids) takes as long as four multiply-adds that do as much
@@ -322,7 +315,7 @@ static bool turning_is_slow(void)
 
 const gemm_kernel GEMM_AVX512_FLOAT32 = {.name = "avx512",
                                          .chain = GEMM_FLOAT32,
-                                         .supported = has_avx512,
+                                         .supported = gemm_avx512_supported,
                                          .rows = ROWS,
                                          .columns = COLUMNS,
                                          .panel = LINE * GEMM_UNITS,
@@ -362,7 +355,7 @@ const gemm_kernel GEMM_AVX512_BFLOAT16 = {.name = "avx512_bf16",
  * bits, twice the packed bytes. */
 const gemm_kernel GEMM_AVX512_ROUNDED = {.name = "avx512 bfloat16",
                                          .chain = GEMM_BFLOAT16,
-                                         .supported = has_avx512,
+                                         .supported = gemm_avx512_supported,
                                          .rows = ROWS,
                                          .columns = COLUMNS,
                                          .panel = LINE * GEMM_UNITS,

@@ -17,6 +17,13 @@
 
 enum { COLUMNS = GEMM_AVX512_COLUMNS, LINE = GEMM_AVX512_LINE };
 
+/* The whole group that the attribute names: the compiler may use any of it. */
+bool gemm_avx512_supported(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
 /* `lines` lines that run along k, transposed into 16 columns of a panel of COLUMNS.
  * First what is whole, without masks; then the rest of k, or fewer than 16 lines. */
 INLINE void pack_turned(gemm_form form, float *to, int64_t units, int64_t k, int64_t lines,

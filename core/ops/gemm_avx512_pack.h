@@ -3,6 +3,9 @@
 
 #include "core/ops/gemm_form.h"
 
+/* Has this processor what GEMM_FLOATS and GEMM_SWAPPED need? */
+bool gemm_avx512_supported(void);
+
 /* Panels [n / 32][units][32]; units beyond k's are zeros. */
 void gemm_avx512_pack_b(gemm_form form, float *panels, bool transposed, int64_t units, int64_t k,
                         int64_t n, const float *b, int64_t stride);

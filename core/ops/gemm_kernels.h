@@ -9,6 +9,8 @@ extern const gemm_kernel GEMM_PLAIN_FLOAT32, GEMM_PLAIN_BFLOAT16, GEMM_PLAIN_TIL
 #if defined(__x86_64__)
 /* gemm_avx512.c */
 extern const gemm_kernel GEMM_AVX512_FLOAT32, GEMM_AVX512_BFLOAT16, GEMM_AVX512_ROUNDED;
+/* gemm_avx512_tiles.c */
+extern const gemm_kernel GEMM_AVX512_TILES;
 /* gemm_amx.c */
 extern const gemm_kernel GEMM_AMX_TILES;
 #endif
