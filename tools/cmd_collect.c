@@ -22,9 +22,8 @@ static int run_collect(const cli_call *c)
            r.runs, r.runs_seen);
     /* The rest was read all the same: the status says that some was not. */
     if (r.unreadable == 0) return EXIT_DONE;
-    bool one = r.unreadable == 1;
-    return cli_fail(EXIT_RUNS_FAILED, "%d folder%s left out or damaged%s: %s", r.unreadable,
-                    one ? " is" : "s are", one ? "" : "; the first", r.why);
+    collect_say_unreadable(&e, &r);
+    return cli_fail(EXIT_RUNS_FAILED, "%s", e.text);
 }
 
 const verb VERB_COLLECT = {

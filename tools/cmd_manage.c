@@ -42,12 +42,16 @@ static int refresh(const char *out, bool done, err *e)
     collect_report r;
     /* A removal that failed half-way has its message already; the database is left until the next
      * collect. */
-    if (!done || !collect(&r, out, true, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!done) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!collect(&r, out, true, e)) {
+        return cli_fail(EXIT_FAILED, "what was asked for is done, but not in the database: %s",
+                        e->text);
+    }
     if (r.unreadable == 0) return EXIT_DONE;
     /* What was asked for is done; but a run that was just brought in may be among them, and would
      * be missing from every table without a word. */
-    return cli_fail(EXIT_DONE, "%d folders are left out or damaged, the first because of %s",
-                    r.unreadable, r.why);
+    collect_say_unreadable(e, &r);
+    return cli_fail(EXIT_DONE, "%s", e->text);
 }
 
 /* Is the call's first word an experiment? */

@@ -232,6 +232,13 @@ static store *collect_privately(collect_report *r, const char *out, const err *w
     return s;
 }
 
+void collect_say_unreadable(err *words, const collect_report *r)
+{
+    bool one = r->unreadable == 1;
+    err_set(words, "%d folder%s left out or damaged%s: %s", r->unreadable, one ? " is" : "s are",
+            one ? "" : "; the first", r->why);
+}
+
 store *collect_and_open(const char *out, err *note, err *e)
 {
     collect_report r;
@@ -256,9 +263,7 @@ store *collect_and_open(const char *out, err *note, err *e)
     if (!s && why.text[0]) err_set(e, "%s", why.text);
     /* One line at most, the one that matters more. */
     if (s && r.unreadable > 0 && !(note && note->text[0])) {
-        bool one = r.unreadable == 1;
-        err_set(note, "%d folder%s left out or damaged%s: %s", r.unreadable, one ? " is" : "s are",
-                one ? "" : "; the first", r.why);
+        collect_say_unreadable(note, &r);
     }
     return s;
 }

@@ -13,6 +13,8 @@ typedef struct collect_report {
     int unreadable;           /* folders left out or damaged, */
     char why[ERR_TEXT_BYTES]; /* and what was wrong with the first */
 } collect_report;
+/* "2 folders are left out or damaged; the first: WHY". */
+void collect_say_unreadable(err *words, const collect_report *r);
 
 /* rebuild: into an empty database, from every folder. An unreadable folder does not stop the rest
  * (see the report). Fails if the database cannot be written or another process keeps its lock. */
