@@ -1,9 +1,7 @@
 #include "layers/head_norm.h"
 #include "layers/layer_inspect.h"
 #include "layers/recurrent_state.h"
-
-#include <math.h>
-#include <string.h>
+#include "layers/state_figures.h"
 
 /* A transformer layer with a recurrent state (Hutchins et al. 2022, arXiv:2203.07852, sec. 3):
  * tokens attend to tokens (token_attention.h) and, in parallel, to state vectors, which take in
@@ -261,56 +259,6 @@ static prepared_state prepared_of(layer_ctx *c, const layer *self, const state_r
     return recurrent_state_prepare(c, r->owner, o, plan, state);
 }
 
-/* Entropy in nats of how a few tokens divide their attention over the states; log(states) where
- * they ignore what is in them.
- * Of row 0, at a few positions from first to last: a figure for the log, not worth a pass over
- * all. */
-static void watch_entropy(layer_ctx *c, const layer *self, const token_plan *plan,
-                          attention_operand q, attention_operand k)
-{
-    enum { SAMPLES = 4 };
-    int64_t d = plan->head_dim, states = k.x->shape[1], time = q.x->shape[1];
-    double sum = 0, *p = tape_keep(c->tape, states, sizeof *p);
-    int64_t count = 0;
-    for (int64_t i = 0; i < SAMPLES; i++) {
-        const real *qi = q.x->data + (time - 1) * i / SAMPLES * q.x->shape[2];
-        for (int64_t h = 0; h < plan->heads; h++, count++) {
-            const real *kh = k.x->data + h * plan->kv_heads / plan->heads * d;
-            /* H = log(sum_j exp s_j) - sum_j p_j s_j, of scores less the largest so that no exp
-             * overflows. */
-            double top = -(double)INFINITY, total = 0, mean = 0;
-            for (int64_t j = 0; j < states; j++) {
-                p[j] = 0;
-                for (int64_t n = 0; n < d; n++) {
-                    p[j] += (double)qi[h * d + n] * (double)kh[j * k.x->shape[2] + n];
-                }
-                p[j] /= sqrt((double)d);
-                top = MAX(top, p[j]);
-            }
-            for (int64_t j = 0; j < states; j++) {
-                total += exp(p[j] - top);
-                mean += exp(p[j] - top) * (p[j] - top);
-            }
-            sum += log(total) - mean / total;
-        }
-    }
-    layer_metric(c, self, "state_entropy", sum, (double)count);
-}
-
-/* The part's weights [rows, time of the part, states] into those of the call. */
-static void keep_weights(layer_ctx *c, const recurrent_walk *w, int index, const real *part,
-                         int64_t states)
-{
-    int64_t time = w->end - w->begin;
-    if (w->begin == 0) {
-        w->weights[index] = tape_keep(c->tape, c->rows * c->time * states, sizeof(real));
-    }
-    for (int64_t r = 0; r < c->rows; r++) {
-        memcpy(w->weights[index] + (r * c->time + w->begin) * states, part + r * time * states,
-               (size_t)(time * states) * sizeof *part);
-    }
-}
-
 /* The part's tokens look at one state. q: of the whole call, normalised. */
 static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
                           const recurrent_walk *w)
@@ -325,10 +273,13 @@ static tensor *read_state(layer_ctx *c, const layer *self, int index, tensor *q,
     attention_operand k = head_norm(c->tape, (attention_operand){s.kv, 0}, shape.kv_heads,
                                     shape.head_dim, QK_NORM_L2, layer_tensor(c, self, r->k_gain));
     attention_operand queries = {part_of(c, q, w), 0};
-    if (w->begin == 0 && c->time > 1) watch_entropy(c, self, &plan->tokens, queries, k);
-    if (w->weights)
-        keep_weights(c, w, index, recurrent_state_weights(c, &shape, queries, k, NULL),
-                     k.x->shape[1]);
+    if (w->begin == 0 && c->time > 1) {
+        state_figures_entropy(c, self, &plan->tokens, queries, k);
+    }
+    if (w->weights) {
+        state_figures_keep(c, &w->weights[index], w->begin, w->end,
+                           recurrent_state_weights(c, &shape, queries, k, NULL), k.x->shape[1]);
+    }
     rng_key key = layer_key(c, self, "read");
     key.place += (uint32_t)(w->begin + index);
     return recurrent_state_attend(c, &shape, queries, k, (attention_operand){s.kv, shape.kv_width},
@@ -421,32 +372,16 @@ static void run_blocks(layer_ctx *c, const layer *self, recurrent_walk *w, tenso
     }
 }
 
-static double norm_of(const real *x, int64_t n)
-{
-    double squares = 0;
-    for (int64_t i = 0; i < n; i++) {
-        squares += (double)x[i] * (double)x[i];
-    }
-    return sqrt(squares);
-}
-
-/* What each read added to the output y: its part of the concatenation times its part of W_out.
- * W_out's columns [tokens, read 0, read 1, ...], q_width each. */
-static void tell_read(layer_ctx *c, const layer *self, const recurrent_walk *w, tensor *const *seen,
-                      const tensor *y)
+/* W_out's columns are [tokens, read 0, read 1, ...], q_width each. */
+static void tell_reads(layer_ctx *c, const layer *self, const recurrent_walk *w,
+                       tensor *const *seen, const tensor *y)
 {
     const recurrent_plan *plan = self->plan;
-    int64_t n = c->rows * c->time, width = self->dims.width, q_width = plan->tokens.q_width;
+    int64_t q_width = plan->tokens.q_width;
     for (int i = 0; i < plan->reads; i++) {
         tensor *out = op_columns(c->tape, layer_tensor(c, self, plan->out), (1 + i) * q_width,
                                  (2 + i) * q_width);
-        const tensor *part = op_linear(c->tape, seen[i], out, NULL);
-        real *strength = tape_keep(c->tape, n, sizeof *strength);
-        for (int64_t k = 0; k < n; k++) {
-            double all = norm_of(y->data + k * width, width);
-            strength[k] = (real)(norm_of(part->data + k * width, width) / MAX(all, 1e-12));
-        }
-        layer_exchanged(c, self, i, &(exchange_use){0, c->time, 0, w->weights[i], strength});
+        state_figures_tell(c, self, i, w->weights[i], op_linear(c->tape, seen[i], out, NULL), y);
     }
 }
 
@@ -465,7 +400,7 @@ static tensor *recurrent_forward(layer_ctx *c, const layer *self, tensor *x)
     if (o->write) layer_state_set(c, self, plan->state.slot, w.state);
     tensor *y = plan->reads ? op_concat(c->tape, 1 + plan->reads, seen, 2) : seen[0];
     y = layer_linear(c, self, y, plan->out, plan->out_bias);
-    if (w.weights) tell_read(c, self, &w, seen + 1, y);
+    if (w.weights) tell_reads(c, self, &w, seen + 1, y);
     return y;
 }
 

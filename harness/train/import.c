@@ -2,7 +2,7 @@
 
 #include "harness/train/imported.h"
 
-/* The spec is derived from the shapes of the tensors (models/import_brt.c), a model is built from
+/* The spec is derived from the shapes of the tensors (models/import_brt.h), a model is built from
  * it as for any run, and the tensors are put in its parameters' places. What comes out has no
  * history of training: no moments, no state, step 0. */
 
