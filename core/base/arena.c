@@ -46,13 +46,13 @@
  * a line. */
 enum { ALIGN = 64 };
 
-/* Left free in front of a chunk, so that the first arrays of several arenas, which are often
- * powers of two, do not all begin at the boundary of a large page. */
+/* In front of a chunk: its header, or nothing, so that the first arrays of several arenas, which
+ * are often powers of two, do not all begin at the boundary of a large page. */
 enum { LEAD = ALIGN };
 
-/* Chunks form a list in the order in which they are filled. Their headers are on the heap: in front
- * of its data one would touch a large page of a chunk that nobody uses, as of a memory that a model
- * never fills. */
+/* Chunks form a list in the order in which they are filled. The first one's header is the arena's:
+ * in front of its data it would touch a large page of a chunk that nobody uses, as of a memory that
+ * a model never fills. Later ones are mapped for what is pushed at once, and begin with theirs. */
 typedef struct chunk {
     struct chunk *next;
     char *data;      /* LEAD bytes behind the beginning of its mapping */
@@ -60,7 +60,10 @@ typedef struct chunk {
     size_t used;
 } chunk;
 
+_Static_assert(sizeof(chunk) <= LEAD, "a header fits in front of its data");
+
 struct arena {
+    chunk own; /* the first one's header */
     chunk *first;
     chunk *current;
     size_t chunk_bytes;
@@ -75,15 +78,11 @@ struct arena {
  * last large page is used as well. All of it is poisoned until it is pushed. */
 static chunk *chunk_map(arena *a, size_t bytes)
 {
-    chunk *c = calloc(1, sizeof *c);
     size_t total = bytes;
-    char *mapped = c ? pages_map(&total, PAGES_PROMISED) : NULL;
-    if (!mapped) {
-        free(c);
-        return NULL;
-    }
-    c->data = mapped + LEAD;
-    c->capacity = total - LEAD;
+    char *mapped = pages_map(&total, PAGES_PROMISED);
+    if (!mapped) return NULL;
+    chunk *c = a->first ? (chunk *)mapped : &a->own;
+    *c = (chunk){.data = mapped + LEAD, .capacity = total - LEAD};
     a->mapped_bytes += total;
     a->maps++;
     POISON(c->data, c->capacity);
@@ -120,7 +119,6 @@ void arena_free(arena *a)
          * poison. */
         UNPOISON(c->data, c->capacity);
         pages_unmap(c->data - LEAD, LEAD + c->capacity);
-        free(c);
     }
     free(a);
 }
