@@ -33,6 +33,40 @@ static void expect_said(const char *command, int status, const char *text)
     free(said);
 }
 
+/* Trains with `kib` of address space, and threads whose stacks take 64 MiB of it each. */
+static int train_within(int kib, const char *gemm, char **said)
+{
+    char command[1024];
+    snprintf(
+        command, sizeof command,
+        "printf 'data: {corpus: markov}\nmodel: {width: 16, context: 16, blocks: [{ffn: {hidden: "
+        "32}}]}\ntrain: {budget: {steps: 3}, batch: 2}\n' >s.yaml; rm -rf out; ulimit -s 65536; "
+        "ulimit -v %d; timeout -k 1 60 $loci run s.yaml --out out --jobs 1 --set train.gemm=%s",
+        kib, gemm);
+    return in_shell(command, said);
+}
+
+/* What training takes depends on a machine's libraries and its processor. Where it is just enough
+ * for products of our own, it is not for the buffer of 128 MiB that OpenBLAS has for a thread. */
+static void threads_have_no_buffers(void)
+{
+    enum { LEAST = 192 << 10, STEP = 32 << 10, MOST = 768 << 10 };
+    char *said = NULL;
+    int kib = LEAST;
+    for (; kib <= MOST && train_within(kib, "own", &said) != 0; kib += STEP) {
+        EXPECT(said && (strstr(said, "out of memory") || strstr(said, "ulimit -v")), "%d: %s", kib,
+               said ? said : "-");
+        free(said);
+        said = NULL;
+    }
+    EXPECT(said && strstr(said, "1 trained"), "%d KiB: %s", kib, said ? said : "-");
+    free(said);
+    int status = train_within(kib, "openblas", &said);
+    EXPECT(status == 3 && said && strstr(said, "ulimit -v"), "%d KiB: %d: %s", kib, status,
+           said ? said : "-");
+    free(said);
+}
+
 /* OpenBLAS asks for ever for address space that it is not given. */
 static void little_address_space(void)
 {
@@ -47,14 +81,7 @@ static void little_address_space(void)
     expect_said("ulimit -v 100000; timeout -k 1 60 $loci version", 1, "(ulimit -v)");
     expect_said("unset OMP_NUM_THREADS; ulimit -v 300000; timeout -k 1 60 $loci version", 0,
                 "compiler");
-    /* Enough to start and for products of our own, not for a thread's of OpenBLAS, however large
-     * the libraries of a machine are: a thread's stack takes what they leave. */
-#define TRAINING                                                                                   \
-    "printf 'data: {corpus: markov}\\nmodel: {width: 16, context: 16, blocks: [{ffn: {hidden: "    \
-    "32}}]}\\ntrain: {budget: {steps: 3}, batch: 2}\\n' >s.yaml; ulimit -s 65536; ulimit -v "      \
-    "262144; timeout -k 1 60 $loci run s.yaml --out out --jobs 1"
-    expect_said(TRAINING, 0, "1 trained");
-    expect_said(TRAINING " --set train.gemm=openblas", 3, "ulimit -v");
+    threads_have_no_buffers();
 }
 
 /* Whatever repository the program lies in, it says what it was built from. */
