@@ -205,8 +205,8 @@ static bool put_recall(collector *c, const char *evaluation, const json_t *list,
     return true;
 }
 
-/* The file of losses per token that an evaluation left; gone is fine. So is one that cannot be
- * read, but told: the evaluation's figures stand in its line. */
+/* The file of losses per token that an evaluation left; gone is fine. One that cannot be read is
+ * told, and tried again the next time: the evaluation's figures stand in its line. */
 static bool put_losses(collector *c, const char *id, const char *name, const json_t *step, err *e)
 {
     char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES], hex[SHA256_HEX];
@@ -223,7 +223,8 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
     err why = {""};
     if (!file_stat(path, &bytes, NULL, &why) || !file_sha256(hex, path, &why)) {
         snprintf(c->damage, sizeof c->damage, "%s", why.text);
-        return true;
+        snprintf(inner, sizeof inner, "runs/%s/evals.jsonl", id);
+        return collect_rows_again(c, inner, e);
     }
     return collect_rows_artefact(c, id, name, "losses", step, bytes, hex, e);
 }

@@ -351,6 +351,15 @@ static const run_file *looked_at(const collector *c, const char *path)
     return c->reading && name ? run_reading_file(c->reading, name + 1) : NULL;
 }
 
+/* In the transaction of the rows: if these are taken back, so is the stamp. */
+static bool put_stamp(collector *c, const char *path, const char *stamp, err *e)
+{
+    collect_table *t = collect_rows_table(c, "collected", e);
+    collect_rows_text(t, "path", path);
+    collect_rows_text(t, "stamp", stamp);
+    return collect_rows_put(c, t, e);
+}
+
 bool collect_rows_changed(collector *c, const char *path, bool *changed, err *e)
 {
     file_stamp stamp;
@@ -363,12 +372,12 @@ bool collect_rows_changed(collector *c, const char *path, bool *changed, err *e)
     c->there = stamp.there;
     c->first = stamp.first;
     *changed = stamp.changed;
-    if (!*changed) return true;
-    /* In the transaction of the rows: if these are taken back, so is the stamp. */
-    collect_table *t = collect_rows_table(c, "collected", e);
-    collect_rows_text(t, "path", path);
-    collect_rows_text(t, "stamp", stamp.text);
-    return collect_rows_put(c, t, e);
+    return !*changed || put_stamp(c, path, stamp.text, e);
+}
+
+bool collect_rows_again(collector *c, const char *path, err *e)
+{
+    return put_stamp(c, path, "", e); /* no file's */
 }
 
 json_t *collect_rows_said(const collector *c, const char *name)

@@ -91,6 +91,9 @@ bool collect_rows_artefact(collector *c, const char *id, const char *path, const
 
 /* Has the file below OUT another stamp than recorded? Then records it. */
 bool collect_rows_changed(collector *c, const char *path, bool *changed, err *e);
+/* Has a file read again the next time, whatever its stamp is then: of something that it names only
+ * a part could be read, which a passing fault may be the reason of. */
+bool collect_rows_again(collector *c, const char *path, err *e);
 /* What the file of the run that is put says, the caller's; NULL: it was not read ahead. */
 json_t *collect_rows_said(const collector *c, const char *name);
 

@@ -205,6 +205,14 @@ static void damaged_kept_model(void)
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 4, "a run is lost");
     EXPECT(collect(&r, x.out, true, &e), "%s", e.text);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "not read anew");
+    /* A fault that has passed leaves nothing behind. */
+    static const char GOOD[] = "{\"step\": 3, \"files\": {\"model.safetensors\": {\"bytes\": 8}}}";
+    EXPECT(file_write(path, GOOD, sizeof GOOD - 1, &e) && collect(&r, x.out, false, &e), "%s",
+           e.text);
+    EXPECT(r.unreadable == 0 &&
+               fake_ask(x.out,
+                        "SELECT count(*) FROM artefact WHERE path LIKE 'checkpoint-best/%'") == 1,
+           "%d: %s", r.unreadable, r.why);
 }
 
 /* Nor are its figures those of the losses of single tokens. */
@@ -221,6 +229,12 @@ static void unreadable_losses(void)
     EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
     EXPECT(r.unreadable == 1 && strstr(r.why, "is not a file"), "%d: %s", r.unreadable, r.why);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "an evaluation is lost");
+    /* A fault that has passed leaves nothing behind. */
+    double losses = fake_ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'");
+    EXPECT(file_remove_tree(folder, &e) && file_write(folder, "1234", 4, &e), "%s", e.text);
+    EXPECT(collect(&r, x.out, false, &e) && r.unreadable == 0, "%s %d", e.text, r.unreadable);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'") == losses + 1,
+           "of %.0f", losses);
 }
 
 /* An unreadable folder is named; the rest goes on. */
