@@ -1,5 +1,6 @@
 #include "core/base/crew.h"
 #include "core/ops/blas.h"
+#include "tests/support/draw.h"
 #include "tests/support/gradcheck.h"
 #include "tests/test.h"
 
@@ -181,6 +182,9 @@ static void heads_side_by_side(void)
     for (int i = 0; gemm_at(i); i++) {
         if (!gemm_supported(gemm_at(i))) continue;
         for (size_t j = 0; j < sizeof dims / sizeof *dims; j++) {
+            char of[64];
+            snprintf(of, sizeof of, "%s %lld", gemm_at(i)->name, (long long)dims[j]);
+            if (!drawn_if_slow("heads", of)) continue;
             for (int64_t heads = 1; heads <= 13; heads += heads < 5 ? 1 : 4) {
                 heads_of(gemm_at(i), heads, dims[j], 37);
             }
