@@ -21,13 +21,18 @@ bool sealed_write(const char *path, const void *data, size_t bytes, err *e)
 char *sealed_read(const char *path, size_t *bytes)
 {
     char seal[SHA256_HEX];
-    char *data = file_exists(path) ? file_read(path, bytes, NULL) : NULL;
-    if (data && *bytes >= sizeof seal) {
-        *bytes -= sizeof seal;
-        sha256_hex(seal, data, *bytes);
-        bool whole = memcmp(data + *bytes, seal, sizeof seal - 1) == 0;
-        data[*bytes] = 0;
-        if (whole) return data;
+    size_t all = 0;
+    char *data = file_exists(path) ? file_read(path, &all, NULL) : NULL;
+    *bytes = 0;
+    if (data && all >= sizeof seal) {
+        size_t content = all - sizeof seal;
+        sha256_hex(seal, data, content);
+        bool whole = memcmp(data + content, seal, sizeof seal - 1) == 0;
+        data[content] = 0;
+        if (whole) {
+            *bytes = content;
+            return data;
+        }
     }
     free(data);
     return NULL;

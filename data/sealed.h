@@ -5,5 +5,6 @@
 #include "core/base/file.h"
 
 bool sealed_write(const char *path, const void *data, size_t bytes, err *e);
-/* The content and a NUL; caller frees. NULL: there is none, or not as it was written. */
+/* The content and a NUL; caller frees. NULL and no bytes: there is none, or not as it was written.
+ */
 char *sealed_read(const char *path, size_t *bytes);

@@ -113,7 +113,7 @@ static bool load_ends(document_ends *d, const char *path, int64_t tokens)
     text_auto *data = sealed_read(path, &bytes);
     const int64_t *ends = (const void *)data;
     int64_t count = (int64_t)(bytes / sizeof *ends), last = 0;
-    for (int64_t i = 0; i < count && ends[i] > last && ends[i] <= tokens; i++) {
+    for (int64_t i = 0; data && i < count && ends[i] > last && ends[i] <= tokens; i++) {
         keep_end(d, last = ends[i]);
     }
     if (count == d->count && last == tokens) return true;

@@ -40,12 +40,15 @@ static const option MERGE_OPTIONS[] = {CLI_OUT(manage_call), {0}};
 static int refresh(const char *out, bool done, err *e)
 {
     collect_report r;
-    /* A removal that failed half-way has its message already; the database is left until the next
-     * collect. */
+    /* A removal that failed half-way has its message already; the database is left until it is made
+     * again. */
     if (!done) return cli_fail(EXIT_FAILED, "%s", e->text);
     if (!collect(&r, out, true, e)) {
-        return cli_fail(EXIT_FAILED, "what was asked for is done, but not in the database: %s",
-                        e->text);
+        return cli_fail(
+            EXIT_FAILED,
+            "what was asked for is done, but not in the database: %s; then loci collect "
+            "--rebuild",
+            e->text);
     }
     if (r.unreadable == 0) return EXIT_DONE;
     /* What was asked for is done; but a run that was just brought in may be among them, and would

@@ -1,4 +1,7 @@
 /* Files of token ids as other programs leave them: of any width, with headers or indices. */
+#include "core/base/file.h"
+#include "core/base/sha256.h"
+#include "core/base/text.h"
 #include "data/corpus_class.h"
 #include "data/prepare.h"
 
@@ -230,6 +233,50 @@ static void megatron_data_sets(void)
 
 /* ---- separators ---- */
 
+/* Everything of the caches, each file as one that programs without seals wrote, cut to half its
+ * bytes, or with one byte changed. */
+enum { UNSEALED, CUT, CHANGED, DAMAGES };
+
+static void damage_caches(int how)
+{
+    int files = 0;
+    file_walk w = file_walk_begin(test_inside("cache"), NULL);
+    while (file_walk_next(&w)) {
+        size_t bytes;
+        text_auto *text = file_read(w.path, &bytes, NULL);
+        EXPECT(text && bytes > SHA256_HEX, "%s", w.path);
+        if (!text) continue;
+        char name[300];
+        snprintf(name, sizeof name, "cache/%s", w.name);
+        if (how == CHANGED) text[1] ^= 1;
+        corpora_write(name, text,
+                      (int64_t)(how == UNSEALED ? bytes - SHA256_HEX
+                                : how == CUT    ? bytes / 2
+                                                : bytes));
+        files++;
+    }
+    EXPECT(file_walk_end(&w) && files > 0, "no cache");
+}
+
+/* Costs time only. */
+static void caches_are_damaged(void)
+{
+    static const int64_t IDS[8] = {1, 2, 0, 3, 0, 0, 4, 5};
+    write_ids("nano/train.bin", NULL, 0, 2, IDS, 8);
+    write_ids("nano/val.bin", NULL, 0, 2, IDS, 3);
+    for (int how = -1; how < DAMAGES; how++) {
+        err e = {""};
+        if (how >= 0) damage_caches(how);
+        corpus *c = corpora_need("{corpus: shards, path: nano, vocab: 6, separator: 0}");
+        if (!c) return;
+        EXPECT(split_documents(corpus_get(c, SPLIT_TRAIN)) == 4, "%d", how);
+        int64_t *counts = corpus_token_counts(c, &e);
+        EXPECT(counts && counts[0] == 3 && counts[1] == 1, "%d: %s", how, e.text);
+        free(counts);
+        corpus_close(c);
+    }
+}
+
 static void separators_between_documents(void)
 {
     static const int64_t ENDS[8] = {1, 2, 0, 3, 0, 0, 4, 5}, BEGINS[6] = {0, 1, 2, 0, 3, 4};
@@ -258,4 +305,5 @@ const test_suite test_token_files = {
      {"NumPy files", numpy_files},
      {"Megatron data sets", megatron_data_sets},
      {"separators between documents", separators_between_documents},
+     {"caches are damaged", caches_are_damaged},
      {0}}};

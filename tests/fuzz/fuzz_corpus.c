@@ -118,8 +118,8 @@ static void open_names(const char *in, const uint8_t *data, size_t bytes, const 
     file_remove_tree(scratch_path(in), NULL);
 }
 
-/* The caches are files, too; what is not sealed is not looked at. */
-static void open_with_cache(const uint8_t *data, size_t bytes, const char *begins)
+/* The caches are files, too. Sealed, what they say is looked at. */
+static void open_with_cache(const uint8_t *data, size_t bytes, const char *begins, bool sealed)
 {
     static const char SPEC[] = "{corpus: shards, path: cached, vocab: 10, separator: 0}";
     char name[300];
@@ -128,7 +128,11 @@ static void open_with_cache(const uint8_t *data, size_t bytes, const char *begin
     while (file_walk_next(&w)) {
         if (strncmp(w.name, begins, strlen(begins)) != 0) continue;
         snprintf(name, sizeof name, "cache/%s", w.name);
-        sealed_write(scratch_path(name), data, bytes, NULL);
+        if (sealed) {
+            sealed_write(scratch_path(name), data, bytes, NULL);
+        } else {
+            scratch_write(name, data, bytes);
+        }
     }
     file_walk_end(&w);
     open_corpus(SPEC);
@@ -164,10 +168,10 @@ static void open_kind(int kind, const uint8_t *data, size_t bytes)
         open_corpus("{corpus: text, path: text}");
         break;
     case 7:
-        open_with_cache(data, bytes, "index-");
+        open_with_cache(data, bytes, "index-", bytes % 2);
         break;
     default:
-        open_with_cache(data, bytes, bytes % 2 ? "documents-" : "counts-");
+        open_with_cache(data, bytes, bytes % 2 ? "documents-" : "counts-", bytes / 2 % 2);
     }
 }
 
