@@ -16,6 +16,8 @@ bool file_failed(err *e, const char *path, const char *what);
 
 /* Joins with '/' into out [FILE_PATH_BYTES]; a path that does not fit is an error. */
 bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
+/* The folder in which it lies: "a/b" in "a", "/b" in "/", "b" in ".". */
+void file_parent(char out[FILE_PATH_BYTES], const char *path);
 
 /* Where it cannot be found out (a disk that fails, a folder that may not be searched) they say yes:
  * whoever opens it is told why not, and nothing is taken for missing that is there. */
@@ -76,8 +78,9 @@ bool file_out_write(file_out *f, const void *data, size_t bytes, err *e);
 bool file_out_commit(file_out *f, err *e);
 void file_out_cancel(file_out *f);
 
-/* A file that a user named, printed piece by piece. The same, but what stands there and is no plain
- * file (a link, a device, a pipe) is written into: a rename would take it away. The stream, or NULL
+/* A file that a user named, printed piece by piece. The same with the mode that it had, but what
+ * stands there and is no plain file of one's own by one name (a link, a device, a pipe), or is in a
+ * folder that cannot be written, is written into: a rename would take it away. The stream, or NULL
  * and e. */
 typedef struct file_named {
     FILE *stream;
@@ -87,7 +90,7 @@ typedef struct file_named {
 } file_named;
 FILE *file_named_open(file_named *f, const char *path, err *e);
 /* Puts the file in its place where all is `ok`; else, or where a part of it could not be written
- * (false and e), what was there stays. */
+ * (false and e), what was there stays, unless it was written into. */
 bool file_named_close(file_named *f, bool ok, err *e);
 /* The same at once. */
 bool file_write_named(const char *path, const void *data, size_t bytes, err *e);

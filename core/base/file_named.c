@@ -15,12 +15,22 @@ static ssize_t take(void *cookie, const char *data, size_t bytes)
     return file_out_write(&f->out, data, bytes, &f->failed) ? (ssize_t)bytes : 0;
 }
 
-/* With the rights of root /dev/stdout itself could be replaced. A folder refuses to be opened. */
+/* With the rights of root /dev/stdout itself could be replaced. A folder refuses to be opened; a
+ * link may lead to a file that is not there yet. */
 static bool open_there(file_out *f, const char *path, err *e)
 {
-    *f = (file_out){.fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)};
+    *f = (file_out){.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
     snprintf(f->path, sizeof f->path, "%s", path);
     return f->fd >= 0 || file_failed(e, path, "cannot be written");
+}
+
+/* Another file in its place would take away what it is, whose it is, or its other names. */
+static bool is_written_into(const char *path, const struct stat *s)
+{
+    char folder[FILE_PATH_BYTES];
+    file_parent(folder, path);
+    return !S_ISREG(s->st_mode) || s->st_nlink > 1 || s->st_uid != geteuid() ||
+           access(folder, W_OK) != 0;
 }
 
 FILE *file_named_open(file_named *f, const char *path, err *e)
@@ -32,8 +42,11 @@ FILE *file_named_open(file_named *f, const char *path, err *e)
         err_set(e, "the file to write has no name");
         return NULL;
     }
-    f->in_place = lstat(path, &s) == 0 && !S_ISREG(s.st_mode);
+    bool there = lstat(path, &s) == 0;
+    f->in_place = there && is_written_into(path, &s);
     if (!(f->in_place ? open_there : file_out_open)(&f->out, path, e)) return NULL;
+    /* Who may read it is as before; the file is ours, so that this cannot fail. */
+    if (there && !f->in_place) (void)!fchmod(f->out.fd, s.st_mode & 07777);
     f->stream = fopencookie(f, "w", (cookie_io_functions_t){.write = take});
     if (f->stream) return f->stream;
     file_named_close(f, false, NULL);

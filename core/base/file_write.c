@@ -11,8 +11,7 @@
 /* Temporary file, fsync, rename, fsync of the folder: the order in which a file is at every instant
  * the old one or the new one. */
 
-/* "a/b" lies in "a", "/b" in "/", "b" in ".". */
-static void parent_of(char out[FILE_PATH_BYTES], const char *path)
+void file_parent(char out[FILE_PATH_BYTES], const char *path)
 {
     snprintf(out, FILE_PATH_BYTES, "%s", path);
     char *slash = strrchr(out, '/');
@@ -39,7 +38,7 @@ bool file_sync_folder(const char *path, err *e)
 bool file_sync_name(const char *path, err *e)
 {
     char folder[FILE_PATH_BYTES];
-    parent_of(folder, path);
+    file_parent(folder, path);
     return file_sync_folder(folder, e);
 }
 

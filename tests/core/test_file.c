@@ -3,6 +3,8 @@
 #include "core/base/json.h"
 #include "tests/test.h"
 
+#include <fcntl.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -169,6 +171,16 @@ static void no_plain_files(void)
     EXPECT(lstat(full, &s) == 0 && S_ISLNK(s.st_mode), "the other, too");
     EXPECT(!file_write_named(test_folder(), "new", 3, &e) && strstr(e.text, "directory"), "%s",
            e.text);
+    const char *other = test_inside("other"), *dangling = test_inside("dangling");
+    EXPECT(chmod(plain, 0600) == 0 && file_write_named(plain, "own", 3, &e) &&
+               stat(plain, &s) == 0 && (s.st_mode & 0777) == 0600,
+           "%s %o", e.text, (unsigned)s.st_mode);
+    EXPECT(chmod(plain, 0644) == 0 && linkat(AT_FDCWD, plain, AT_FDCWD, other, 0) == 0 &&
+               file_write_named(plain, "both", 4, &e) && stat(other, &s) == 0 && s.st_size == 4,
+           "%s", e.text);
+    EXPECT(symlink("not-yet", dangling) == 0 && file_write_named(dangling, "new", 3, &e) &&
+               file_exists(test_inside("not-yet")),
+           "%s", e.text);
 }
 
 static void folders(void)
