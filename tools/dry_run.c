@@ -62,7 +62,7 @@ static void print_table(arena *a, const experiment *x, const char *const *states
     int memory = table_column(t, "memory_bytes", "memory", "bytes", TABLE_KEPT);
     int time = table_column(t, "time_left", "time", "left", TABLE_KEPT);
     int status = table_column(t, "status", "status", "", TABLE_LEFT | TABLE_KEPT);
-    int run = table_column(t, "run", "run", "", TABLE_LEFT | TABLE_SPARE);
+    int run = table_column(t, "run", "run", "", TABLE_LEFT | TABLE_SPARE | TABLE_WHOLE);
     for (int i = 0; i < x->run_count; i++) {
         const run_plan *p = &x->runs[i];
         table_row(t);

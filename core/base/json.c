@@ -89,6 +89,10 @@ json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
         err_set(e, "%s: of %zu bytes; no file of JSON here has more than 256 MiB", path, bytes);
         return NULL;
     }
+    if (bytes == 0) {
+        err_set(e, "%s: is empty, not JSON", path);
+        return NULL;
+    }
     json_error_t where;
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &where);
     if (!value) err_set(e, "%s:%d:%d: is not JSON: %s", path, where.line, where.column, where.text);
@@ -99,8 +103,7 @@ json_t *json_read(const char *path, err *e)
 {
     size_t bytes;
     text_auto *text = file_read(path, &bytes, e);
-    if (text && bytes == 0) err_set(e, "%s: is empty, not JSON", path);
-    return text && bytes > 0 ? json_parse(text, bytes, path, e) : NULL;
+    return text ? json_parse(text, bytes, path, e) : NULL;
 }
 
 /* Prints the number that the text begins with; returns what follows it. */

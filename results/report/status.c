@@ -67,7 +67,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
     static const table_field fields[] = {
         {"variant", "variant", "", FORM_TEXT, 0, 0},
         {"seed", "seed", "", FORM_INT, 0, 0},
-        {"run", "run", "", FORM_TEXT, 0, TABLE_SPARE},
+        {"run", "run", "", FORM_TEXT, 0, TABLE_SPARE | TABLE_WHOLE},
         {"status", "status", "", FORM_TEXT, 0, TABLE_KEPT},
         {"step", "step", "", FORM_INT, 0, 0},
         {"steps", "of", "", FORM_INT, 0, 0},
