@@ -4,7 +4,6 @@
 #include "tests/test.h"
 
 #include <fcntl.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
