@@ -50,9 +50,11 @@ enum { ALIGN = 64 };
  * are often powers of two, do not all begin at the boundary of a large page. */
 enum { LEAD = ALIGN };
 
-/* Chunks form a list in the order in which they are filled. The first one's header is the arena's:
- * in front of its data it would touch a large page of a chunk that nobody uses, as of a memory that
- * a model never fills. Later ones are mapped for what is pushed at once, and begin with theirs. */
+/* Chunks form a list in the order in which they are filled. Headers of the first OWN, of which each
+ * may be as large as all before it, are the arena's: in front of its data one would touch a large
+ * page of a chunk that nobody writes to, as of a memory that a model never fills. */
+enum { OWN = 16 };
+
 typedef struct chunk {
     struct chunk *next;
     char *data;      /* LEAD bytes behind the beginning of its mapping */
@@ -63,7 +65,7 @@ typedef struct chunk {
 _Static_assert(sizeof(chunk) <= LEAD, "a header fits in front of its data");
 
 struct arena {
-    chunk own; /* the first one's header */
+    chunk own[OWN];
     chunk *first;
     chunk *current;
     size_t chunk_bytes;
@@ -81,7 +83,7 @@ static chunk *chunk_map(arena *a, size_t bytes)
     size_t total = bytes;
     char *mapped = pages_map(&total, PAGES_PROMISED);
     if (!mapped) return NULL;
-    chunk *c = a->first ? (chunk *)mapped : &a->own;
+    chunk *c = a->maps < OWN ? &a->own[a->maps] : (chunk *)mapped;
     *c = (chunk){.data = mapped + LEAD, .capacity = total - LEAD};
     a->mapped_bytes += total;
     a->maps++;
