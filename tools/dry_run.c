@@ -11,6 +11,7 @@
 #include "harness/run/run_status.h"
 #include "harness/speed/sweep_time.h"
 #include "harness/supervise/idle_cores.h"
+#include "harness/supervise/job_memory.h"
 #include "harness/supervise/progress.h"
 #include "results/table/table.h"
 #include "tools/cli.h"
@@ -50,7 +51,7 @@ static void put_time(table *t, int column, const run_time *r)
 }
 
 static void print_table(arena *a, const experiment *x, const char *const *states,
-                        const run_time *times, int format)
+                        const run_time *times, int threads, int format)
 {
     table *t = table_new(a);
     /* First names are for programs (CSV, JSON) and stay as they are; titles are for people. */
@@ -73,7 +74,7 @@ static void print_table(arena *a, const experiment *x, const char *const *states
         table_scaled(t, flops, p->cost.forward_flops);
         /* The estimate by the spec: what was measured of the variant is known to the supervisor
          * only once one of its runs has ended. */
-        table_scaled(t, memory, p->memory_bytes);
+        table_scaled(t, memory, job_memory_estimate(p, threads));
         put_time(t, time, &times[i]);
         table_text(t, status, "%s", states[i]);
         table_text(t, run, "%s", p->id);
@@ -132,7 +133,7 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
         }
         /* A program gets the table alone on stdout. */
         bool programs = table_for_programs((table_format)format);
-        print_table(a, x, states, times, format);
+        print_table(a, x, states, times, how->threads, format);
         FILE *out = programs ? stderr : stdout;
         print_total(out, times, x->run_count, supervision_jobs(how, count));
         idle_cores_say(out, x, left, how, host_cores());

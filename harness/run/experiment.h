@@ -31,7 +31,8 @@ typedef struct run_plan {
     bool oracle; /* looks at what it predicts: its label says so, here and in every table */
     model_cost cost;
     int64_t lanes, lane_rows; /* of a step */
-    double memory_bytes;      /* estimate of anonymous memory with one thread */
+    double memory_bytes;      /* estimate of anonymous memory with one thread, */
+    double thread_bytes;      /* and what each thread more takes, up to one for each lane */
     run_amount amount;
     const char *doubt; /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
     const char *taken; /* of init_from: how much of the model it starts; NULL: not known yet */

@@ -157,6 +157,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
         model_cost_add_guide(&run->cost, &x->runs[source].cost); /* it is not there yet */
     }
     run->memory_bytes = run_memory_estimate(&w, &run->cost);
+    run->thread_bytes = run_memory_thread(&w, &run->cost);
     run->lanes = w.shape.lanes;
     run->lane_rows = w.shape.lane_rows;
     run->amount = run_amount_of(&w, run->cost.train_flops);

@@ -11,6 +11,8 @@
  *   + parameters + gradients, a vector for each level of the lanes' tree + moments
  *   + matrices packed for a step, for each direction
  *   + the tape of one lane (one thread works on one lane at a time) + what all rows carry
+ *   + for each thread more: a lane's tape, a workspace of products, a vector of gradients, and what
+ *     it evaluates with
  *   + of evaluation, beside it: one call of a lane, what its rows carry, and the parameters and
  *     gradients of rows that learn
  *
@@ -77,6 +79,13 @@ static double passing_bytes_per_token(const model *m)
     return 1.25 * (most + 2 * head) * (double)sizeof(real);
 }
 
+/* Of one call, which a thread evaluates. */
+static double call_bytes(const workload *w)
+{
+    const eval_task task = workload_evaluation(w, NULL, 1, NULL);
+    return in_arena((double)eval_pass_call_tokens(&task) * passing_bytes_per_token(w->eval_model));
+}
+
 /* Beside training's memory, which is kept: contexts and stores may be longer, and rows more. Its
  * own, its tape's, what ops share (tables of positions), and what passes on or is learned are an
  * arena each. */
@@ -89,7 +98,7 @@ static double eval_bytes(const workload *w)
     double tokens = (double)eval_pass_call_tokens(&task);
     double begun = state + in_arena(0) + in_arena(0) + in_arena(0);
     if (o->dynamic.kind == DYNAMIC_NONE) {
-        return begun + in_arena(tokens * passing_bytes_per_token(w->eval_model));
+        return begun + call_bytes(w);
     }
     double row = 2 * (double)p->total * (double)sizeof(real);
     return begun + in_arena((double)o->rows * row) + tokens * tape_bytes_per_token(p);
@@ -115,14 +124,29 @@ static double lane_tape_bytes(const workload *w, const model_cost *cost)
            2 * rows * (double)s->calls * cost->state_bytes;
 }
 
+/* By rows, a table's take little. */
+static double gradient_bytes(const params *p)
+{
+    double gradients = (double)p->total;
+    for (int i = 0; i < p->count; i++) {
+        if (p->list[i].row_grads >= 0) gradients -= (double)p->list[i].count;
+    }
+    return gradients * (double)sizeof(real);
+}
+
+double run_memory_thread(const workload *w, const model_cost *cost)
+{
+    double training = in_arena(lane_tape_bytes(w, cost)) + PAGES_LARGE +
+                      gradient_bytes(model_params_const(w->model));
+    double evaluating = w->eval.dynamic.kind == DYNAMIC_NONE ? in_arena(0) + call_bytes(w) : 0;
+    return training + evaluating;
+}
+
 double run_memory_estimate(const workload *w, const model_cost *cost)
 {
     const params *p = model_params_const(w->model);
     int64_t count = w->shape.lanes;
-    double vector = (double)p->total * (double)sizeof(real), gradients = vector;
-    for (int i = 0; i < p->count; i++) { /* by rows, a table's take little */
-        if (p->list[i].row_grads >= 0) gradients -= (double)p->list[i].count * (double)sizeof(real);
-    }
+    double vector = (double)p->total * (double)sizeof(real), gradients = gradient_bytes(p);
     double kept = vector + packed_bytes(w, p) + (double)count * (double)sizeof(lane_sums);
     double shared = in_arena(0), workspace = PAGES_LARGE;
     return PROGRAM_BYTES + in_arena(kept) + gradients * levels(count) +

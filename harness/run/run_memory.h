@@ -7,3 +7,5 @@
  * carried, and what an evaluation has beside that. cost: of the workload's model, guide included.
  */
 double run_memory_estimate(const workload *w, const model_cost *cost);
+/* What each further thread takes, of as many as there are lanes. */
+double run_memory_thread(const workload *w, const model_cost *cost);

@@ -7,10 +7,11 @@
  * little: the part that those under way will yet take (unclaimed) is kept for them. With a limit of
  * the user's, what is free does not matter, only the sum. */
 
-void job_memory_init(job_memory *m, arena *a, int variants, double limit)
+void job_memory_init(job_memory *m, arena *a, int variants, double limit, int threads)
 {
-    *m =
-        (job_memory){.limit = limit, .measured = arena_push_zero(a, variants, sizeof *m->measured)};
+    *m = (job_memory){.limit = limit,
+                      .threads = threads,
+                      .measured = arena_push_zero(a, variants, sizeof *m->measured)};
 }
 
 void job_memory_learn(job_memory *m, int variant, int64_t peak_bytes)
@@ -18,12 +19,18 @@ void job_memory_learn(job_memory *m, int variant, int64_t peak_bytes)
     m->measured[variant] = MAX(m->measured[variant], (double)peak_bytes);
 }
 
+/* A thread without a lane has nothing to keep. */
+double job_memory_estimate(const run_plan *p, int threads)
+{
+    return p->memory_bytes + (double)(MAX(MIN(threads, p->lanes), 1) - 1) * p->thread_bytes;
+}
+
 double job_memory_need(const job_memory *m, const run_plan *p)
 {
     /* Seeds of a variant differ little (a tenth is for that); variants may differ by any factor, so
      * one says nothing of another. */
     double peak = m->measured[p->variant_index];
-    return peak > 0 ? 1.1 * peak : p->memory_bytes;
+    return peak > 0 ? 1.1 * peak : job_memory_estimate(p, m->threads);
 }
 
 void job_memory_begin(job_memory *m)

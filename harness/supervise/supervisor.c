@@ -350,7 +350,7 @@ static bool prepare_queue(supervisor *s, err *e)
 {
     const supervisor_options *o = s->o;
     int64_t memory = o->memory > 0 ? o->memory : host_memory_allotted();
-    job_memory_init(&s->room, s->memory, s->x->sweep->variant_count, (double)memory);
+    job_memory_init(&s->room, s->memory, s->x->sweep->variant_count, (double)memory, o->threads);
     /* A number of jobs that the user gave is meant, whatever the estimates say; a limit of memory,
      * too. */
     s->limited = o->jobs <= 0 || o->memory > 0;

@@ -9,7 +9,7 @@ static void memory_is_learnt(void)
     arena *a = arena_new(1 << 12);
     job_memory m;
     const run_plan big = {.variant_index = 1, .memory_bytes = 100e6};
-    job_memory_init(&m, a, 2, 250e6);
+    job_memory_init(&m, a, 2, 250e6, 1);
     double guess = job_memory_need(&m, &big);
     EXPECT(guess >= 100e6 && guess < 120e6, "%g", guess);
     job_memory_begin(&m);
@@ -36,6 +36,22 @@ static void memory_is_learnt(void)
     arena_free(a);
 }
 
+/* As far as there are lanes. */
+static void threads_take_memory(void)
+{
+    const run_plan p = {.memory_bytes = 100e6, .thread_bytes = 10e6, .lanes = 4};
+    static const struct {
+        int threads;
+        double bytes;
+    } cases[] = {{1, 100e6}, {2, 110e6}, {4, 130e6}, {64, 130e6}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double bytes = job_memory_estimate(&p, cases[i].threads);
+        EXPECT(bytes >= cases[i].bytes && bytes <= cases[i].bytes, "%d threads: %g",
+               cases[i].threads, bytes);
+    }
+}
+
 extern const test_suite test_job_memory;
-const test_suite test_job_memory = {"harness/job_memory",
-                                    {{"memory_is_learnt", memory_is_learnt}, {0}}};
+const test_suite test_job_memory = {
+    "harness/job_memory",
+    {{"memory_is_learnt", memory_is_learnt}, {"threads_take_memory", threads_take_memory}, {0}}};
