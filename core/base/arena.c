@@ -46,8 +46,8 @@
  * a line. */
 enum { ALIGN = 64 };
 
-/* In front of a chunk: its header, or nothing, so that the first arrays of several arenas, which
- * are often powers of two, do not all begin at the boundary of a large page. */
+/* In front of a chunk: nothing, or its header (OWN), so that the first arrays of several arenas,
+ * which are often powers of two, do not all begin at the boundary of a large page. */
 enum { LEAD = ALIGN };
 
 /* Chunks form a list in the order in which they are filled. Headers of the first OWN, of which each

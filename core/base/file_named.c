@@ -1,5 +1,4 @@
 /* Files that a user named: printed into what stands there, or put in its place when whole. */
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

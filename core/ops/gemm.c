@@ -154,23 +154,26 @@ static int64_t rows_of(const gemm_kernel *g, int64_t m)
     return (m + panels - 1) / panels;
 }
 
+/* Floats after which a line has the same sets as before, in any first-level cache. */
+enum { PAGE = 1024 };
+
 /* A tile's rows are read a line each and again for the next columns, beside a stream of b. Lines a
  * power of two apart share few sets of the first-level cache: 14 rows of 512 floats fill seven ways
  * of two sets. Of 12 that leaves enough for b; of 8 (Zen 4) it does not, and a product takes 1.5
  * times as long. */
 static bool rows_fit(const gemm_kernel *g, int64_t stride_a)
 {
-    const int64_t page = 1024, for_b = 4; /* floats that lie in different sets, or are one line */
-    int64_t together = stride_a & -stride_a, sets = MAX(page / together, 1);
+    const int64_t for_b = 4;
+    int64_t power = stride_a & -stride_a,
+            sets = MAX(PAGE / power, 1); /* rows without one in common */
     return (g->rows + sets - 1) / sets + for_b <= cache_ways;
 }
 
 static bool can_be_unpacked(const gemm_kernel *g, bool transpose_a, int64_t n, float alpha,
                             int64_t stride_a)
 {
-    const int64_t page = 1024;
     return g->tile_unpacked && n <= GEMM_UNPACKED && alpha == 1 &&
-           (transpose_a ? stride_a % page != 0 : rows_fit(g, stride_a));
+           (transpose_a ? stride_a % PAGE != 0 : rows_fit(g, stride_a));
 }
 
 /* Panels of `each` rows of the `rows` of a, GEMM_STRIP at most.
@@ -336,12 +339,14 @@ void gemm_run_heads(const gemm_kernel *g, bool transpose_b, int64_t heads, int64
                     float alpha, const float *a, int64_t stride_a, const float *b, int64_t stride_b,
                     int64_t apart, float *c, int64_t stride_c)
 {
-    alignas(64) float panel[GEMM_FEW * GEMM_STRIDE];
-    for (int64_t h = 0; !g->heads && h < heads; h++) {
-        gemm_run(g, false, transpose_b, 1, n, k, alpha, a + h * stride_a, k, b + h * apart,
-                 stride_b, NULL, 0, c + h * stride_c, n);
+    if (!g->heads) {
+        for (int64_t h = 0; h < heads; h++) {
+            gemm_run(g, false, transpose_b, 1, n, k, alpha, a + h * stride_a, k, b + h * apart,
+                     stride_b, NULL, 0, c + h * stride_c, n);
+        }
+        return;
     }
-    if (!g->heads) return;
+    alignas(64) float panel[GEMM_FEW * GEMM_STRIDE];
     unsigned before = begin(g);
     for (int64_t h = 0; h < heads; h += GEMM_FEW) {
         int64_t count = MIN(heads - h, (int64_t)GEMM_FEW);

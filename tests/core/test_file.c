@@ -258,6 +258,8 @@ static void json_files(void)
     EXPECT(file_write(path, "{\n \"a\": 1,\n \"a\": 2}", 20, &e) && !json_read(path, &e),
            "duplicate key");
     EXPECT(strstr(e.text, "x.json:3:"), "%s", e.text);
+    EXPECT(!json_parse("", 0, "y.json", &e) && strcmp(e.text, "y.json: is empty, not JSON") == 0,
+           "%s", e.text);
 }
 
 /* Names of files being written tell whose they are: also those of before hosts stood in them. */

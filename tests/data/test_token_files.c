@@ -248,7 +248,7 @@ static void damage_caches(int how)
         if (!text) continue;
         char name[300];
         snprintf(name, sizeof name, "cache/%s", w.name);
-        if (how == CHANGED) text[1] ^= 1;
+        if (how == CHANGED) text[0] ^= 1; /* an end that is possible, too */
         corpora_write(name, text,
                       (int64_t)(how == UNSEALED ? bytes - SHA256_HEX
                                 : how == CUT    ? bytes / 2
@@ -262,14 +262,16 @@ static void damage_caches(int how)
 static void caches_are_damaged(void)
 {
     static const int64_t IDS[8] = {1, 2, 0, 3, 0, 0, 4, 5};
+    static const char NANO[] = "{corpus: shards, path: nano, vocab: 6, separator: 0}";
     write_ids("nano/train.bin", NULL, 0, 2, IDS, 8);
     write_ids("nano/val.bin", NULL, 0, 2, IDS, 3);
     for (int how = -1; how < DAMAGES; how++) {
         err e = {""};
         if (how >= 0) damage_caches(how);
-        corpus *c = corpora_need("{corpus: shards, path: nano, vocab: 6, separator: 0}");
+        corpus *c = corpora_need(NANO);
         if (!c) return;
         EXPECT(split_documents(corpus_get(c, SPLIT_TRAIN)) == 4, "%d", how);
+        expect_ids(NANO, SPLIT_TRAIN, 0, IDS, 3);
         int64_t *counts = corpus_token_counts(c, &e);
         EXPECT(counts && counts[0] == 3 && counts[1] == 1, "%d: %s", how, e.text);
         free(counts);

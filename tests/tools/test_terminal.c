@@ -149,6 +149,22 @@ static void what_is_read_for_stays(void)
     }
 }
 
+/* An identity is there to be copied: half of one is worth nothing. */
+static void identities_are_whole(void)
+{
+    fake_experiment x = {test_folder(), "memory", 4, 9, 4, VARIANTS};
+    const char *const words[] = {"ls", "memory", "--out", x.out, NULL};
+    char id[17];
+    fake_write(&x);
+    fake_run_id(id, x.name, VARIANTS[0].label, 1);
+    for (int columns = 30; columns <= 80; columns += 10) {
+        char *text = on_terminal(columns, 200, words);
+        if (!text) return;
+        EXPECT(strstr(text, id), "%d columns: no %s: %s", columns, id, text);
+        free(text);
+    }
+}
+
 /* Verdicts and notes are longer than any line; they break at words. */
 static void sentences(void)
 {
@@ -339,6 +355,7 @@ static void letters(void)
 const test_suite test_terminal = {"tools/terminal",
                                   {{"tables", tables},
                                    {"what_is_read_for_stays", what_is_read_for_stays},
+                                   {"identities_are_whole", identities_are_whole},
                                    {"sentences", sentences},
                                    {"bars", bars},
                                    {"help", help},
