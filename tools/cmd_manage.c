@@ -9,9 +9,12 @@
 #include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "results/store/experiment.h"
+#include "results/store/stale_mark.h"
 #include "results/table/table.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
+
+#include <unistd.h>
 
 typedef struct manage_call {
     const char *out;
@@ -36,19 +39,29 @@ static const option MV_OPTIONS[] = {
     {0}};
 static const option MERGE_OPTIONS[] = {CLI_OUT(manage_call), {0}};
 
-/* Rows of what is gone stay in a database until it is made again. */
-static int refresh(const char *out, bool done, err *e)
+/* Rows of what is gone stay in a database until it is made again. Before the first change it is
+ * marked, so that whatever happens from here on the next command mends it. On a disk too full for
+ * the mark what is removed makes room. */
+static int begin_change(const manage_call *o)
 {
-    collect_report r;
-    /* A removal that failed half-way has its message already; the database is left until it is made
-     * again. */
+    return o->dry_run ? -1 : stale_mark_set(cli_out(o->out), NULL);
+}
+
+/* After the last change; done: false if it failed, and e says why. */
+static int end_change(const manage_call *o, int mark, bool done, err *e)
+{
+    const char *out = cli_out(o->out);
+    if (o->dry_run) return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e->text);
+    if (mark < 0) mark = stale_mark_set(out, NULL);
+    bool marked = mark >= 0;
+    if (marked) close(mark);
     if (!done) return cli_fail(EXIT_FAILED, "%s", e->text);
+    collect_report r;
     if (!collect(&r, out, true, e)) {
-        return cli_fail(
-            EXIT_FAILED,
-            "what was asked for is done, but not in the database: %s; then loci collect "
-            "--rebuild",
-            e->text);
+        return cli_fail(EXIT_FAILED, "what was asked for is done, but not in the database: %s; %s",
+                        e->text,
+                        marked ? "the next command that reads results brings it in"
+                               : "then loci collect --rebuild");
     }
     if (r.unreadable == 0) return EXIT_DONE;
     /* What was asked for is done; but a run that was just brought in may be among them, and would
@@ -104,11 +117,11 @@ static int remove_experiment(const cli_call *c)
     int status = reading_with(c, cli_out(o->out), check_known);
     if (status == EXIT_DONE) status = check_launched(c);
     if (status != EXIT_DONE) return status;
+    int mark = begin_change(o);
     /* Locks, and refuses where somebody works on it. */
     bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
     if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
-    if (done && o->dry_run) return EXIT_DONE;
-    return refresh(cli_out(o->out), done, &e);
+    return end_change(o, mark, done, &e);
 }
 
 static int rename_experiment(const cli_call *c)
@@ -122,8 +135,9 @@ static int rename_experiment(const cli_call *c)
     if (!manage_name_is_free(cli_out(o->out), c->words[1], &e)) {
         return cli_fail(EXIT_USAGE, "%s", e.text);
     }
+    int mark = begin_change(o);
     bool done = manage_rename(cli_out(o->out), c->words[0], c->words[1], &e);
-    return refresh(cli_out(o->out), done, &e);
+    return end_change(o, mark, done, &e);
 }
 
 static int collect_garbage(const cli_call *c)
@@ -131,10 +145,10 @@ static int collect_garbage(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
+    int mark = begin_change(o);
     bool done = manage_collect_garbage(&r, cli_out(o->out), (keep_models)o->keep, o->dry_run, &e);
     if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
-    if (done && o->dry_run) return EXIT_DONE;
-    return refresh(cli_out(o->out), done, &e);
+    return end_change(o, mark, done, &e);
 }
 
 static int merge_results(const cli_call *c)
@@ -147,10 +161,11 @@ static int merge_results(const cli_call *c)
     if (!file_join(runs, c->words[0], "runs", &e) || !file_is_folder(runs)) {
         return cli_fail(EXIT_USAGE, "%s: is no folder of results", c->words[0]);
     }
+    int mark = begin_change(o);
     /* Copies only: nothing here is removed but what a finished run replaces. */
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
     if (done) say_report(&r, "brought in");
-    return refresh(cli_out(o->out), done, &e);
+    return end_change(o, mark, done, &e);
 }
 
 const verb VERB_RM = {

@@ -2,7 +2,8 @@
  *
  * Only what changed since the last time is read again; collecting twice changes nothing. A line of
  * a running run that is not complete yet is left for the next time. A run that says `running`
- * though nobody holds its lock is recorded as interrupted. Rows of folders that are gone stay. */
+ * though nobody holds its lock is recorded as interrupted. Rows of folders that are gone stay, but
+ * for what loci removes or renames: that has all of it made again (stale_mark.h). */
 #pragma once
 
 #include "results/store/store.h"

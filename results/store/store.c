@@ -11,6 +11,7 @@
 #include "core/base/file_lock.h"
 #include "core/base/host.h"
 #include "results/store/schema.h"
+#include "results/store/stale_mark.h"
 
 /* One writer at a time, by a lock beside the database rather than SQLite's own: it is held from
  * before the run folders are looked at until the commit, so that two collectors cannot both read
@@ -26,7 +27,9 @@ enum { READER_WAIT_MS = 10000 };
 struct store {
     sqlite3 *db;
     int lock; /* the writer's; -1: a reader */
+    int mark; /* stale_mark_claim's */
     bool rebuild;
+    char out[FILE_PATH_BYTES];    /* the folder of results */
     char path[FILE_PATH_BYTES];   /* of the database as readers know it */
     char opened[FILE_PATH_BYTES]; /* of the file that is open */
 };
@@ -73,8 +76,9 @@ static store *store_new(const char *out, err *e)
 {
     store *s = calloc(1, sizeof *s);
     if (!s) return err_set(e, "%s: no memory to open the database", out), NULL;
-    s->lock = -1;
+    s->lock = s->mark = -1;
     if (file_join(s->path, out, "loci.db", e)) {
+        snprintf(s->out, sizeof s->out, "%s", out); /* shorter than the path */
         memcpy(s->opened, s->path, sizeof s->opened);
         return s;
     }
@@ -88,6 +92,7 @@ void store_close(store *s)
     /* Rolls back what was not committed. Only then the lock goes, or another writer would meet a
      * journal that is being rolled back. */
     sqlite3_close(s->db);
+    if (s->mark >= 0) close(s->mark);
     if (s->lock >= 0) close(s->lock);
     free(s);
 }
@@ -273,15 +278,17 @@ store *store_open_writer(const char *out, bool rebuild, double seconds, bool *bu
     if (!s) return NULL;
     if (!take_lock(s, seconds, busy, e)) return close_failed(s);
     /* Under the lock: a newer program may just have made it again. */
-    s->rebuild = rebuild || is_older(s);
+    s->mark = stale_mark_claim(out);
+    s->rebuild = rebuild || s->mark >= 0 || is_older(s);
     if ((s->rebuild && !start_rebuild(s, e)) || !open_writing(s, e)) return close_failed(s);
     return s;
 }
 
-/* What is in the database, into the private one that s has open. One that is older, newer or
- * damaged is not copied: everything is then read from the folders. */
+/* What is in the database, into the private one that s has open. One that is older, newer, damaged
+ * or stale is not copied: everything is then read from the folders. */
 static bool copy_into(store *s, const char *out)
 {
+    if (stale_mark_stands(out)) return false;
     store_auto *from = store_open_reader(out, NULL);
     sqlite3_backup *b = from ? sqlite3_backup_init(s->db, "main", from->db, "main") : NULL;
     /* All pages at once, under one read lock: the copy is of one commit. */
@@ -322,8 +329,10 @@ static bool finish_rebuild(store *s, err *e)
     snprintf(journal, sizeof journal, "%s-journal", s->path);
     sqlite3_close(s->db);
     s->db = NULL;
-    if (!file_remove(journal, e)) return false;
-    return file_rename(s->opened, s->path, e);
+    if (!file_remove(journal, e) || !file_rename(s->opened, s->path, e)) return false;
+    stale_mark_clear(s->out, s->mark);
+    s->mark = -1;
+    return true;
 }
 
 bool store_close_writer(store *s, err *e)

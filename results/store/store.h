@@ -21,7 +21,7 @@ store *store_open_reader(const char *out, err *e);
 /* The writer's. Waits up to `seconds` for the lock: NULL with *busy true (may be NULL) if another
  * process holds it that long. Makes OUT, the file and the schema where they are missing. rebuild:
  * starts with an empty database, which takes the old one's place when store_close_writer commits;
- * so does an older schema. */
+ * so does an older schema, and one that is marked as stale (stale_mark.h). */
 store *store_open_writer(const char *out, bool rebuild, double seconds, bool *busy, err *e);
 
 /* The same for who may not write OUT: a copy of what is there, in no folder, to be brought up to
