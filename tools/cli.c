@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_OPTIONS = 48, HELP_COLUMN = 24 };
+enum { MAX_OPTIONS = 48 };
 
 int cli_fail(int status, const char *format, ...)
 {
@@ -66,89 +66,6 @@ static int option_count(const verb *v)
     /* A table that outgrew the arrays below would write behind them. */
     CHECK(n < MAX_OPTIONS, "%s has %d options", v->name, n);
     return n;
-}
-
-static bool is_switch(const option *o)
-{
-    return o->type == OPTION_BOOL;
-}
-
-/* What stands behind the option's name in the help. */
-const char *cli_value_name(const option *o)
-{
-    switch (o->type) {
-    case OPTION_INT:
-        return " N";
-    case OPTION_REAL:
-        return " X";
-    case OPTION_CHOICE:
-        return o->choices;
-    case OPTION_NODE:
-    case OPTION_TEXT:
-        return " TEXT";
-    case OPTION_BOOL:
-        return "";
-    }
-    return "";
-}
-
-/* Lines of help: as wide as the terminal is, not wider than can be read. */
-static int help_width(void)
-{
-    int columns = 80, rows;
-    terminal_size(stdout, &columns, &rows);
-    return MAX(MIN(columns, 100), 40);
-}
-
-/* The text's paragraphs: what its source breaks is broken anew, indented lines stay. */
-static void print_paragraphs(const char *text)
-{
-    arena_auto *a = arena_new(1 << 12);
-    char *flowing = arena_strdup(a, text);
-    for (char *x = flowing; *x; x++) {
-        bool joins = *x == '\n' && x > flowing && x[-1] != '\n' && x[1] && !strchr("\n ", x[1]);
-        if (joins) *x = ' ';
-    }
-    terminal_wrap(stdout, flowing, 0, 0, help_width());
-}
-
-bool cli_shows_default(const option *o)
-{
-    /* Of what is not given by default, and of switches, a default says nothing. */
-    return o->initial && strcmp(o->initial, "null") != 0 && !is_switch(o);
-}
-
-static void print_option(const option *o)
-{
-    char left[128];
-    snprintf(left, sizeof left, "  --%s%s%s", o->name, o->type == OPTION_CHOICE ? " " : "",
-             cli_value_name(o));
-    printf("%-*s", HELP_COLUMN, left);
-    /* A long name gets a line of its own, so that all texts begin in one column. */
-    if (strlen(left) >= HELP_COLUMN) printf("\n%*s", HELP_COLUMN, "");
-    char text[1024];
-    bool shown = cli_shows_default(o);
-    int n = snprintf(text, sizeof text, "%s", o->help);
-    if (shown && n < (int)sizeof text) {
-        snprintf(text + n, sizeof text - (size_t)n, " (default %s)",
-                 *o->initial ? o->initial : "empty");
-    }
-    terminal_wrap(stdout, text, HELP_COLUMN, HELP_COLUMN, help_width());
-    putchar('\n');
-}
-
-void cli_help(const verb *v)
-{
-    printf("Usage: loci %s%s%s%s\n\n", v->name, v->options ? " [OPTION...]" : "",
-           *v->words ? " " : "", v->words);
-    print_paragraphs(v->help);
-    fputs("\n\n", stdout);
-    for (const option *o = options_of(v); o->name; o++)
-        print_option(o);
-    printf("%-*sthis text\n", HELP_COLUMN, "  --help");
-    printf("\nExamples:\n  loci %s\n  loci %s\n", v->examples[0], v->examples[1]);
-    print_paragraphs("\nExit status: " CLI_EXIT_STATUS);
-    putchar('\n');
 }
 
 static int __attribute__((format(printf, 2, 3))) usage_error(const verb *v, const char *format, ...)
@@ -199,7 +116,7 @@ static void fill_long_options(struct getopt_option *list, const verb *v)
     const option *o = options_of(v);
     int n = option_count(v);
     for (int i = 0; i < n; i++) {
-        int value = is_switch(&o[i]) ? no_argument : required_argument;
+        int value = o[i].type == OPTION_BOOL ? no_argument : required_argument;
         /* Values from 256 on: none of them is a letter's, so 'h', '?' and ':' stay what getopt
          * says. */
         list[i] = (struct getopt_option){o[i].name, value, NULL, 256 + i};
@@ -242,7 +159,7 @@ static bool parse_words(const verb *v, int argc, char **argv, cli_call *c, int *
             return false;
         }
         const option *o = &options_of(v)[got - 256];
-        if (!set_option(options, o, is_switch(o) ? "true" : optarg, c->memory, &e)) {
+        if (!set_option(options, o, o->type == OPTION_BOOL ? "true" : optarg, c->memory, &e)) {
             *status = usage_error(v, "--%s", e.text); /* which begins with the name */
             return false;
         }

@@ -37,6 +37,8 @@ int cli_run(const verb *v, int argc, char **argv);
 
 /* "Usage: ..." to stdout, with options, defaults and examples. */
 void cli_help(const verb *v);
+/* Columns of a help text's lines: as wide as the terminal is, not wider than can be read. */
+int cli_help_width(void);
 /* Parts of it, for manual pages: what stands behind an option's name, whether its default is told,
  * and what exit statuses mean. */
 const char *cli_value_name(const option *o);

@@ -3,6 +3,7 @@
  * Preparing is what a run does when it opens its corpus, done ahead of it: the caches that this
  * leaves are those that runs look for, known by the same hashes. So a sweep on machines without the
  * text's tokenizer, or with many workers, starts at once. */
+#include "core/base/file.h"
 #include "core/base/terminal.h"
 #include "data/prepare.h"
 #include "harness/run/experiment.h"
@@ -35,15 +36,16 @@ static int list_corpora(const cli_call *c, const corpus_places *places)
     /* Looking, not opening: a list must not unpack gigabytes. */
     const corpus_info *info;
     int n = prepare_list(&info, places, c->memory);
+    int columns = terminal_columns(stdout, TERMINAL_UNBROKEN);
     for (int i = 0; i < n; i++) {
-        terminal_entry(stdout, info[i].name, 11, info[i].help);
-        if (info[i].found) {
-            one_line_print(stdout, "%-10s found: %s", "", info[i].found);
-        } else if (info[i].get && *info[i].get) {
-            char text[512];
-            snprintf(text, sizeof text, "not found; to get it: %s", info[i].get);
-            terminal_entry(stdout, "", 11, text);
-        }
+        char text[FILE_PATH_BYTES + 64];
+        bool found = info[i].found;
+        terminal_entry(stdout, info[i].name, 11, info[i].help, columns);
+        if (!found && !(info[i].get && *info[i].get)) continue;
+        snprintf(text, sizeof text, "%s: %s", found ? "found" : "not found; to get it",
+                 found ? info[i].found : info[i].get);
+        one_line(text, sizeof text);
+        terminal_entry(stdout, "", 11, text, columns);
     }
     return EXIT_DONE;
 }

@@ -405,7 +405,7 @@ const verb VERB_EVAL = {
         "Dynamic evaluation: `loci help spec` lists what can be said of eval.dynamic; lists of\n"
         "rates and decays are tried on the validation split, the best is applied.",
     .examples = {"eval quickstart --split test",
-                 "eval quickstart/keys --corpus '{corpus: text, path: README.md}' --split train"},
+                 "eval quickstart/keys --corpus '{corpus: text, path: FILE}' --split train"},
     OPTIONS_OF(eval_call, OPTIONS),
     .run = eval,
 };

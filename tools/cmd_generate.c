@@ -252,7 +252,7 @@ const verb VERB_GENERATE = {
             "Several texts step together, so that the model is read once for all of them: each\n"
             "is what it would be alone.",
     .examples = {"generate quickstart --prompt 'In the beginning'",
-                 "generate quickstart/keys --tokens 1000 --temperature 0.7 --top-k 40 --seed 2"},
+                 "generate quickstart/keys --tokens 1000 --temperature 0.7 --seed 2"},
     OPTIONS_OF(generate_call, OPTIONS),
     .run = generate_text,
 };

@@ -13,15 +13,15 @@ enum { MAX_CLASSES = 128, NAME_COLUMNS = 19 };
 
 static void print_list(void)
 {
-    int n = 0;
+    int n = 0, columns = terminal_columns(stdout, TERMINAL_UNBROKEN);
     const layer_class *const *classes = registry_layers(&n);
     for (int i = 0; i < n; i++)
-        terminal_entry(stdout, classes[i]->name, NAME_COLUMNS, classes[i]->help);
+        terminal_entry(stdout, classes[i]->name, NAME_COLUMNS, classes[i]->help, columns);
     classes = registry_heads(&n);
     for (int i = 0; i < n; i++) {
         char text[256];
         snprintf(text, sizeof text, "head: %s", classes[i]->help);
-        terminal_entry(stdout, classes[i]->name, NAME_COLUMNS, text);
+        terminal_entry(stdout, classes[i]->name, NAME_COLUMNS, text, columns);
     }
 }
 
@@ -51,7 +51,7 @@ static int print_class(const char *name)
     if (cls->cite && *cls->cite) fprintf(out, "%s\n", cls->cite);
     terminal_prose_end(&prose);
     printf("\n");
-    options_print(stdout, cls->options);
+    options_print(stdout, cls->options, terminal_columns(stdout, TERMINAL_UNBROKEN));
     return EXIT_DONE;
 }
 

@@ -90,9 +90,8 @@ const verb VERB_RECALL = {
     .help = "Tells at which distance models still know what they were told.\n\n"
             "RUN as for eval, trained on the corpus `probe`. An answer is right if it has the\n"
             "largest logit.",
-    .examples =
-        {"recall recall/state recall/window",
-         "recall recall/state --corpus '{corpus: probe, task: needle, distances: [65536]}'"},
+    .examples = {"recall recall/state recall/window",
+                 "recall recall --corpus '{corpus: probe, task: needle, distances: [4096]}'"},
     OPTIONS_OF(recall_call, OPTIONS),
     .run = tell_recall,
 };

@@ -4,6 +4,7 @@
  * pages, completion and the nearest name for a typing error all go through it. The order is that in
  * which a person meets them. */
 #include "core/base/json.h"
+#include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
 #include "tools/complete.h"
 #include "tools/man_page.h"
@@ -52,16 +53,24 @@ static int unknown_verb(const char *name)
 
 static void print_verbs(void)
 {
-    printf("Usage: loci VERB [OPTION...] [WORD...]\n\n"
-           "Trains the variants of one experiment file on the same text and compares them.\n\n");
+    int width = cli_help_width();
+    terminal_wrap(stdout,
+                  "Usage: loci VERB [OPTION...] [WORD...]\n\n"
+                  "Trains the variants of one experiment file on the same text and compares "
+                  "them.\n\n",
+                  0, 0, width);
     for (int i = 0; i < VERB_COUNT; i++) {
         /* What programs call and people need not know. */
         if (VERBS[i]->hidden) continue;
-        printf("  %-12s%.*s\n", VERBS[i]->name, (int)strcspn(VERBS[i]->help, "\n"), VERBS[i]->help);
+        char name[32], text[256];
+        snprintf(name, sizeof name, "  %s", VERBS[i]->name);
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(VERBS[i]->help, "\n"), VERBS[i]->help);
+        terminal_entry(stdout, name, 14, text, width);
     }
-    printf(
-        "\n`loci VERB --help` shows a verb's options and two examples, `loci help spec` what an\n"
-        "experiment file may say.\n");
+    terminal_wrap(stdout,
+                  "\n`loci VERB --help` shows a verb's options and two examples, `loci help spec` "
+                  "what an experiment file may say.\n",
+                  0, 0, width);
 }
 
 /* `help` and `completion` are here and not in files of their own, since they need the list. */

@@ -14,54 +14,62 @@
 
 #include <string.h>
 
-static const char TOP[] =
-    "An experiment file (YAML 1.2) has these sections; all but data, model and train may be left\n"
-    "out. Numbers may be written 1e-3, 1_000, 0x1F, and with k, M, G, T for powers of 1000.\n"
-    "\n"
-    "  name         default: the file's name without .yaml\n"
-    "  description  one line, printed with the results\n"
-    "  extends      a file, or a list of files, whose sections come first (relative to this "
-    "file)\n";
+/* What has no table of options: a name and what is said of it. */
+typedef struct spec_row {
+    const char *name, *text;
+} spec_row;
 
-static const char SWEEP[] =
-    "\nsweep: the variants; a map, or a list of maps whose variants add up\n"
-    "  baseline  a variant's label, or {axis: value}; default: the first variant\n"
-    "  seeds     a list, or how many (1, 2, ...); default: 1; or {until: decided, at least: 3,\n"
-    "            at most: 12, spending: obrien-fleming|pocock}: added until claims are decided\n"
-    "  grid      every combination of {PATH: [values], NAME: {alternative: {PATH: value}}}\n"
-    "  zip       the same, values side by side; equal lengths\n"
-    "  list      one by one: [{label: NAME, PATH: value}, ...]\n"
-    "  when      {AXIS: {axis: value or [values]}}: AXIS takes part only where axes have these\n"
-    "  exclude   [{axis: value or [values]}, ...]: combinations that are left out\n";
+static void print_rows(FILE *out, const spec_row *rows, int width, int columns)
+{
+    for (; rows->name; rows++)
+        terminal_entry(out, rows->name, width, rows->text, columns);
+}
 
-static const char CLAIMS[] =
-    "\nclaims: what the experiment expects, judged by loci claims; a list of maps\n"
-    "  name        letters, digits, '.', '_', '-'\n"
-    "  says        one sentence\n"
-    "  source      paper, table\n"
-    "  page        where it is written up\n"
-    "  all         several statements, all of which are needed: [{...}, ...]; or one of these:\n"
-    "  better, than, by         A is better than B, by more than a margin with its unit\n"
-    "  variant, within, of      A is within a margin of B, either way\n"
-    "  variant, at most, of, on A has at most a factor times the figure of B\n"
-    "  variant, on, above       a figure of loci inspect is above another one of it, or a number\n"
-    "  rises with, falls with   a trend along an axis (where: {AXIS: VALUE} or variants: [...] say "
-    "of\n"
-    "                           what) or, of one `variant`, along position, frequency or\n"
-    "                           repetition; over: B takes the gain over B; by: a margin a step\n"
-    "  on          the figure; default: that of loci compare\n"
-    "  split       train, validation or test; default: that of the final evaluations\n"
-    "  slice       {position: 512-}, {frequency: 0}, {repetition: 1-3}\n"
-    "  distance    of a probe's questions\n"
-    "  unit        seeds (default), or documents: these models on other text, where seeds are few\n"
-    "  A margin is 0.02 bits/byte, or 2 % of B's. Figures and their units:\n";
+static void print_text(FILE *out, const char *text, int columns)
+{
+    terminal_wrap(out, text, 0, 2, columns);
+    fputc('\n', out);
+}
+
+static void print_top(FILE *out, int columns)
+{
+    static const spec_row ROWS[] = {
+        {"  name", "default: the file's name without .yaml"},
+        {"  description", "one line, printed with the results"},
+        {"  extends",
+         "a file, or a list of files, whose sections come first (relative to this file)"},
+        {0}};
+    terminal_wrap(out,
+                  "An experiment file (YAML 1.2) has these sections; all but data, model and train "
+                  "may be left out. Numbers may be written 1e-3, 1_000, 0x1F, and with k, M, G, T "
+                  "for powers of 1000.\n\n",
+                  0, 0, columns);
+    print_rows(out, ROWS, 15, columns);
+}
+
+static void print_sweep(FILE *out, int columns)
+{
+    static const spec_row ROWS[] = {
+        {"  baseline", "a variant's label, or {axis: value}; default: the first variant"},
+        {"  seeds",
+         "a list, or how many (1, 2, ...); default: 1; or {until: decided, at least: 3, at most: "
+         "12, spending: obrien-fleming|pocock}: added until claims are decided"},
+        {"  grid", "every combination of {PATH: [values], NAME: {alternative: {PATH: value}}}"},
+        {"  zip", "the same, values side by side; equal lengths"},
+        {"  list", "one by one: [{label: NAME, PATH: value}, ...]"},
+        {"  when", "{AXIS: {axis: value or [values]}}: AXIS takes part only where axes have these"},
+        {"  exclude", "[{axis: value or [values]}, ...]: combinations that are left out"},
+        {0}};
+    print_text(out, "\nsweep: the variants; a map, or a list of maps whose variants add up",
+               columns);
+    print_rows(out, ROWS, 12, columns);
+}
 
 /* A part's figures, which are many and short, in lines of their own. */
-static void print_inspected(FILE *out)
+static void print_inspected(FILE *out, int columns)
 {
-    fputs(
-        "    inspect.PART.FIGURE what loci inspect found, by depth (rises with: depth); by part:\n",
-        out);
+    terminal_entry(out, "    inspect.PART.FIGURE", 24,
+                   "what loci inspect found, by depth (rises with: depth); by part:", columns);
     for (int i = 0; COLLECT_INSPECT_PARTS[i]; i++) {
         const char *names[INSPECT_WORDS];
         int n = inspect_words_names(names, COLLECT_INSPECT_PARTS[i]);
@@ -74,19 +82,58 @@ static void print_inspected(FILE *out)
             fprintf(line, " %s%s", names[k][0] == '_' ? "WHAT" : "", names[k]);
         }
         text_auto *text = text_end(&m);
-        terminal_wrap(out, text, 0, 8, 79);
+        terminal_wrap(out, text, 0, 8, columns);
         fputc('\n', out);
     }
 }
 
-static void print_claims(FILE *out)
+static void print_figures(FILE *out, int columns)
 {
-    fputs(CLAIMS, out);
+    print_text(out,
+               "  A margin is 0.02 bits/byte, or 2 % of B's. Figures and their units:", columns);
     for (const claim_figure *f = CLAIM_FIGURES; f->name; f++) {
-        fprintf(out, "    %-20s%-18s%s%s\n", f->name, *f->unit ? f->unit : "%", f->title,
-                f->higher ? " (more is better)" : "");
+        char name[64], text[128];
+        snprintf(name, sizeof name, "    %-20s%s", f->name, *f->unit ? f->unit : "%");
+        snprintf(text, sizeof text, "%s%s", f->title, f->higher ? " (more is better)" : "");
+        terminal_entry(out, name, 42, text, columns);
     }
-    print_inspected(out);
+    print_inspected(out, columns);
+}
+
+static void print_claims(FILE *out, int columns)
+{
+    static const spec_row ROWS[] = {
+        {"  name", "letters, digits, '.', '_', '-'"},
+        {"  says", "one sentence"},
+        {"  source", "paper, table"},
+        {"  page", "where it is written up"},
+        {"  all", "several statements, all of which are needed: [{...}, ...]; or one of these:"},
+        {0}};
+    static const spec_row STATEMENTS[] = {
+        {"  better, than, by", "A is better than B, by more than a margin with its unit"},
+        {"  variant, within, of", "A is within a margin of B, either way"},
+        {"  variant, at most, of, on", "A has at most a factor times the figure of B"},
+        {"  variant, on, above",
+         "a figure of loci inspect is above another one of it, or a number"},
+        {"  rises with, falls with",
+         "a trend along an axis (where: {AXIS: VALUE} or variants: [...] say of what) or, of one "
+         "`variant`, along position, frequency or repetition; over: B takes the gain over B; by: a "
+         "margin a step"},
+        {0}};
+    static const spec_row DETAILS[] = {
+        {"  on", "the figure; default: that of loci compare"},
+        {"  split", "train, validation or test; default: that of the final evaluations"},
+        {"  slice", "{position: 512-}, {frequency: 0}, {repetition: 1-3}"},
+        {"  distance", "of a probe's questions"},
+        {"  unit",
+         "seeds (default), or documents: these models on other text, where seeds are few"},
+        {0}};
+    print_text(out, "\nclaims: what the experiment expects, judged by loci claims; a list of maps",
+               columns);
+    print_rows(out, ROWS, 14, columns);
+    print_rows(out, STATEMENTS, 28, columns);
+    print_rows(out, DETAILS, 14, columns);
+    print_figures(out, columns);
 }
 
 /* By name and help: a kind may give the same name a meaning of its own. */
@@ -99,68 +146,73 @@ static bool has_option(const option *table, const option *o)
 }
 
 /* What all kinds of corpus understand stands once, in front. */
-static void print_data(FILE *out)
+static void print_data(FILE *out, int columns)
 {
     arena_auto *a = arena_new(0);
     /* No folders are looked at: what kinds there are does not depend on the machine. */
     const corpus_places nowhere = {0};
     const corpus_info *list;
     int count = prepare_list(&list, &nowhere, a);
-    fprintf(out, "\ndata: {corpus: NAME, ...}\n");
+    print_text(out, "\ndata: {corpus: NAME, ...}", columns);
     /* The first kind's own options are those of all, for it has no others. */
-    options_print(out, list[0].options);
+    options_print(out, list[0].options, columns);
     for (int i = 0; i < count; i++) {
         option own[64] = {{0}};
+        char title[512];
         int n = 0;
         for (const option *o = list[i].options; o->name && n < 63; o++) {
             /* The terminating entry is there from the initialisation: hence one less than the array
              * holds. */
             if (!has_option(list[0].options, o)) own[n++] = *o;
         }
-        fprintf(out, "\ndata: {corpus: %s}: %s\n", list[i].name, list[i].help);
-        if (n > 0) options_print(out, own);
+        snprintf(title, sizeof title, "\ndata: {corpus: %s}: %s", list[i].name, list[i].help);
+        print_text(out, title, columns);
+        if (n > 0) options_print(out, own, columns);
     }
 }
 
-static const char MODEL[] =
-    "\nmodel:\n"
-    "  blocks   list  required  [{repeat: n, LAYER: {option: value}, ...}, ...]: the stack, from "
-    "the\n"
-    "                           input on; `loci layers` lists layers, `loci layers NAME` options\n"
-    "  head     map   linear    {kind: NAME, option: value}: from the last layer to the tokens\n";
-
-static void print_model(FILE *out)
+static void print_model(FILE *out, int columns)
 {
     enum { CAPACITY = 32 };
+    static const spec_row ROWS[] = {
+        {"  blocks   list  required",
+         "[{repeat: n, LAYER: {option: value}, ...}, ...]: the stack, from the input on; `loci "
+         "layers` lists layers, `loci layers NAME` options"},
+        {"  head     map   linear",
+         "{kind: NAME, option: value}: from the last layer to the tokens"},
+        {0}};
     const char *names[CAPACITY];
     const option *tables[CAPACITY];
     int count = MIN(model_option_tables(names, tables, CAPACITY), CAPACITY);
-    fputs(MODEL, out);
+    print_text(out, "\nmodel:", columns);
+    print_rows(out, ROWS, 27, columns);
     for (int i = 0; i < count; i++) {
         if (*names[i]) fprintf(out, "\nmodel.%s:\n", names[i]);
-        options_print(out, tables[i]);
+        options_print(out, tables[i], columns);
     }
-}
-
-static void print_section(FILE *out, const char *title, const option *table)
-{
-    fprintf(out, "\n%s\n", title);
-    options_print(out, table);
 }
 
 void spec_help(FILE *out)
 {
-    fputs(TOP, out);
-    print_data(out);
-    print_model(out);
-    print_section(out, "init_from: the trained run whose parameters it starts from", INIT_OPTIONS);
-    print_section(out, "optimizer:", OPTIM_OPTIONS);
-    print_section(out, "optimizer.groups: a list of", OPTIM_GROUP_OPTIONS);
-    print_section(out, "schedule: the learning rate over the run", SCHEDULE_OPTIONS);
-    print_section(out, "train:", TRAIN_OPTIONS);
-    print_section(out, "eval: after training, and every train.eval_every steps", EVAL_OPTIONS);
-    print_section(out, "eval.dynamic: how the model learns while it is evaluated", DYNAMIC_OPTIONS);
-    print_section(out, "eval.sample: a text that the model writes", SAMPLE_OPTIONS);
-    fputs(SWEEP, out);
-    print_claims(out);
+    static const struct {
+        const char *title;
+        const option *table;
+    } SECTIONS[] = {{"\ninit_from: the trained run whose parameters it starts from", INIT_OPTIONS},
+                    {"\noptimizer:", OPTIM_OPTIONS},
+                    {"\noptimizer.groups: a list of", OPTIM_GROUP_OPTIONS},
+                    {"\nschedule: the learning rate over the run", SCHEDULE_OPTIONS},
+                    {"\ntrain:", TRAIN_OPTIONS},
+                    {"\neval: after training, and every train.eval_every steps", EVAL_OPTIONS},
+                    {"\neval.dynamic: how the model learns while it is evaluated", DYNAMIC_OPTIONS},
+                    {"\neval.sample: a text that the model writes", SAMPLE_OPTIONS}};
+    int columns = terminal_columns(out, 80);
+    print_top(out, columns);
+    print_data(out, columns);
+    print_model(out, columns);
+    for (size_t i = 0; i < sizeof SECTIONS / sizeof *SECTIONS; i++) {
+        print_text(out, SECTIONS[i].title, columns);
+        options_print(out, SECTIONS[i].table, columns);
+    }
+    print_sweep(out, columns);
+    print_claims(out, columns);
 }

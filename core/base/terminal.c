@@ -1,6 +1,5 @@
 #include "core/base/terminal.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +17,12 @@ bool terminal_size(FILE *out, int *columns, int *rows)
     *columns = known ? size.ws_col : 80;
     *rows = known ? size.ws_row : 24;
     return true;
+}
+
+int terminal_columns(FILE *out, int otherwise)
+{
+    int columns, rows;
+    return terminal_size(out, &columns, &rows) ? columns : otherwise;
 }
 
 int terminal_letter(const char *text, unsigned *letter)
@@ -61,14 +66,21 @@ static int cells_of(unsigned letter)
     return is_among(letter, none, sizeof none / sizeof *none) ? 0 : 1;
 }
 
-int terminal_cells(const char *text)
+/* Of the first bytes. */
+static int cells_in(const char *text, size_t bytes)
 {
     int cells = 0;
     unsigned letter;
-    for (int n; (n = terminal_letter(text, &letter)) > 0; text += n) {
+    const char *end = text + bytes;
+    for (int n; text < end && (n = terminal_letter(text, &letter)) > 0; text += n) {
         cells += cells_of(letter);
     }
     return cells;
+}
+
+int terminal_cells(const char *text)
+{
+    return cells_in(text, strlen(text));
 }
 
 /* Bytes at the beginning that take at most so many columns. */
@@ -113,9 +125,7 @@ void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns)
     bool first = true; /* word of its line */
     while (*text) {
         size_t n = strcspn(text, " \n");
-        char word[512];
-        snprintf(word, sizeof word, "%.*s", (int)MIN(n, sizeof word - 1), text);
-        int cells = terminal_cells(word);
+        int cells = cells_in(text, n);
         if (!first && n > 0 && at + 1 + cells > columns) {
             fprintf(out, "\n%*s", indent, "");
             at = indent;
@@ -125,7 +135,7 @@ void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns)
             fputc(' ', out);
             at++;
         }
-        fputs(word, out);
+        fwrite(text, 1, n, out);
         at += cells;
         first = false;
         text += n;
@@ -138,19 +148,19 @@ void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns)
     }
 }
 
-void terminal_entry(FILE *out, const char *name, int width, const char *text)
+void terminal_entry(FILE *out, const char *name, int width, const char *text, int columns)
 {
     enum { LEAST = 20, BELOW = 4 };
-    int columns, rows, taken = terminal_cells(name), begin = MAX(width, taken + 1);
-    bool wraps = terminal_size(out, &columns, &rows);
-    if (wraps && columns - begin < LEAST) {
+    int taken = terminal_cells(name), begin = MAX(width, taken + 1);
+    if (columns - begin < LEAST) {
         terminal_wrap(out, name, 0, BELOW, columns);
-        fprintf(out, "\n%*s", BELOW, "");
+        if (*name) fputc('\n', out);
+        fprintf(out, "%*s", BELOW, "");
         begin = BELOW;
     } else {
         fprintf(out, "%s%*s", name, begin - taken, "");
     }
-    terminal_wrap(out, text, begin, begin, wraps ? columns : INT_MAX);
+    terminal_wrap(out, text, begin, begin, columns);
     fputc('\n', out);
 }
 

@@ -1,12 +1,17 @@
 /* Text on a terminal: how much room there is, and what a text takes of it. */
 #pragma once
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "core/base/text.h"
 
 /* Columns and rows of the terminal that the stream goes to; false if it goes to none. */
 bool terminal_size(FILE *out, int *columns, int *rows);
+/* Its columns, or else what a stream has that goes to none: TERMINAL_UNBROKEN where programs read
+ * it line by line. */
+int terminal_columns(FILE *out, int otherwise);
+#define TERMINAL_UNBROKEN INT_MAX
 
 /* Bytes of the character that UTF-8 text begins with, and its code point; 0 at the end. */
 int terminal_letter(const char *text, unsigned *letter);
@@ -23,10 +28,10 @@ void terminal_cut(char *out, size_t bytes, const char *text, int cells);
  * the first line that are written already. Line breaks of the text stay. */
 void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns);
 
-/* An entry of a list: what it is called, in `width` columns with the gap, and what is said of it.
- * On a terminal the lines of that break within its width, below each other, or below the name where
- * there is no room beside it. */
-void terminal_entry(FILE *out, const char *name, int width, const char *text);
+/* An entry of a list: what it is called, in `width` columns with the gap, and what is said of it,
+ * whose lines break within `columns` below each other, or below the name where there is no room
+ * beside it. */
+void terminal_entry(FILE *out, const char *name, int width, const char *text, int columns);
 
 /* Sentences on their way to `out`: on a terminal their lines break at words within its width,
  * elsewhere they stay as they are. Print to what begin returns; end hands it on. */

@@ -366,7 +366,7 @@ static const char *type_text(const option *o)
 
 /* Columns as wide as their widest entry, but long lists of choices do not push the rest off the
  * screen: they run over into the next column. */
-void options_print(FILE *out, const option *table)
+void options_print(FILE *out, const option *table, int columns)
 {
     int name_width = 0, type_width = 0, initial_width = 0;
     for (const option *o = table; o->name; o++) {
@@ -378,9 +378,8 @@ void options_print(FILE *out, const option *table)
     initial_width = MAX(initial_width, (int)strlen("required"));
     /* What would go on below its name on every second line has no columns. */
     enum { GAPS = 8, LEAST = 20 };
-    int columns, rows, taken = name_width + type_width + initial_width + GAPS;
     const char *gap = "  ";
-    if (terminal_size(out, &columns, &rows) && columns - taken < LEAST) {
+    if (columns - name_width - type_width - initial_width - GAPS < LEAST) {
         name_width = type_width = initial_width = 0;
         gap = " ";
     }
@@ -397,6 +396,6 @@ void options_print(FILE *out, const option *table)
         snprintf(text, sizeof text, "%s%s%s%s%s%s", o->help ? o->help : "", ranged ? " (" : "",
                  ranged ? range_text(o, range, sizeof range) : "", ranged ? ")" : "",
                  o->needs ? "; needs " : "", o->needs ? option_needs_text(a, o) : "");
-        terminal_entry(out, head, (int)strlen(head) + 2, text);
+        terminal_entry(out, head, (int)strlen(head) + 2, text, columns);
     }
 }

@@ -42,5 +42,6 @@ node *options_node(arena *a, const void *options, const option *table);
  * are hashed from. */
 node *options_changed(arena *a, const void *options, const option *table);
 
-/* Prints name, type, default, range and help, one line per option. */
-void options_print(FILE *out, const option *table);
+/* Prints name, type, default, range and help: one line per option where `columns` allow it
+ * (core/base/terminal.h). */
+void options_print(FILE *out, const option *table, int columns);

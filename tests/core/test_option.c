@@ -1,6 +1,7 @@
 #include "core/options/option.h"
 #include "tests/test.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,7 +200,7 @@ static void prints(void)
     char *text = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
-    options_print(out, SAMPLE);
+    options_print(out, SAMPLE, INT_MAX);
     fclose(out);
     EXPECT(strstr(text, "heads") && strstr(text, "required") && strstr(text, "(1 to 64)") &&
                strstr(text, "none|gelu|relu") && strstr(text, "(at least 0)"),

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/terminal.h"
 #include "harness/supervise/progress.h"
 #include "results/report/status.h"
 #include "tests/support/fake_results.h"
+#include "tests/support/program.h"
 #include "tests/support/pty.h"
 #include "tests/test.h"
 
@@ -315,24 +317,97 @@ static void bars(void)
     }
 }
 
+/* What the program says of itself: every verb's help and that of specs. NULL behind the last. The
+ * verbs are those that the first one lists. */
+static const char *help_of(int i)
+{
+    static char names[64][32];
+    static int count;
+    if (count == 0) {
+        const char *const words[] = {"help", NULL};
+        char *text = on_terminal(200, 24, words);
+        const char *at = text ? strstr(text, "\n  ") : NULL;
+        for (; at && count < 63; at = strstr(at + 1, "\n  "))
+            count += sscanf(at, "%31s", names[count]) == 1;
+        free(text);
+        EXPECT(count > 20, "%d verbs", count);
+        snprintf(names[count++], sizeof *names, "spec");
+    }
+    return i < count ? names[i] : NULL;
+}
+
+/* Examples stay whole, to be copied, where they fit into the usual terminal. */
+static void expect_help_within(const char *what, const char *text, int columns)
+{
+    char line[2048];
+    for (const char *at = text; at && *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+        bool one_word = !strchr(line + strspn(line, " -"), ' ');
+        int room = strncmp(line, "  loci ", 7) == 0 ? MAX(columns, 80) : columns;
+        EXPECT((one_word && columns < 80) || terminal_cells(line) <= room,
+               "%s: %d columns, not %d: %s", what, terminal_cells(line), columns, line);
+    }
+}
+
 static void help(void)
 {
-    static const char *const verbs[] = {"compare", "run", "plot", "generate", "export"};
-    static const int widths[] = {60, 80, 200};
-    for (int i = 0; i < 15; i++) {
-        const char *const words[] = {verbs[i % 5], "--help", NULL};
-        int width = widths[i / 5];
-        char *text = on_terminal(width, 24, words);
-        for (const char *at = text; at && *at; at += strcspn(at, "\n"), at += *at == '\n') {
-            int n = (int)strcspn(at, "\n");
-            bool choices = strncmp(at, "  --", 4) == 0 || strncmp(at, "  loci", 6) == 0 ||
-                           strncmp(at, "Usage", 5) == 0;
-            const char *word = at + strspn(at, " ");
-            bool one_word = (int)strcspn(word, " \n") == n - (int)(word - at);
-            EXPECT(n <= width || choices || one_word, "%s: %.*s", verbs[i % 5], n, at);
+    static const int widths[] = {30, 60, 80, 200};
+    const char *name;
+    for (int i = 0; i < 4; i++) {
+        const char *words[] = {"help", NULL, NULL};
+        for (int k = -1; k < 0 || (words[1] = name = help_of(k)); k++) {
+            char *text = on_terminal(widths[i], 24, words);
+            if (!text) return;
+            EXPECT(strlen(text) > 100, "%s: %s", words[1], text);
+            expect_help_within(words[1] ? words[1] : "help", text, widths[i]);
+            free(text);
         }
+    }
+}
+
+/* In a file or a pipe to a pager they have the usual width. */
+static void help_in_a_pipe(void)
+{
+    const char *name;
+    if (!test_program()) return;
+    expect_help_within("--help", LOCI("--help").out, 80);
+    for (int k = 0; (name = help_of(k)); k++)
+        expect_help_within(name, LOCI("help", name).out, 80);
+}
+
+/* A corpus whose folder has a long name, on a terminal too narrow for two columns. */
+static void corpora(void)
+{
+    static const int widths[] = {24, 30, 60};
+    char folder[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    err e = {0};
+    snprintf(folder, sizeof folder, "%s/my texts and what else there is to train on",
+             test_folder());
+    EXPECT(file_join(file, folder, "enwik8", &e) && file_make_folders(folder, &e) &&
+               file_write(file, "x", 1, &e),
+           "%s", e.text);
+    for (int i = 0; i < 3; i++) {
+        const char *const words[] = {"data", "list", "--data", folder, NULL};
+        char *text = on_terminal(widths[i], 24, words);
+        if (!text) return;
+        EXPECT(strstr(text, "    found:") && !strstr(text, "\n\n"), "at %d: %s", widths[i], text);
+        expect_within("data list", text, widths[i]);
         free(text);
     }
+}
+
+/* A word is as long as it is. */
+static void long_words(void)
+{
+    char word[2001], *text = NULL;
+    size_t bytes = 0;
+    memset(word, 'x', sizeof word - 1);
+    word[sizeof word - 1] = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    terminal_wrap(out, word, 0, 0, 80);
+    fclose(out);
+    EXPECT(strcmp(text, word) == 0, "%zu bytes", bytes);
+    free(text);
 }
 
 static void letters(void)
@@ -359,5 +434,8 @@ const test_suite test_terminal = {"tools/terminal",
                                    {"sentences", sentences},
                                    {"bars", bars},
                                    {"help", help},
+                                   {"help_in_a_pipe", help_in_a_pipe},
+                                   {"corpora", corpora},
+                                   {"long_words", long_words},
                                    {"letters", letters},
                                    {0}}};
