@@ -111,6 +111,13 @@ static bool set_option(void *options, const option *o, const char *text, arena *
     return true;
 }
 
+/* Mostly an empty variable of a script: as a path it would be the folder of all folders. */
+static bool is_missing(const option *o, const char *text)
+{
+    bool is_text = o->type == OPTION_TEXT || o->type == OPTION_NODE;
+    return is_text && !o->empty && !*text;
+}
+
 static void fill_long_options(struct getopt_option *list, const verb *v)
 {
     const option *o = options_of(v);
@@ -159,6 +166,12 @@ static bool parse_words(const verb *v, int argc, char **argv, cli_call *c, int *
             return false;
         }
         const option *o = &options_of(v)[got - 256];
+        if (is_missing(o, optarg)) {
+            *status =
+                usage_error(v, "--%s is given an empty text: leave it out, or say --%s TEXT (%s)",
+                            o->name, o->name, o->help);
+            return false;
+        }
         if (!set_option(options, o, o->type == OPTION_BOOL ? "true" : optarg, c->memory, &e)) {
             *status = usage_error(v, "--%s", e.text); /* which begins with the name */
             return false;
@@ -173,6 +186,15 @@ static bool parse_words(const verb *v, int argc, char **argv, cli_call *c, int *
     return true;
 }
 
+/* Which of the words beside the options is; -1: none. */
+static int empty_word(const cli_call *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (!*c->words[i]) return i;
+    }
+    return -1;
+}
+
 int cli_run(const verb *v, int argc, char **argv)
 {
     cli_call c = {.memory = arena_new(1 << 16)};
@@ -182,6 +204,8 @@ int cli_run(const verb *v, int argc, char **argv)
             status = usage_error(v, "%s is missing", v->words);
         } else if (c.count > v->max_words) {
             status = usage_error(v, "'%s' is one word too many", c.words[v->max_words]);
+        } else if (empty_word(&c) >= 0) {
+            status = usage_error(v, "word %d is empty; say %s", empty_word(&c) + 1, v->words);
         } else {
             status = v->run(&c);
         }

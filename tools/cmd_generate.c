@@ -23,8 +23,8 @@ typedef struct generate_call {
 } generate_call;
 
 static const option OPTIONS[] = {
-    CLI_LIST(generate_call, prompt, "prompt",
-             "text to continue; default: the beginning of a document; may be repeated"),
+    {"prompt", OPTION_NODE, offsetof(generate_call, prompt), .empty = true,
+     .help = "text to continue; default: the beginning of a document; may be repeated"},
     CLI_TEXT(generate_call, prompts, "prompts", "a file with a text to continue in every line"),
     CLI_INT(generate_call, tokens, "tokens", "400", 1, 1e9, "how many to generate, of each text"),
     CLI_REAL(generate_call, temperature, "temperature", "0.8", 0, 100, "0: always the likeliest"),

@@ -22,6 +22,7 @@ typedef struct option {
     const char *help;    /* one line, with the unit */
     const char *needs; /* what other options it takes to have an effect (option_needs.h), or NULL */
     bool nullable;     /* INT, REAL: `null` or `none` allowed and stored as -1; TEXT: NULL */
+    bool empty;        /* TEXT, NODE on the command line: '' says something */
     bool incidental;   /* changes no result (paths, logging, threads): no part of identities */
 } option;
 

@@ -35,6 +35,55 @@ static void usage_errors(void)
     program_expect(LOCI("data", "prepair"), 2, NULL, "data --help");
 }
 
+/* Every option with " TEXT" behind it in the verb's help, given as ''. */
+static void expect_no_empty_option(const char *const words[3])
+{
+    char text[16384], said[160];
+    snprintf(text, sizeof text, "%s", LOCI(words[0], "--help").out);
+    for (const char *at = text; (at = strstr(at, "\n  --")); at++) {
+        char name[64];
+        int n = (int)strcspn(at + 3, " \n");
+        if (strncmp(at + 3 + n, " TEXT", 5) != 0 || strncmp(at, "\n  --prompt ", 12) == 0) continue;
+        snprintf(name, sizeof name, "%.*s", n, at + 3);
+        snprintf(said, sizeof said, "loci: %s: %s is given an empty text: ", words[0], name);
+        program_result r = LOCI(words[0], name, "", words[1], words[1] ? words[2] : NULL);
+        program_expect(r, 2, NULL, said);
+        const char *end = strchr(r.err, '\n');
+        EXPECT(!*r.out && end && !end[1], "%s %s: not one line: %s%s", words[0], name, r.out,
+               r.err);
+    }
+}
+
+/* As an empty variable of a script gives it: whichever option or word it is, nothing is done. The
+ * options are those that the help of the verb lists. */
+static void empty_texts(void)
+{
+    static const char *const calls[][3] = {{"run", "a"},           {"check", "a"},
+                                           {"status", NULL},       {"stop", "a"},
+                                           {"compare", NULL},      {"claims", NULL},
+                                           {"ls", NULL},           {"show", "a"},
+                                           {"note", "a"},          {"diff", "a", "b"},
+                                           {"export", NULL},       {"rm", "a"},
+                                           {"mv", "a", "b"},       {"gc", NULL},
+                                           {"merge", "a"},         {"report", NULL},
+                                           {"plot", NULL},         {"eval", "a"},
+                                           {"generate", "a"},      {"import", "brt-pytorch", "a"},
+                                           {"recall", "a"},        {"inspect", "a"},
+                                           {"layers", NULL},       {"data", "list"},
+                                           {"collect", NULL},      {"bench", "a"},
+                                           {"completion", "bash"}, {"help", NULL}};
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const char *const *words = calls[i];
+        char said[64];
+        snprintf(said, sizeof said, "loci: %s: word 1 is empty; say ", words[0]);
+        bool takes_words = strcmp(words[0], "gc") != 0 && strcmp(words[0], "collect") != 0;
+        if (takes_words) program_expect(LOCI(words[0], "", words[2]), 2, NULL, said);
+        if (words[2]) program_expect(LOCI(words[0], words[1], ""), 2, NULL, "word 2 is empty");
+        expect_no_empty_option(words);
+    }
+}
+
 /* A table of which half was written is a failure, and says why. */
 static void full_output(void)
 {
@@ -124,6 +173,7 @@ static void spec_errors(void)
 const test_suite test_cli = {"tools/cli",
                              {{"help", help},
                               {"usage_errors", usage_errors},
+                              {"empty_texts", empty_texts},
                               {"full_output", full_output},
                               {"versions", versions},
                               {"parts", parts},
