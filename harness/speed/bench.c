@@ -6,7 +6,7 @@
 
 #include "core/base/crew.h"
 #include "core/base/host.h"
-#include "core/ops/blas.h"
+#include "harness/speed/bench_gemm.h"
 #include "results/compare/stats.h"
 
 /* What is measured when, and why in this order:
@@ -25,67 +25,6 @@
  *
  * The FLOPs per token are the convention's (6 x parameters of products, and attention), not what is
  * executed: recomputation in the backward pass is work that is not paid for. */
-
-/* ---- the machine's sgemm rate ---- */
-
-/* Measured in rounds between steps of training: both then see the same machine, whatever else it is
- * doing. */
-enum { GEMM_SIZE = 2048 };
-
-typedef struct gemm_meter {
-    arena *memory;
-    lanes *pool;
-    real *a, *b, **c; /* c: one per thread */
-} gemm_meter;
-
-/* The matrices hold small whole numbers: no denormals, no overflow, no bits that decide a speed.
- * All threads read the same a and b, each writes a c of its own. */
-static gemm_meter *gemm_meter_new(lanes *pool)
-{
-    arena *memory = arena_new(0);
-    gemm_meter *m = ARENA_NEW(memory, gemm_meter, 1);
-    const int64_t cells = (int64_t)GEMM_SIZE * GEMM_SIZE;
-    int threads = lanes_threads(pool);
-    *m = (gemm_meter){.memory = memory,
-                      .pool = pool,
-                      .a = ARENA_NEW(memory, real, cells),
-                      .b = ARENA_NEW(memory, real, cells),
-                      .c = ARENA_NEW(memory, real *, threads)};
-    for (int64_t i = 0; i < cells; i++) {
-        m->a[i] = (real)(i % 7) - 3;
-        m->b[i] = (real)(i % 5) - 2;
-    }
-    for (int i = 0; i < threads; i++) {
-        m->c[i] = arena_push_zero(memory, cells, sizeof(real));
-    }
-    return m;
-}
-
-static void gemm_meter_free(gemm_meter *m)
-{
-    if (m) arena_free(m->memory);
-}
-
-/* NULL kernels: the machine's own library, which is what utilisation is measured against, whatever
- * kernels the model uses. */
-static void gemm_item(void *arg, int64_t item, int thread)
-{
-    (void)thread;
-    const gemm_meter *m = arg;
-    blas_gemm(NULL, false, false, GEMM_SIZE, GEMM_SIZE, GEMM_SIZE, 1, m->a, GEMM_SIZE, m->b,
-              GEMM_SIZE, 0, m->c[item], GEMM_SIZE);
-}
-
-/* One product per thread, all threads at once: GFLOP/s of all together. A product of n^3
- * multiply-adds is 2 n^3 FLOPs; the time is that of the slowest thread. */
-static double gemm_meter_round(gemm_meter *m)
-{
-    int threads = lanes_threads(m->pool);
-    double begin = host_monotonic_s();
-    lanes_parallel(m->pool, gemm_item, m, threads);
-    double seconds = host_monotonic_s() - begin;
-    return 2e-9 * threads * (double)GEMM_SIZE * GEMM_SIZE * GEMM_SIZE / seconds;
-}
 
 /* ---- training ---- */
 
@@ -142,9 +81,9 @@ typedef struct timing {
     train_report last;
 } timing;
 
-static void time_machine(timing *m, gemm_meter *meter, lanes *pool)
+static void time_machine(timing *m, bench_gemm *meter, lanes *pool)
 {
-    m->gemms[m->rounds] = gemm_meter_round(meter);
+    m->gemms[m->rounds] = bench_gemm_round(meter);
     for (int k = 0; k < PEAK_KINDS; k++) {
         m->peaks[k][m->rounds] = bench_peak_round(pool, (peak_kind)k);
     }
@@ -182,15 +121,15 @@ static void sum_up(bench_result *r, timing *m)
     r->loss = m->last.nats / m->last.weight;
 }
 
-/* A round of sgemm is thrown away first: its matrices are touched in it. Maps are counted over the
- * timed steps: after warming up a step should take no memory from the system. */
+/* Maps are counted over the timed steps: after warming up a step should take no memory from the
+ * system. */
 static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
 {
     arena_auto *a = arena_new(0);
     timing *m = arena_push_zero(a, 1, sizeof *m);
     double begin = host_monotonic_s();
-    gemm_meter *meter = gemm_meter_new(t->pool);
-    gemm_meter_round(meter);
+    bench_gemm *meter = bench_gemm_new(t->pool);
+    r->sgemm_size = bench_gemm_size(meter);
     int64_t maps = bench_tape_maps(t);
     bool ok = true;
     /* At least LEAST_STEPS, however long they take: a median of one is none. */
@@ -199,7 +138,7 @@ static bool time_steps(bench_result *r, trainer *t, double seconds, err *e)
         time_machine(m, meter, t->pool);
         ok = time_turn(m, t, e);
     }
-    gemm_meter_free(meter);
+    bench_gemm_free(meter);
     if (ok) sum_up(r, m);
     r->arena_maps_after_warmup = bench_tape_maps(t) - maps;
     return ok;

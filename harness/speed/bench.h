@@ -4,9 +4,9 @@
  *   gflops = tokens/s x (6 x matmul parameters + 6 x layers x context x width)
  *   utilisation = gflops / sgemm_gflops, and by each of the processor's peaks (bench_peak.h)
  *
- * sgemm_gflops: 2048 x 2048 x 2048, one product per thread, all threads at once. Steps of training
- * and rounds of sgemm and of the peaks take turns and the median of each counts. The peak of
- * anonymous memory is read before the first round, so that sgemm's matrices are no part of it. */
+ * sgemm_gflops: products of 2048 x 2048 x 2048 (bench_gemm.h). Steps of training and rounds of
+ * sgemm and of the peaks take turns and the median of each counts. The peak of anonymous memory is
+ * read before the first round, so that sgemm's matrices are no part of it. */
 #pragma once
 
 #include "core/base/json.h"
@@ -32,6 +32,7 @@ typedef struct bench_result {
     double tokens_per_second; /* median over steps */
     double step_ms;           /* median */
     double gflops, sgemm_gflops, utilisation;
+    int64_t sgemm_size;
     /* Of the processor's multiply-adds, by kind; NaN: it has no such instruction. */
     double peak_gflops[PEAK_KINDS], peak_utilisation[PEAK_KINDS];
     int64_t width, layers, context, batch; /* what a peer must agree with: see bench_against.h */

@@ -77,7 +77,8 @@ void bench_report_print(FILE *out, const bench_result *r)
             r->tokens_per_second, r->steps, r->step_ms);
     fprintf(out, "                       %.2f GFLOP/s at %.3f MFLOP per token\n", r->gflops,
             r->flops_per_token * 1e-6);
-    fprintf(out, "sgemm 2048^3           %.2f GFLOP/s, all threads at once\n", r->sgemm_gflops);
+    fprintf(out, "sgemm %4lld^3           %.2f GFLOP/s, all threads at once\n",
+            (long long)r->sgemm_size, r->sgemm_gflops);
     print_peaks(out, r);
     fprintf(out, "peak anonymous memory  %.1f MiB; tapes %.1f MiB\n", r->peak_rss_mib,
             (double)r->tape_bytes / (1 << 20));
@@ -123,6 +124,7 @@ json_t *bench_report_json(const bench_result *r)
         {"tokens_per_second", r->tokens_per_second},
         {"gflops", r->gflops},
         {"sgemm_gflops", r->sgemm_gflops},
+        {"sgemm_size", (double)r->sgemm_size},
         {"utilisation", r->utilisation},
         {"peak_rss_mib", r->peak_rss_mib},
         {"step_ms", r->step_ms},

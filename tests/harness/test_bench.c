@@ -7,6 +7,7 @@
 #include "harness/speed/bench.h"
 #include "harness/speed/bench_against.h"
 #include "harness/speed/bench_compare.h"
+#include "harness/speed/bench_gemm.h"
 #include "harness/speed/bench_report.h"
 #include "harness/speed/bench_stream.h"
 #include "tests/support/trials.h"
@@ -42,6 +43,7 @@ static void figures_are_there(void)
     static const char *const keys[] = {"tokens_per_second",
                                        "gflops",
                                        "sgemm_gflops",
+                                       "sgemm_size",
                                        "utilisation",
                                        "peak_float32_gflops",
                                        "peak_float32_utilisation",
@@ -69,6 +71,24 @@ static void figures_are_there(void)
     bench_report_print(f, &r);
     EXPECT(ftell(f) > 500, "%ld characters", ftell(f));
     fclose(f);
+}
+
+/* The largest product wherever a core does 9 GFLOP/s; elsewhere one of seconds, not of minutes. */
+static void products_go_by_time(void)
+{
+    static const struct {
+        double gflops; /* of a core */
+        int64_t size;
+    } cases[] = {{170, 2048}, {9, 2048}, {8, 1024}, {2, 1024}, {0.2, 512}, {0.001, 256}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t size = 0;
+        for (int64_t next = 256; next != size;) {
+            size = next;
+            double n = (double)size;
+            next = bench_gemm_next_size(size, 2e-9 * n * n * n / cases[i].gflops);
+        }
+        EXPECT(size == cases[i].size, "%g GFLOP/s: %lld", cases[i].gflops, (long long)size);
+    }
 }
 
 /* Time that is up at once: each variant warms up with a step and trains in one round, and what was
@@ -226,6 +246,7 @@ static void figures_of_peers_are_checked(void)
 
 const test_suite test_bench = {"harness/bench",
                                {{"figures_are_there", figures_are_there},
+                                {"products_go_by_time", products_go_by_time},
                                 {"time_is_divided", time_is_divided},
                                 {"rates_are_one_model", rates_are_one_model},
                                 {"stream_is_flat", stream_is_flat},
