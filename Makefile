@@ -288,7 +288,7 @@ torture:
 	@$(MAKE) --no-print-directory KIND=release loci test-binary
 	LOCI_TORTURE=$(TORTURE) LOCI_TORTURE_RUNS=$(TORTURE_RUNS) \
 	    LOCI_PROGRAM=$(abspath build/release/bin/loci) \
-	    build/release/test harness/torture harness/faults harness/power_cut tools/stale_database
+	    build/release/test harness/torture harness/faults harness/power_cut tools/stale_database tools/full_disk
 
 # How long the verbs take in a folder of MANY_RUNS runs.
 MANY_RUNS ?= 10000

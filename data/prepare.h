@@ -39,5 +39,6 @@ corpus *prepare_corpus(const node *spec, const corpus_places *places,
 /* Writes every split of c to the folder as token shards (train*.bin, val*.bin, test*.bin) with the
  * sidecar corpus.json (data/README.md); `corpus: shards` reads it back, separators left out. Shards
  * of an older export there go; shards that no corpus.json there tells of are an error, since other
- * programs would read them together with the new ones. */
+ * programs would read them together with the new ones. What is left where it fails is not read
+ * (SHARDS_UNFINISHED), and can be gone over. */
 bool prepare_export(const corpus *c, const prepare_options *o, err *e);

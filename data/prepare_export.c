@@ -2,7 +2,9 @@
  *
  * An export may go over an older one of loci's: files keep their names as far as they can, and
  * those that are left over are removed. Anything else in the folder that looks like a shard stops
- * it, since other programs read whatever matches train_*.bin. */
+ * it, since other programs read whatever matches train_*.bin. While it lasts, and where it was
+ * killed or the disk was full, SHARDS_UNFINISHED stands there: such a folder is no corpus, and the
+ * same command makes it one. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,33 +47,34 @@ static bool export_splits(shard_writer *w, const corpus *c, err *e)
 
 /* ---- what an older export left ---- */
 
-/* The shards that a corpus.json tells of, as a set of names; NULL and e: it cannot be read. An
- * empty set where there is none. */
-static json_t *listed_shards(const char *folder, err *e)
+/* Adds the shards that a corpus.json tells of to a set of names; none where there is no such
+ * file. */
+static bool add_listed(json_t *found, const char *folder, const char *file, err *e)
 {
     char path[FILE_PATH_BYTES];
     const char *split;
-    json_t *found = json_object(), *parts, *file;
+    json_t *parts, *shard;
     size_t i;
-    if (!file_join(path, folder, "corpus.json", e)) return json_decref(found), NULL;
-    if (!file_exists(path)) return found;
+    if (!file_join(path, folder, file, e)) return false;
+    if (!file_exists(path)) return true;
     json_auto_t *all = json_read(path, e);
-    if (!all) return json_decref(found), NULL;
+    if (!all) return false;
     json_object_foreach(json_object_get(all, "splits"), split, parts)
     {
-        json_array_foreach(json_object_get(parts, "files"), i, file)
+        json_array_foreach(json_object_get(parts, "files"), i, shard)
         {
-            const char *name = json_get_text(file, "file");
+            const char *name = json_get_text(shard, "file");
             /* Names in a sidecar are a stranger's: none may lead out of the folder and be removed
              * there. */
             if (name && !strchr(name, '/')) json_object_set_new(found, name, json_true());
         }
     }
-    return found;
+    return true;
 }
 
-/* Shards of somebody else would be read together with the new ones. */
-static bool check_folder(const char *folder, const json_t *listed, err *e)
+/* The .bin files of the folder: into `found`, or an error where one is not in it. Shards of
+ * somebody else would be read together with the new ones. */
+static bool look_at_shards(json_t *found, const char *folder, bool ours, err *e)
 {
     const char *const *names;
     int64_t count = 0;
@@ -79,7 +82,8 @@ static bool check_folder(const char *folder, const json_t *listed, err *e)
     bool ok = !file_exists(folder) || file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; i < count && ok; i++) {
         if (!text_ends(names[i], ".bin")) continue;
-        if (json_object_get(listed, names[i])) continue;
+        if (ours) json_object_set_new(found, names[i], json_true());
+        if (json_object_get(found, names[i])) continue;
         ok = err_set(e,
                      "%s/%s: is no shard that loci wrote, and programs would read it together with "
                      "the new ones; export into another folder, or remove it",
@@ -88,21 +92,49 @@ static bool check_folder(const char *folder, const json_t *listed, err *e)
     return ok;
 }
 
-/* Removes what was listed and is no more. */
+/* The shards of the folder, all of them loci's; NULL and e: there is another, or something cannot
+ * be read. Where an export did not end they are: none other was there when it began. */
+static json_t *old_shards(const char *folder, err *e)
+{
+    char mark[FILE_PATH_BYTES];
+    json_t *found = json_object();
+    bool ok = file_join(mark, folder, SHARDS_UNFINISHED, e) &&
+              add_listed(found, folder, "corpus.json", e) &&
+              look_at_shards(found, folder, file_exists(mark), e);
+    if (ok) return found;
+    json_decref(found);
+    return NULL;
+}
+
+/* From here on the folder is nobody's corpus until the new corpus.json stands: the old one does not
+ * tell of the shards that are about to take their places. A rename needs no room. */
+static bool mark_unfinished(const char *folder, err *e)
+{
+    char mark[FILE_PATH_BYTES], sidecar[FILE_PATH_BYTES];
+    if (!file_make_folders(folder, e) || !file_join(mark, folder, SHARDS_UNFINISHED, e) ||
+        !file_join(sidecar, folder, "corpus.json", e)) {
+        return false;
+    }
+    if (file_exists(sidecar)) return file_rename(sidecar, mark, e);
+    return file_exists(mark) || file_write(mark, "{}\n", 3, e);
+}
+
+/* Removes what was there and is no more, and the mark last: killed before it, the next export does
+ * it. */
 static bool remove_stale(const char *folder, const json_t *before, err *e)
 {
     char path[FILE_PATH_BYTES];
     const char *name;
+    json_t *value;
     /* What the sidecar that was just written tells of. */
-    json_t *value, *now = listed_shards(folder, e);
-    bool ok = now != NULL;
+    json_auto_t *now = json_object();
+    bool ok = add_listed(now, folder, "corpus.json", e);
     json_object_foreach((json_t *)(uintptr_t)before, name, value)
     {
         if (!ok || json_object_get(now, name)) continue;
         ok = file_join(path, folder, name, e) && file_remove(path, e);
     }
-    json_decref(now);
-    return ok;
+    return ok && file_join(path, folder, SHARDS_UNFINISHED, e) && file_remove(path, e);
 }
 
 /* ---- export ---- */
@@ -131,12 +163,10 @@ static bool write_shards(const corpus *c, const prepare_options *o, err *e)
     return ok;
 }
 
-/* Stale shards go last: killed before, the folder has them beside a corpus.json that does not tell
- * of them, and the next export says so. */
 bool prepare_export(const corpus *c, const prepare_options *o, err *e)
 {
-    json_auto_t *before = listed_shards(o->out, e);
     /* Looked at before a byte is written: an export that is refused leaves the folder as it was. */
-    return before && check_folder(o->out, before, e) && write_shards(c, o, e) &&
+    json_auto_t *before = old_shards(o->out, e);
+    return before && mark_unfinished(o->out, e) && write_shards(c, o, e) &&
            remove_stale(o->out, before, e);
 }

@@ -46,6 +46,10 @@ bool shards_parse(corpus *c, const char *json, size_t bytes, const char *folder,
                   bool (*header)(shard_header *h, const char *path, err *e), shard_origin *origin,
                   err *e);
 
+/* A file of a folder that an export is being written into, or that did not end (prepare_export.c);
+ * without a corpus.json beside it the shards are of two texts, or half of one. */
+#define SHARDS_UNFINISHED "corpus.unfinished.json"
+
 /* Compares every shard of a folder with the checksum that its corpus.json holds; reads them all. */
 bool shards_verify(const char *folder, err *e);
 

@@ -27,6 +27,14 @@ typedef struct shards_options {
 static bool open_bare(corpus *c, err *e)
 {
     const shards_options *o = c->options;
+    char mark[FILE_PATH_BYTES];
+    if (!file_join(mark, c->where, SHARDS_UNFINISHED, e)) return false;
+    if (file_exists(mark)) {
+        return node_err(e, c->spec,
+                        "%s: an export into it has not ended; do it again (loci data prepare ... "
+                        "--export), or remove the folder",
+                        c->where);
+    }
     if (o->vocab < 0) {
         return node_err(e, c->spec,
                         "%s has no corpus.json, so `vocab` is needed: the number of "
