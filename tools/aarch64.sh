@@ -22,6 +22,14 @@ for program in aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64-static d
     exit 1
 done
 
+# One at a time unpacks and builds; what is built then runs beside others.
+mkdir -p build/aarch64
+exec 9>build/aarch64/lock
+if ! flock --nonblock 9; then
+    echo "aarch64: another tools/aarch64.sh builds in $PWD; waiting for it" >&2
+    flock 9
+fi
+
 suite=${DEBIAN_SUITE:-bookworm}
 root=$PWD/build/aarch64/root
 libraries=$root/usr/lib/aarch64-linux-gnu
@@ -75,6 +83,7 @@ kind=${KIND:-release} build=build/aarch64/${KIND:-release}
 LDFLAGS="-Wl,-rpath-link,$libraries -Wl,-rpath-link,$libraries/openblas-openmp" \
     make --no-print-directory KIND="$kind" BUILD="$build" MARCH=armv8-a \
     CC="aarch64-linux-gnu-gcc --sysroot=$root" "$build/bin/loci" test-binary
+exec 9>&-
 
 [ $# -gt 0 ] || set -- core/ layers/ models/ data/
 export QEMU_LD_PREFIX=$root LD_LIBRARY_PATH=$libraries/openblas-openmp:$libraries
