@@ -5,7 +5,7 @@
  * one on record are skipped, and to say it twice adds no second line. Figures are those of the
  * final evaluation in training by construction: the same function, the same record. */
 #include "core/base/host.h"
-#include "core/base/json.h"
+#include "core/base/json_line.h"
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
@@ -86,7 +86,7 @@ static bool is_recorded(const char *folder, const char *id)
     text_auto *text = file_read(path, &bytes, &ignored);
     /* Lines without an end were not finished when their writer was killed, and do not count. */
     for (char *line = text, *end; line && (end = strchr(line, '\n')); line = end + 1) {
-        json_auto_t *o = json_loadb(line, (size_t)(end - line), 0, NULL);
+        json_auto_t *o = json_line_load(line, (size_t)(end - line), 0, NULL);
         note_id(&s, o);
     }
     return s.found;

@@ -47,11 +47,10 @@ bool run_lines_append(const char *path, const char *line, size_t bytes, bool syn
 
 bool run_lines_append_record(const char *path, const json_t *record, err *e)
 {
-    text_auto *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    CHECK(text, "a record that is no JSON");
-    size_t bytes = strlen(text);
-    text[bytes] = '\n'; /* in place of the NUL: one write, so that no reader sees half a line end */
-    return run_lines_append(path, text, bytes + 1, true, e);
+    size_t bytes;
+    /* With its line break: one write, so that no reader sees half a line end. */
+    text_auto *line = json_line_text(record, &bytes);
+    return run_lines_append(path, line, bytes, true, e);
 }
 
 /* Used in two ways: to cut lines off (a run that goes on), and, with a keep() that always says yes,
@@ -68,8 +67,8 @@ bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
         if (!end) break; /* the writer was killed in the middle of a line */
         size_t length = (size_t)(end - (text + at)) + 1;
         /* A line in the middle that is no JSON is dropped, too: a cut one with a whole one written
-         * behind it. */
-        json_auto_t *line = json_loadb(text + at, length, 0, NULL);
+         * behind it; and one whose checksum is another's. */
+        json_auto_t *line = json_line_load(text + at, length, 0, NULL);
         bool keeps = line && keep(user, line);
         if (keeps) {
             memmove(text + kept, text + at, length);

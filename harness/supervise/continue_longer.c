@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "core/base/json.h"
+#include "core/base/json_line.h"
 #include "core/base/text.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
@@ -219,8 +219,9 @@ static bool copy_eval(void *user, const json_t *line)
                    json_object_get(line, "protocol"));
     json_auto_t *own = json_copy((json_t *)(uintptr_t)line);
     json_object_set_new(own, "eval", json_string(id));
-    json_dumpf(own, c->out, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    fputc('\n', c->out);
+    size_t bytes;
+    text_auto *text = json_line_text(own, &bytes);
+    fwrite(text, 1, bytes, c->out);
     return true;
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/json_line.h"
+
 /* A line is made in the caller's buffer by printf alone: the training loop takes no memory, and a
  * JSON library would, for every number. What is written is read again as JSON by whoever collects.
  */
@@ -86,6 +88,8 @@ size_t log_line(char line[LOG_LINE_BYTES], const train_progress *p, const train_
     line_put(&l, ",");
     put_number(&l, "tokens_per_second", p->window_weight / p->window_seconds);
     put_layers(&l, r->metrics, r->metric_count);
-    line_put(&l, "}\n");
+    line_put(&l, "}");
+    l.bytes = json_line_seal(line, l.bytes);
+    line_put(&l, "\n");
     return l.bytes;
 }

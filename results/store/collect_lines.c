@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json_line.h"
 
 /* A file whose stamp changed is read from its beginning and replaces all of its rows. To read on
  * from where the last collection ended would save little (a run logs some thousand lines) and be
@@ -32,9 +33,9 @@ static bool read_each(collector *c, const char *id, const char *path, collect_li
         number++;
         size_t length = (size_t)(end - text);
         json_error_t where;
-        json_auto_t *line = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+        json_auto_t *line = json_line_load(text, length, JSON_REJECT_DUPLICATES, &where);
         ok = line ? put_line(c, id, line, path, number, put, e)
-                  : err_set(e, "%s:%d: is not JSON: %s", path, number, where.text);
+                  : err_set(e, "%s:%d: is damaged: %s", path, number, where.text);
         objects = objects && json_is_object(line);
         bytes -= length + 1;
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json_line.h"
 
 /* What is checked is what the rest of the program counts on, file by file; whether a figure is
  * right cannot be seen, whether it is there can. For a run that is done: its records, every line of
@@ -113,7 +114,7 @@ static bool read_lines(search *s, const char *name, const run_damage_lines *know
     const char *at = text, *end;
     bool ok = text != NULL;
     while (ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL) {
-        json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        json_auto_t *line = json_line_load(at, (size_t)(end - at), 0, NULL);
         ok = json_is_object(line);
         if (ok) run_damage_count(l, line, s->step);
         /* `at` stays at the line that is broken, whose number is said. */
@@ -121,7 +122,8 @@ static bool read_lines(search *s, const char *name, const run_damage_lines *know
     }
     /* A last line without its end is cut off: nobody is writing any more. */
     if (text && at != text + bytes) {
-        ok = err_set(&s->why, "%s:%lld: is cut off or no JSON", s->path, (long long)l->count + 1);
+        ok = err_set(&s->why, "%s:%lld: is cut off, changed or no JSON", s->path,
+                     (long long)l->count + 1);
     }
     return ok;
 }
@@ -138,7 +140,7 @@ static bool count_until(search *s, const char *name, run_damage_lines *l)
     const char *end;
     for (const char *at = text; at && (end = memchr(at, '\n', bytes - (size_t)(at - text)));
          at = end + 1) {
-        json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        json_auto_t *line = json_line_load(at, (size_t)(end - at), 0, NULL);
         int64_t step = json_get_int(line, "step", -1);
         if (step >= 0 && step <= s->saved) run_damage_count(l, line, s->saved);
     }

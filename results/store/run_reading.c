@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/base/file_lock.h"
+#include "core/base/json_line.h"
 #include "core/base/text.h"
 
 /* All that is done here reads files and touches no database, so that it can be done on another
@@ -76,7 +77,7 @@ static json_t *read_lines(run_file *f, const char *path)
     json_t *lines = json_array();
     const char *at = text, *end;
     for (; lines && (end = memchr(at, '\n', bytes)) != NULL; at = end + 1) {
-        json_t *line = json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL);
+        json_t *line = json_line_load(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL);
         bytes -= (size_t)(end - at) + 1;
         if (line) {
             json_array_append_new(lines, line);

@@ -81,13 +81,25 @@ static void steps_are_kept(void)
            (long long)before);
 }
 
-/* Cut to `bytes`; -1: removed. */
-static void cut(const char *folder, const char *name, long bytes)
+/* Cut to `bytes`; or removed; or a digit of its first line is another, as a disk or a copy may
+ * leave it: still JSON, still a number. */
+enum { REMOVED = -1, CHANGED = -2 };
+static void damage(const char *folder, const char *name, long bytes)
 {
     char path[FILE_PATH_BYTES];
     err e = {0};
     EXPECT(file_join(path, folder, name, &e), "%s", e.text);
-    EXPECT((bytes < 0 ? remove(path) : truncate(path, bytes)) == 0, "%s", path);
+    if (bytes != CHANGED) {
+        EXPECT((bytes < 0 ? remove(path) : truncate(path, bytes)) == 0, "%s", path);
+        return;
+    }
+    size_t size;
+    text_auto *text = file_read(path, &size, &e);
+    char *digit = text ? strchr(text, '.') : NULL;
+    EXPECT(digit, "%s: %s", path, e.text);
+    if (!digit) return;
+    digit[1] = digit[1] == '7' ? '8' : '7';
+    EXPECT(file_write(path, text, size, &e), "%s", e.text);
 }
 
 /* The bytes of a run's model: two runs that are the same have the same. */
@@ -109,16 +121,24 @@ static void damage_is_mended(void)
     static const struct {
         const char *file;
         long bytes;
-    } cases[] = {{"run.json", 50},      {"run.json", -1},      {"evals.jsonl", 40},
-                 {"evals.jsonl", -1},   {"metrics.jsonl", 90}, {"checkpoint/manifest.json", 9},
-                 {"metrics.jsonl", -1}, {"final.json", 3},     {"status.json", 12}};
+    } cases[] = {{"run.json", 50},
+                 {"run.json", REMOVED},
+                 {"evals.jsonl", 40},
+                 {"evals.jsonl", REMOVED},
+                 {"evals.jsonl", CHANGED},
+                 {"metrics.jsonl", 90},
+                 {"checkpoint/manifest.json", 9},
+                 {"metrics.jsonl", REMOVED},
+                 {"metrics.jsonl", CHANGED},
+                 {"final.json", 3},
+                 {"status.json", 12}};
     char folder[FILE_PATH_BYTES], before[SHA256_HEX], after[SHA256_HEX];
     if (!test_program()) return;
     trial_folder(folder, "mended", TRIAL_SPEC, NULL, 3);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
     model_hash(before, folder);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cut(folder, cases[i].file, cases[i].bytes);
+        damage(folder, cases[i].file, cases[i].bytes);
         run_status s = trial_status(folder);
         EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED &&
                    strstr(s.reason, cases[i].file),
@@ -144,7 +164,7 @@ static void cut_checkpoint_begins_again(void)
         trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
         trial_worker(folder, "step:5", -1, 0);
         snprintf(name, sizeof name, "checkpoint/%s", files[i % 3]);
-        cut(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
+        damage(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
         run_status s = trial_status(folder);
         EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED, "%s: %s", name, s.reason);
         EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", name,

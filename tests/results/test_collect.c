@@ -249,7 +249,7 @@ static void unreadable_run(void)
     err e = {0};
     EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
     EXPECT(r.runs == 2 && r.unreadable == 1, "%d runs, %d unreadable", r.runs, r.unreadable);
-    EXPECT(strstr(r.why, "metrics.jsonl:21: is cut off or no JSON"), "%s", r.why);
+    EXPECT(strstr(r.why, "metrics.jsonl:21: is cut off, changed or no JSON"), "%s", r.why);
     EXPECT(fake_ask(x.out,
                     "SELECT count(*) FROM step s JOIN plan p USING (run) WHERE label = 'short' "
                     "AND p.seed = 1") == 0,

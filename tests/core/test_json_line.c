@@ -1,0 +1,76 @@
+/* Lines that carry their checksum: what was changed is found, what has none is taken as it is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json_line.h"
+#include "tests/test.h"
+
+static json_t *record(void)
+{
+    return json_pack("{s:i, s:f, s:s, s:{s:n}}", "step", 12, "nats", 1234.0625, "name",
+                     "\u00e9 \"}", "layers", "x");
+}
+
+static void whole_lines(void)
+{
+    size_t bytes;
+    json_auto_t *x = record();
+    text_auto *line = json_line_text(x, &bytes);
+    EXPECT(bytes == strlen(line) && line[bytes - 1] == '\n' && strstr(line, ",\"crc\":\""), "%s",
+           line);
+    json_auto_t *back = json_line_load(line, bytes, JSON_REJECT_DUPLICATES, NULL);
+    EXPECT(back && json_get_double(back, "nats") == 1234.0625, "%s", line);
+    /* Written anew it is sealed anew. */
+    text_auto *again = json_line_text(back, &bytes);
+    EXPECT(strcmp(line, again) == 0, "%s%s", line, again);
+    json_object_set_new(back, "step", json_integer(13));
+    text_auto *other = json_line_text(back, &bytes);
+    json_auto_t *changed = json_line_load(other, bytes, 0, NULL);
+    EXPECT(json_get_int(changed, "step", 0) == 13 && strcmp(line, other) != 0, "%s", other);
+}
+
+/* Every bit of a line, and every digit: it is refused, or says what it said (a bit of the key `crc`
+ * leaves a line without a seal). */
+static void changed_bytes(void)
+{
+    size_t bytes;
+    json_auto_t *x = record();
+    text_auto *line = json_line_text(x, &bytes);
+    int refused = 0;
+    for (size_t i = 0; i + 1 < bytes; i++) {
+        for (int bit = 0; bit < 8; bit++) {
+            json_error_t wrong;
+            line[i] = (char)(line[i] ^ 1 << bit);
+            json_auto_t *y = json_line_load(line, bytes, 0, &wrong);
+            line[i] = (char)(line[i] ^ 1 << bit);
+            refused += !y;
+            json_t *key;
+            const char *name;
+            json_object_foreach(x, name, key)
+                EXPECT(!y || json_equal(json_object_get(y, name), key), "bit %d of byte %zu of %s",
+                       bit, i, line);
+        }
+    }
+    EXPECT(refused > 8 * 50, "%d", refused);
+    json_error_t wrong;
+    char *digit = strstr(line, "1234.0625");
+    digit[1] = '3';
+    EXPECT(!json_line_load(line, bytes, 0, &wrong) && strstr(wrong.text, "changed since"), "%s",
+           wrong.text);
+}
+
+static void without_a_seal(void)
+{
+    static const char *const lines[] = {"{}", "{\"step\":1}\n", "{\"crc\":\"00000000\"}",
+                                        "{\"step\":1,\"crc\":7}"};
+    for (int i = 0; i < 4; i++) {
+        json_auto_t *x = json_line_load(lines[i], strlen(lines[i]), 0, NULL);
+        EXPECT(x, "%s", lines[i]);
+    }
+}
+
+const test_suite test_json_line = {"core/json_line",
+                                   {{"whole_lines", whole_lines},
+                                    {"changed_bytes", changed_bytes},
+                                    {"without_a_seal", without_a_seal},
+                                    {0}}};
