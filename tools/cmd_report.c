@@ -116,6 +116,7 @@ static int report_on(const cli_call *c)
         if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
         const char *name = reading_experiment(c->memory, s, c->words[0], &e);
         int status = name ? report_once(c, s, name, &running, &e) : EXIT_USAGE;
+        status = reading_status(status, s);
         /* Between two pages nothing is held open: others may collect, or remove the experiment. */
         store_close(s);
         if (status != EXIT_DONE) return cli_fail(status, "%s", e.text);

@@ -116,7 +116,8 @@ static int look_once(look *seen, const cli_call *c, err *e)
     if (!s) return EXIT_FAILED;
     /* An arena per look: watching for days takes no more memory than looking once. */
     arena_auto *a = arena_new(1 << 18);
-    return c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
+    int status = c->count ? print_experiment(seen, c, s, a, e) : print_all(seen, c, s, a, e);
+    return reading_status(status, s);
 }
 
 static int status_of_runs(const cli_call *c)

@@ -61,11 +61,16 @@ const char *reading_experiment(arena *a, store *s, const char *word, err *e)
     return experiment_check(s, name, e) ? name : NULL;
 }
 
+int reading_status(int status, const store *s)
+{
+    return status == EXIT_USAGE && store_failed(s) ? EXIT_FAILED : status;
+}
+
 int reading_with(const cli_call *c, const char *out, reading_all use)
 {
     err e = {0};
     store_auto *s = reading_open(out, &e);
-    int status = s ? use(c, s, &e) : EXIT_FAILED;
+    int status = s ? reading_status(use(c, s, &e), s) : EXIT_FAILED;
     return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
 }
 
@@ -78,7 +83,7 @@ int reading_run(const cli_call *c, const char *out, reading_use use)
     /* Without a word nothing was said wrongly: that there are no results yet is a failure, not
      * usage. */
     int status = name ? use(c, s, name, &e) : word ? EXIT_USAGE : EXIT_FAILED;
-    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
+    return status == EXIT_DONE ? EXIT_DONE : cli_fail(reading_status(status, s), "%s", e.text);
 }
 
 comparison *reading_compare(arena *a, store *s, const char *experiment, const reading_choice *how,

@@ -23,6 +23,10 @@ bool reading_one(char id[RUN_ID_CHARS], store *s, const char *word, err *e);
 typedef int (*reading_all)(const cli_call *c, store *s, err *e);
 typedef int (*reading_use)(const cli_call *c, store *s, const char *experiment, err *e);
 
+/* The status of what ended with `status`: a database that could not be read is no matter of usage,
+ * though then nothing was found in it. */
+int reading_status(int status, const store *s);
+
 /* Does it, and says what went wrong; the exit status. */
 int reading_with(const cli_call *c, const char *out, reading_all use);
 /* The same with the experiment that the call's first word names; without a word with the one

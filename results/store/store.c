@@ -28,7 +28,7 @@ struct store {
     sqlite3 *db;
     int lock; /* the writer's; -1: a reader */
     int mark; /* stale_mark_claim's */
-    bool rebuild;
+    bool rebuild, failed;
     char out[FILE_PATH_BYTES];    /* the folder of results */
     char path[FILE_PATH_BYTES];   /* of the database as readers know it */
     char opened[FILE_PATH_BYTES]; /* of the file that is open */
@@ -37,6 +37,11 @@ struct store {
 sqlite3 *store_db(store *s)
 {
     return s->db;
+}
+
+bool store_failed(const store *s)
+{
+    return s->failed;
 }
 
 const char *store_path(const store *s)
@@ -49,6 +54,7 @@ bool store_err(store *s, const char *what, err *e)
 {
     /* Read before anything else is asked of SQLite, which would overwrite it. */
     int code = sqlite3_errcode(s->db);
+    s->failed = true;
     bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
     const char *remedy = broken                ? " (loci collect --rebuild makes it again)"
                          : code == SQLITE_FULL ? "; make room"

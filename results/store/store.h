@@ -39,6 +39,8 @@ void store_close(store *s);
 void store_end(store **s);
 
 sqlite3 *store_db(store *s);
+/* Has anything that was asked of it failed? Then what was looked for may be there. */
+bool store_failed(const store *s);
 const char *store_path(const store *s); /* of the file */
 
 /* A statement to step through; sqlite3_finalize it. NULL: e holds SQLite's message. */
