@@ -10,7 +10,7 @@
 #include "harness/speed/bench_gemm.h"
 #include "harness/speed/bench_report.h"
 #include "harness/speed/bench_stream.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 /* With one thread, for of two the machine may give one its first lane after the warm-up. */

@@ -6,7 +6,7 @@
 #include "core/base/file.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/trained_model.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 static const char *const OPTIMIZERS[] = {

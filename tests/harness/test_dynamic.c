@@ -8,7 +8,7 @@
 #include "harness/train/checkpoint.h"
 #include "harness/train/trained_model.h"
 #include "harness/train/trainer.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 /* A trained model, and evaluations of it by a text of options. */

@@ -9,7 +9,7 @@
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/eval_keep.h"
 #include "tests/support/evaluated.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 static const char STATELESS[] =

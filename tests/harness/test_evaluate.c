@@ -5,7 +5,7 @@
 
 #include "tests/support/evaluated.h"
 #include "tests/support/layer_variants.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 static void rows_and_threads(void)

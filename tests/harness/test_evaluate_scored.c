@@ -7,7 +7,7 @@
 #include "core/base/file.h"
 #include "harness/train/spec_model.h"
 #include "tests/support/evaluated.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 static void losses_of_every_token(void)

@@ -1,7 +1,7 @@
 #include "harness/run/doubt.h"
 #include "harness/run/experiment_resolve.h"
 #include "tests/support/corpora.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
 #include "harness/train/trainer.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 static void buckets(void)

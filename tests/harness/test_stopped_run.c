@@ -12,7 +12,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "tests/support/corpora.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 static void sleep_ms(int ms)

@@ -3,7 +3,7 @@
 
 #include "harness/run/run_amount.h"
 #include "harness/speed/sweep_time.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 static run_amount amount_of(const char *more)

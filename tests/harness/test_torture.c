@@ -20,7 +20,7 @@
 #include "harness/run/run_status.h"
 #include "tests/support/faults.h"
 #include "tests/support/same_results.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 /* Five variants, one of which starts from another; one fails whatever is done. */

@@ -8,7 +8,7 @@
 #include "harness/train/checkpoint.h"
 #include "harness/train/train_kernels.h"
 #include "harness/train/trained_model.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 #define TRAIN "train: {budget: {steps: 6}, batch: 4, lanes: 4, accumulate: 2, "

@@ -9,7 +9,7 @@
 #include "harness/train/log_line.h"
 #include "harness/train/trainer.h"
 #include "tests/support/sanitized.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 /* ---- counting calls of the allocator: the sanitizers bring their own ---- */

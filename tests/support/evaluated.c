@@ -1,6 +1,6 @@
 #include "tests/support/evaluated.h"
 
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 /* Losses in float carry 2^-24 relative rounding per operation, sgemm sums 32 terms in another order

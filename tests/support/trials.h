@@ -1,19 +1,8 @@
-/* Tiny trainings for tests: on a synthetic corpus that needs no file, of a few milliseconds. */
+/* Tiny trainings by workers and supervisors, of a few milliseconds: see trial_specs.h. */
 #pragma once
 
 #include "harness/supervise/supervisor.h"
-#include "harness/train/workload.h"
-
-/* A spec of two blocks with carried keys and values, dropout, several lanes and batches per step.
- */
-extern const char TRIAL_SPEC[];
-
-/* Opens the YAML text `spec` plus `more` (or NULL), whose sections replace those of the spec. Fails
- * the running test if it does not open. */
-bool trial_open(workload *w, const char *spec, const char *more, int64_t seed);
-
-/* The same, expected to fail: true, and e says why. */
-bool trial_refused(const char *spec, const char *more, err *e);
+#include "tests/support/trial_specs.h"
 
 /* Writes test_folder()/NAME/plan.json for that spec into path [4096]. */
 void trial_folder(char *path, const char *name, const char *spec, const char *more, int64_t seed);

@@ -12,7 +12,7 @@
 #include "harness/run/exit_status.h"
 #include "harness/run/run_folder.h"
 #include "tests/support/program.h"
-#include "tests/support/trials.h"
+#include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
 /* ---- places ---- */
