@@ -52,7 +52,8 @@ sanitized() {
 # What threads do with each other: lanes, their sums, calls that follow each other through layers.
 raced() {
     make --no-print-directory KIND=tsan test-binary \
-        WITHOUT="harness/inspect/ harness/launch/ harness/speed/ results/plot/ results/report/ results/table/ tools/" \
+        WITHOUT="harness/inspect/ harness/launch/ harness/run/ harness/spec/ harness/speed/ harness/supervise/ \
+            results/claims/ results/plot/ results/report/ results/store/ results/table/ tools/" \
         TEST="tests/core/test_lanes.c tests/core/test_optim.c tests/harness/test_turns.c tests/harness/test_evaluate.c" ||
         return
     # Several times slower than under ASan: of what layers must keep, a third as much.
