@@ -242,12 +242,27 @@ typedef struct strip {
     int64_t stride_a;
 } strip;
 
+/* What tile t fetches while it computes: the next one's rows of c, and of an a that is packed its
+ * share of the next strip. Rows that lie as they are come by themselves: each is read along. */
+static gemm_ahead after_tile(const strip *s, target to, int64_t t, int64_t tiles)
+{
+    const gemm_kernel *g = s->g;
+    int64_t panels = (s->rows + s->each - 1) / s->each, all = panels * tiles;
+    const float *following = s->a + s->rows * (s->transposed ? 1 : s->stride_a);
+    gemm_ahead next = {0};
+    if (s->packed) next = ahead_of(s->transposed, s->after, s->k, following, s->stride_a, t, all);
+    int64_t i = (t + 1) / tiles * s->each, j = (t + 1) % tiles * g->columns;
+    next.c = part_of(to, i, j).c;
+    next.rows = MAX(MIN(s->rows + s->after - i, s->each), 0);
+    next.stride_c = to.stride;
+    return next;
+}
+
 static void multiply_strip(const strip *s, const float *b, int64_t apart, float beta, target to)
 {
     const gemm_kernel *g = s->g;
     int64_t units = gemm_units(g, s->k), tiles = (s->n + g->columns - 1) / g->columns;
     int64_t panels = (s->rows + s->each - 1) / s->each;
-    const float *following = s->a + s->rows * (s->transposed ? 1 : s->stride_a);
     for (int64_t t = 0; t < panels * tiles; t++) {
         int64_t i = t / tiles * s->each, j = t % tiles * g->columns;
         int64_t rows = MIN(s->each, s->rows - i), columns = MIN(s->n - j, (int64_t)g->columns);
@@ -255,19 +270,14 @@ static void multiply_strip(const strip *s, const float *b, int64_t apart, float 
         const float *from = at.row ? at.row : at.c;
         int64_t stride_from = at.row ? 0 : at.stride;
         float factor = at.row ? 1 : beta;
+        gemm_ahead next = after_tile(s, to, t, tiles);
         if (s->packed) {
-            gemm_ahead next =
-                ahead_of(s->transposed, s->after, s->k, following, s->stride_a, t, panels * tiles);
-            bool last = t % tiles + 1 == tiles;
-            next.c = last ? to.c + (i + rows) * to.stride : at.c + g->columns * to.apart;
-            next.rows = !last ? rows : MIN(s->each, s->rows + s->after - i - rows);
-            next.stride_c = to.stride;
             g->tile(rows, columns, units, s->panels + i / s->each * g->panel, b + j * apart, factor,
                     from, stride_from, at.c, to.stride, &next);
         } else {
             g->tile_unpacked(s->transposed, rows, columns, units,
                              s->a + i * (s->transposed ? 1 : s->stride_a), s->stride_a,
-                             b + j * apart, factor, from, stride_from, at.c, to.stride);
+                             b + j * apart, factor, from, stride_from, at.c, to.stride, &next);
         }
     }
 }

@@ -201,15 +201,15 @@ AVX512 static void tile_floats(int64_t rows, int64_t columns, int64_t units, con
  * serve a few tiles only, these read a itself. bfloat16 has to be rounded first. */
 AVX512 static void tile_unpacked(bool transposed, int64_t rows, int64_t columns, int64_t units,
                                  const float *a, int64_t stride_a, const float *b, float beta,
-                                 const float *from, int64_t stride_from, float *c, int64_t stride_c)
+                                 const float *from, int64_t stride_from, float *c, int64_t stride_c,
+                                 const gemm_ahead *ahead)
 {
-    const gemm_ahead nothing = {0};
     if (transposed) {
         tile(GEMM_FLOATS, rows, 1, stride_a, columns, units, a, b, beta, from, stride_from, c,
-             stride_c, &nothing);
+             stride_c, ahead);
     } else {
         tile(GEMM_FLOATS, rows, stride_a, 1, columns, units, a, b, beta, from, stride_from, c,
-             stride_c, &nothing);
+             stride_c, ahead);
     }
 }
 

@@ -58,7 +58,8 @@ typedef struct gemm_kernel {
      * share them, packing costs more than it saves. NULL: they have to be packed. */
     void (*tile_unpacked)(bool transposed, int64_t rows, int64_t columns, int64_t units,
                           const float *a, int64_t stride_a, const float *b, float beta,
-                          const float *from, int64_t stride_from, float *c, int64_t stride_c);
+                          const float *from, int64_t stride_from, float *c, int64_t stride_c,
+                          const gemm_ahead *ahead);
     /* c [rows, n] = a b + beta c for rows packed by pack_few, GEMM_STRIDE apart, and b as it lies,
      * which is read once: 1 row, or GEMM_FEW of them at most where b is transposed. NULL: as any.
      */

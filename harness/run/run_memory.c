@@ -104,16 +104,6 @@ static double eval_bytes(const workload *w)
     return begun + in_arena((double)o->rows * row) + tokens * tape_bytes_per_token(p);
 }
 
-static double packed_bytes(const workload *w, const params *p)
-{
-    const gemm_kernel *g = trainer_packs_for(w, w->shape.lanes);
-    double values = 0;
-    for (int i = 0; g && i < p->count; i++) {
-        if (p->list[i].matmul) values += (double)p->list[i].count;
-    }
-    return g ? 2 * values * (double)sizeof(float) / g->depth : 0;
-}
-
 /* What a lane's calls carry to each other stands on its tape twice: as one makes it, and joined to
  * what the next reads. */
 static double lane_tape_bytes(const workload *w, const model_cost *cost)
@@ -147,7 +137,8 @@ double run_memory_estimate(const workload *w, const model_cost *cost)
     const params *p = model_params_const(w->model);
     int64_t count = w->shape.lanes;
     double vector = (double)p->total * (double)sizeof(real), gradients = gradient_bytes(p);
-    double kept = vector + packed_bytes(w, p) + (double)count * (double)sizeof(lane_sums);
+    double kept =
+        vector + trainer_packed_bytes(w, count) + (double)count * (double)sizeof(lane_sums);
     double shared = in_arena(0), workspace = PAGES_LARGE;
     return PROGRAM_BYTES + in_arena(kept) + gradients * levels(count) +
            (double)optim_bytes(&w->optim, p) + in_arena(lane_tape_bytes(w, cost)) + shared +

@@ -74,10 +74,10 @@ typedef struct trainer {
 trainer *trainer_new(workload *w, int threads, train_length length, err *e);
 void trainer_free(trainer *t);
 
-/* The kernel for which weights are packed once per step, where so many lanes are run here: their
- * room is twice that of all matrices, in units of the kernel. NULL: each product packs for itself.
- */
+/* The kernel for which weights are packed once per step, where so many lanes are run here, and the
+ * bytes that they take. NULL and 0: each product packs for itself. */
 const gemm_kernel *trainer_packs_for(const workload *w, int64_t own);
+double trainer_packed_bytes(const workload *w, int64_t own);
 
 /* One step. False only if the corpus can no longer be read, or a rank was lost. */
 bool trainer_step(trainer *t, train_report *report, err *e);

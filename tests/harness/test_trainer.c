@@ -142,12 +142,17 @@ static void threads_give_equal_bits(void)
  * their room is counted. */
 static void packed_weights_are_the_steps(void)
 {
-    static const char *const more[] = {ROUNDED("precision: bfloat16"),
-                                       ROUNDED("precision: bfloat16, gemm: tiles")};
-    for (int i = 0; !REAL_IS_DOUBLE && i < 2; i++) {
+    static const struct {
+        const char *more;
+        double bytes; /* of a weight */
+    } cases[] = {{ROUNDED("precision: bfloat16"), 4},
+                 {ROUNDED("precision: bfloat16, gemm: tiles"), 4},
+                 {ROUNDED("precision: float32"), 8}};
+    for (int i = 0; !REAL_IS_DOUBLE && i < 3; i++) {
         workload w[3];
         trainer *t[2];
-        const char *const specs[] = {more[i], more[i], ROUNDED("precision: float32")};
+        const char *more = cases[i].more;
+        const char *const specs[] = {more, more, ROUNDED("gemm: openblas")};
         for (int k = 0; k < 3; k++) {
             if (!trial_open(&w[k], TRIAL_SPEC, specs[k], 5)) return;
         }
@@ -161,10 +166,10 @@ static void packed_weights_are_the_steps(void)
         }
         const params *p = model_params(w[0].model);
         EXPECT(memcmp(t[0]->values, t[1]->values, (size_t)p->total * sizeof(real)) == 0,
-               "%s: packed weights are others", more[i]);
+               "%s: packed weights are others", more);
         double least = 0, cost[2];
         for (int q = 0; q < p->count; q++) {
-            if (p->list[q].matmul) least += 4.0 * (double)p->list[q].count;
+            if (p->list[q].matmul) least += cases[i].bytes * (double)p->list[q].count;
         }
         for (int k = 0; k < 2; k++) {
             const model_cost m = model_costs(w[2 * k].model);
@@ -178,6 +183,22 @@ static void packed_weights_are_the_steps(void)
             if (k < 2) trainer_free(t[k]);
             workload_close(&w[k]);
         }
+    }
+}
+
+/* Twice the bytes of a wide model's floats are more than a cache has room for. */
+static void wide_weights_are_packed_where_used(void)
+{
+    static const char *const more[] = {
+        "model: {width: 512, context: 8, blocks: [{ffn: {hidden: 4096}}]}\n",
+        "model: {width: 512, context: 8, blocks: [{ffn: {hidden: 4096}}]}\n"
+        "train: {precision: bfloat16, budget: {steps: 1}}\n"};
+    for (int i = 0; !REAL_IS_DOUBLE && i < 2; i++) {
+        workload w;
+        if (!trial_open(&w, TRIAL_SPEC, more[i], 5)) return;
+        bool packs = trainer_packs_for(&w, 2) != NULL, takes = trainer_packed_bytes(&w, 2) > 0;
+        EXPECT(packs == (i == 1) && takes == packs, "%s: %d, %d", more[i], packs, takes);
+        workload_close(&w);
     }
 }
 
@@ -444,19 +465,21 @@ static void learns(void)
     workload_close(&w);
 }
 
-const test_suite test_trainer = {"harness/trainer",
-                                 {{"options_are_checked", options_are_checked},
-                                  {"lengths", lengths},
-                                  {"lanes_of_their_own", lanes_of_their_own},
-                                  {"threads_give_equal_bits", threads_give_equal_bits},
-                                  {"packed_weights_are_the_steps", packed_weights_are_the_steps},
-                                  {"rows_equal_zeros_with_sgd", rows_equal_zeros_with_sgd},
-                                  {"rows_give_equal_bits", rows_give_equal_bits},
-                                  {"no_memory_in_the_loop", no_memory_in_the_loop},
-                                  {"tokens_are_targets", tokens_are_targets},
-                                  {"schedule_is_in_steps", schedule_is_in_steps},
-                                  {"bad_numbers_are_named", bad_numbers_are_named},
-                                  {"memory_of_evaluation", memory_of_evaluation},
-                                  {"smoothed_labels", smoothed_labels},
-                                  {"learns", learns},
-                                  {0}}};
+const test_suite test_trainer = {
+    "harness/trainer",
+    {{"options_are_checked", options_are_checked},
+     {"lengths", lengths},
+     {"lanes_of_their_own", lanes_of_their_own},
+     {"threads_give_equal_bits", threads_give_equal_bits},
+     {"packed_weights_are_the_steps", packed_weights_are_the_steps},
+     {"wide_weights_are_packed_where_used", wide_weights_are_packed_where_used},
+     {"rows_equal_zeros_with_sgd", rows_equal_zeros_with_sgd},
+     {"rows_give_equal_bits", rows_give_equal_bits},
+     {"no_memory_in_the_loop", no_memory_in_the_loop},
+     {"tokens_are_targets", tokens_are_targets},
+     {"schedule_is_in_steps", schedule_is_in_steps},
+     {"bad_numbers_are_named", bad_numbers_are_named},
+     {"memory_of_evaluation", memory_of_evaluation},
+     {"smoothed_labels", smoothed_labels},
+     {"learns", learns},
+     {0}}};
