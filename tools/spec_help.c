@@ -27,7 +27,10 @@ static void print_rows(FILE *out, const spec_row *rows, int width, int columns)
 
 static void print_text(FILE *out, const char *text, int columns)
 {
-    terminal_wrap(out, text, 0, 2, columns);
+    /* The empty line above is no line of the paragraph, whose second one would be indented. */
+    size_t above = strspn(text, "\n");
+    fwrite(text, 1, above, out);
+    terminal_wrap(out, text + above, 0, 2, columns);
     fputc('\n', out);
 }
 
