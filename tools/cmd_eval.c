@@ -60,7 +60,7 @@ static const option OPTIONS[] = {
     CLI_DATA(eval_call),
     {0}};
 
-/* Keeps every line but notes whether one of them is this evaluation's. */
+/* Notes whether one of the lines is this evaluation's. */
 typedef struct search {
     const char *id;
     bool found;
@@ -105,8 +105,7 @@ static bool keep_record(const char *folder, const json_t *record, err *e)
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return false;
     search s = {json_get_text(record, "eval"), false};
-    bool done = file_join(path, folder, "evals.jsonl", e) &&
-                run_lines_filter(path, note_id, &s, e) &&
+    bool done = file_join(path, folder, "evals.jsonl", e) && run_lines_each(path, note_id, &s, e) &&
                 (s.found || run_lines_append_record(path, record, e));
     close(lock);
     return done;

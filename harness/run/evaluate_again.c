@@ -177,8 +177,7 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     task.slices = true;
     eval_record_task_id(id, &task, x->plan.run, x->step);
     search s = {.id = id};
-    /* keep() says yes to every line: this reads, and drops a line that was cut short. */
-    if (!run_lines_filter(x->evals, find_final, &s, e)) return EXIT_FAILED;
+    if (!run_lines_each(x->evals, find_final, &s, e)) return EXIT_FAILED;
     int status = EXIT_DONE;
     if (!s.found) {
         status = evaluate_and_record(x, id, &task, e);

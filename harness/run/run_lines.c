@@ -53,28 +53,52 @@ bool run_lines_append_record(const char *path, const json_t *record, err *e)
     return run_lines_append(path, line, bytes, true, e);
 }
 
-/* Used in two ways: to cut lines off (a run that goes on), and, with a keep() that always says yes,
- * to walk over them. A file of which everything is kept is not written again. */
-bool run_lines_filter(const char *path, line_keep keep, void *user, err *e)
+/* Which lines stay, and what is found on the way. */
+typedef struct passage {
+    line_keep keep;
+    void *user;
+    bool all;         /* whatever keep() says, and what is damaged as well */
+    int64_t *damaged; /* NULL: nobody asks */
+} passage;
+
+static bool line_stays(const passage *p, const char *line, size_t bytes, int64_t number)
+{
+    /* One in the middle that is no JSON: a cut one with a whole one written behind it; or its
+     * checksum is another's. */
+    json_auto_t *record = json_line_load(line, bytes, 0, NULL);
+    if (!record && p->damaged && *p->damaged == 0) *p->damaged = number;
+    bool keeps = record && p->keep(p->user, record);
+    return keeps || p->all;
+}
+
+/* A file of which everything is kept is not written again. */
+static bool pass(const char *path, const passage *p, err *e)
 {
     if (!file_exists(path)) return true;
     size_t bytes;
     text_auto *text = file_read(path, &bytes, e);
     if (!text) return false;
     size_t kept = 0, at = 0;
-    while (at < bytes) {
+    for (int64_t number = 1; at < bytes; number++) {
         const char *end = memchr(text + at, '\n', bytes - at);
         if (!end) break; /* the writer was killed in the middle of a line */
         size_t length = (size_t)(end - (text + at)) + 1;
-        /* A line in the middle that is no JSON is dropped, too: a cut one with a whole one written
-         * behind it; and one whose checksum is another's. */
-        json_auto_t *line = json_line_load(text + at, length, 0, NULL);
-        bool keeps = line && keep(user, line);
-        if (keeps) {
+        if (line_stays(p, text + at, length, number)) {
             memmove(text + kept, text + at, length);
             kept += length;
         }
         at += length;
     }
     return kept == bytes || file_write(path, text, kept, e);
+}
+
+bool run_lines_filter(const char *path, line_keep keep, void *user, int64_t *damaged, err *e)
+{
+    if (damaged) *damaged = 0;
+    return pass(path, &(passage){.keep = keep, .user = user, .damaged = damaged}, e);
+}
+
+bool run_lines_each(const char *path, line_keep look, void *user, err *e)
+{
+    return pass(path, &(passage){.keep = look, .user = user, .all = true}, e);
 }

@@ -4,9 +4,14 @@
 #include "core/base/json_line.h"
 
 /* Keeps the lines of a .jsonl file for which keep() is true and drops a last line that is not
- * complete, and what is no JSON or no longer what was written; atomic. A missing file is fine. */
+ * complete, and what is no JSON or no longer what was written; atomic. A missing file is fine.
+ * damaged (may be NULL): the number of the first line that was dropped since it is damaged, so that
+ * it is told; 0: none. */
 typedef bool (*line_keep)(void *user, const json_t *line);
-bool run_lines_filter(const char *path, line_keep keep, void *user, err *e);
+bool run_lines_filter(const char *path, line_keep keep, void *user, int64_t *damaged, err *e);
+/* Shows every whole line to look(), whose answer does not count. Nothing goes but a last line that
+ * is not complete: others may be appended. */
+bool run_lines_each(const char *path, line_keep look, void *user, err *e);
 /* Appends one line as a single write. sync: to the disk. */
 bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e);
 /* To the disk, sealed (core/base/json_line.h). */

@@ -21,6 +21,7 @@
  *   running     yes         running
  *   running     no          interrupted: nobody had the time to say so (SIGKILL, a power cut)
  *   anything    no          interrupted and damaged, where files of the folder are missing or cut
+ *   done        no          done, with a gap, where that is of its past alone
  *   the rest    -           as written
  *
  * So a kill needs nobody who cleans up after it, and no state is ever wrong for longer than a look.
@@ -201,6 +202,10 @@ static bool look_for_damage(run_status *s, const char *folder, err *e)
     run_damage damage = run_damage_find(why, folder);
     if (damage == DAMAGE_NONE) return true;
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
+    if (damage == DAMAGE_PAST) {
+        memcpy(s->gap, why, sizeof s->gap);
+        return true;
+    }
     s->state = RUN_INTERRUPTED;
     s->kind = KIND_DAMAGED;
     snprintf(s->reason, sizeof s->reason, "damaged: %.1000s", why);
@@ -239,7 +244,7 @@ bool run_status_write_free(const run_status *s, const char *folder)
     int lock = run_folder_lock(folder, &ignored);
     /* Under our own lock a status is read as it is written, damaged or not. */
     bool done = lock >= 0 && run_status_read(&now, folder, &ignored) && now.state == RUN_DONE &&
-                run_damage_find(damage, folder) == DAMAGE_NONE;
+                run_damage_counts(run_damage_find(damage, folder));
     bool others = done || lock == RUN_FOLDER_BUSY;
     if (!others) run_status_write(s, folder, true, &ignored);
     if (lock >= 0) close(lock);

@@ -35,6 +35,8 @@ typedef struct run_status {
     run_state state;
     run_kind kind;
     char reason[ERR_TEXT_BYTES]; /* "" if none */
+    char gap[ERR_TEXT_BYTES];    /* of a finished run: what its past lacks (DAMAGE_PAST in
+                                  * run_damage.h), found when it is read and never written */
     int64_t pid;
     double started_at, ended_at; /* wall clock, 0: not yet */
     int64_t step, steps, tokens;
@@ -46,7 +48,8 @@ typedef struct run_status {
 } run_status;
 
 /* A missing file is RUN_PLANNED. A run that says `running` while nobody holds its lock is
- * RUN_INTERRUPTED (it was killed), and so is one whose files are damaged. */
+ * RUN_INTERRUPTED (it was killed), and so is one whose files are damaged, unless only its past is.
+ */
 bool run_status_read(run_status *s, const char *folder, err *e);
 /* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);

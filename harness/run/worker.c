@@ -192,7 +192,7 @@ static int run_locked(worker *w, err *e)
      * `done` meanwhile. */
     bool done = run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE;
     run_damage damage = run_damage_find(why, w->folder);
-    if (done && damage == DAMAGE_NONE) return evaluate_again(w->folder, w->lease, w->stop, e);
+    if (done && run_damage_counts(damage)) return evaluate_again(w->folder, w->lease, w->stop, e);
     /* Nothing is written, not even that it failed: a disk that cannot be read at the moment would
      * cost the run. */
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why), EXIT_FAILED;

@@ -40,6 +40,20 @@ static bool keep_eval(void *user, const json_t *line)
     return step < p->step || (step == p->step && p->eval_at == step);
 }
 
+/* Into the run's log: what is dropped for its damage is not made again where training does not pass
+ * it once more. */
+static bool cut_lines(const char *path, line_keep keep, train_progress *p, err *e)
+{
+    int64_t damaged;
+    if (!run_lines_filter(path, keep, p, &damaged, e)) return false;
+    if (damaged > 0) {
+        fprintf(stderr,
+                "%s:%lld: is no JSON, or no longer what was written; such lines are left out\n",
+                path, (long long)damaged);
+    }
+    return true;
+}
+
 /* Written anew by every worker of the run: host, processor and versions are those of who worked on
  * it last. */
 static bool write_provenance(worker *w, err *e)
@@ -129,8 +143,9 @@ bool worker_begin(worker *w, err *e)
         worker_save_note(w);
     }
     train_progress *p = &w->trainer->progress;
-    if (!run_lines_filter(w->metrics, keep_metric, p, e)) return false;
-    if (!run_lines_filter(w->evals, keep_eval, p, e)) return false;
+    if (!cut_lines(w->metrics, keep_metric, p, e) || !cut_lines(w->evals, keep_eval, p, e)) {
+        return false;
+    }
     w->saved_at = w->told_at = host_monotonic_s();
     w->begun = write_provenance(w, e);
     return w->begun;

@@ -102,6 +102,7 @@ static json_t *finished_record(const char *folder)
     /* Nobody trains a finished run any further: its checkpoint stays as it is while it is
      * copied. */
     if (!run_status_read(&status, folder, NULL) || status.state != RUN_DONE) return NULL;
+    if (status.gap[0]) return NULL; /* the longer one would inherit it */
     if (!file_join(path, folder, "checkpoint/manifest.json", NULL) || !file_exists(path))
         return NULL;
     json_auto_t *manifest = json_read(path, NULL);
@@ -230,7 +231,7 @@ static bool rename_evals(const char *path, const char *run, err *e)
 {
     text_memory m;
     evals_copy c = {run, text_begin(&m)};
-    bool ok = run_lines_filter(path, copy_eval, &c, e);
+    bool ok = run_lines_each(path, copy_eval, &c, e);
     text_auto *text = text_end(&m);
     return ok && (!file_exists(path) || file_write(path, text, m.bytes, e));
 }

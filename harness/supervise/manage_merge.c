@@ -56,8 +56,10 @@ static bool is_further(bool *further, const char *source, const char *target, er
         !run_status_read(&ours, target, e)) {
         return false;
     }
-    *further = theirs.state == RUN_DONE ? ours.state != RUN_DONE
-                                        : ours.state == RUN_PLANNED && !file_exists(plan);
+    /* A whole past fills the gap of ours. */
+    bool complete = ours.state == RUN_DONE && (!ours.gap[0] || theirs.gap[0]);
+    *further =
+        theirs.state == RUN_DONE ? !complete : ours.state == RUN_PLANNED && !file_exists(plan);
     return true;
 }
 

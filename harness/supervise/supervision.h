@@ -38,6 +38,8 @@ typedef struct supervisor_result {
     bool gave_up; /* max_failures was reached */
     bool moved;   /* something was trained or evaluated here, and is kept */
     bool shared;  /* ended as a task that leaves the rest to others: `busy` is no interruption */
+    int gaps;     /* finished runs whose past is damaged (run_status.gap), */
+    err gap;      /* and what is wrong with the first */
     err broken;   /* why the sweep cannot go on here at all; empty text: it can */
 } supervisor_result;
 

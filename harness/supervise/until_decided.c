@@ -116,6 +116,8 @@ static void add_result(supervisor_result *all, const supervisor_result *one)
     all->busy = one->busy;
     all->most = MAX(all->most, one->most);
     all->gave_up = one->gave_up;
+    all->gaps = one->gaps;
+    all->gap = one->gap;
     /* A task's own (--task): whether anything came of it, and whether the rest is others'. */
     all->moved = all->moved || one->moved;
     all->shared = one->shared;

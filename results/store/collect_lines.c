@@ -19,6 +19,15 @@ static bool put_line(collector *c, const char *id, const json_t *line, const cha
     return true;
 }
 
+/* Set aside where one may be left out: whether the run counts without it is for who looks at all of
+ * its files. */
+static bool leave_out(collector *c, const char *path, int number, const char *why, err *e)
+{
+    if (c->skipped && c->skipped->text[0]) return true;
+    err_set(c->skipped ? c->skipped : e, "%s:%d: is damaged: %s", path, number, why);
+    return c->skipped != NULL;
+}
+
 /* Of a file that was not read ahead. A last line without its end is one that is being written: it
  * is left, without a word, for the next time. Two keys of one name are refused, since one of the
  * values would be dropped. */
@@ -35,7 +44,7 @@ static bool read_each(collector *c, const char *id, const char *path, collect_li
         json_error_t where;
         json_auto_t *line = json_line_load(text, length, JSON_REJECT_DUPLICATES, &where);
         ok = line ? put_line(c, id, line, path, number, put, e)
-                  : err_set(e, "%s:%d: is damaged: %s", path, number, where.text);
+                  : leave_out(c, path, number, where.text, e);
         objects = objects && json_is_object(line);
         bytes -= length + 1;
     }

@@ -4,8 +4,9 @@
  * What a folder says is believed as long as its worker holds the lock: half-written files are
  * normal then. Of a folder that nobody works on, every file must be whole, and where one is not the
  * run is shown as interrupted without any figure: a table with the half of an evaluation that
- * survived would be wrong, and nobody could see it. Looking for damage reads all lines, so it is
- * done only when something of the folder changed. */
+ * survived would be wrong, and nobody could see it. Where only its past has gaps (DAMAGE_PAST) a
+ * finished run counts without them, and each collection tells so. Looking for damage reads all
+ * lines, so it is done only when something of the folder changed. */
 #include "results/store/collect_run.h"
 
 #include <string.h>
@@ -259,10 +260,11 @@ static bool put_damaged(collector *c, const char *id, const char *folder, const 
     return ok;
 }
 
-/* Artefacts before evaluations: the former delete all but the losses' rows, the latter put
+/* skipped: of lines that are damaged, see collector.
+ * Artefacts before evaluations: the former delete all but the losses' rows, the latter put
  * these. */
 static bool collect_files(collector *c, const char *id, const char *folder, json_t *from[SOURCES],
-                          run_damage_known *known, bool *fresh, err *e)
+                          run_damage_known *known, err *skipped, bool *fresh, err *e)
 {
     if (!collect_head(c, id, folder, from, fresh, e) ||
         !collect_checkpoints(c, id, folder, fresh, e)) {
@@ -271,12 +273,22 @@ static bool collect_files(collector *c, const char *id, const char *folder, json
     /* What is counted of lines depends on the last step: without a status that was read just now
      * they are counted by who looks for damage. */
     c->step = json_get_int(from[STATUS], "step", 0);
+    c->skipped = skipped;
     c->lines = from[STATUS] ? &known->metrics : NULL;
     bool ok = collect_lines_metrics(c, id, folder, fresh, e);
     c->lines = from[STATUS] ? &known->evals : NULL;
     ok = ok && collect_lines_evals(c, id, folder, fresh, e);
     c->lines = NULL;
+    c->skipped = NULL;
     return ok && collect_inspect(c, id, folder, fresh, e);
+}
+
+/* The next collection, too, tells what is missing. */
+static bool tell_again(collector *c, const char *id, err *e)
+{
+    char inner[FILE_PATH_BYTES];
+    snprintf(inner, sizeof inner, "runs/%s/metrics.jsonl", id);
+    return collect_rows_again(c, inner, e);
 }
 
 /* The files' rows, its notes, and what is wrong with the folder. */
@@ -290,7 +302,10 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
                               .evals = RUN_DAMAGE_NO_LINES};
     char inner[FILE_PATH_BYTES], why[ERR_TEXT_BYTES];
     bool locked = c->reading->locked, noted = false;
-    bool ok = collect_files(c, id, folder, from, &known, fresh, e);
+    err skipped = {""};
+    bool read = collect_files(c, id, folder, from, &known, &skipped, fresh, e);
+    /* With a line less the run counts only where nothing but its past is damaged. */
+    bool ok = read && (!skipped.text[0] || err_set(e, "%s", skipped.text));
     snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
     if (ok) ok = collect_notes(c, "", id, inner, &noted, e);
     /* A failure under a lock is reported, and read again when the worker is done with the file. */
@@ -304,6 +319,7 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
     *fresh = true;
     snprintf(c->damage, sizeof c->damage, "%s", why);
+    if (damage == DAMAGE_PAST) return read && tell_again(c, id, e);
     return put_damaged(c, id, folder, why, e);
 }
 

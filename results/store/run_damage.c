@@ -14,8 +14,7 @@
  * hours; a file that could not be read (`unread`) may be whole, and to train over it would destroy
  * what is only out of reach. The latter wins whatever else was found.
  *
- * `why` is the first thing that was wrong in the worst class; checks that follow overwrite it, so
- * it is set aside where a lesser one came first. */
+ * `why` is what was found wrong last; where checks follow that overwrite it, it is set aside. */
 
 /* What is known of the run while its files are looked at. */
 typedef struct search {
@@ -101,31 +100,32 @@ void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
     }
 }
 
-/* Every line whole, with what is counted of them. A missing file has none. */
+/* Every line whole, with what is counted of those that are: behind a damaged one, too. A missing
+ * file has none. */
 static bool read_lines(search *s, const char *name, const run_damage_lines *known,
                        run_damage_lines *l)
 {
     size_t bytes;
     *l = known->whole ? *known : RUN_DAMAGE_NO_LINES;
-    if (l->whole) return file_join(s->path, s->folder, name, &s->why);
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
-    if (!file_exists(s->path)) return true;
+    if (l->whole || !file_exists(s->path)) return true;
     text_auto *text = read_text(s, &bytes);
     const char *at = text, *end;
-    bool ok = text != NULL;
-    while (ok && (end = memchr(at, '\n', bytes - (size_t)(at - text))) != NULL) {
+    int64_t number = 1, wrong = 0;
+    for (; text && (end = memchr(at, '\n', bytes - (size_t)(at - text))); at = end + 1, number++) {
         json_auto_t *line = json_line_load(at, (size_t)(end - at), 0, NULL);
-        ok = json_is_object(line);
-        if (ok) run_damage_count(l, line, s->step);
-        /* `at` stays at the line that is broken, whose number is said. */
-        if (ok) at = end + 1;
+        if (json_is_object(line)) {
+            run_damage_count(l, line, s->step);
+        } else if (wrong == 0) {
+            wrong = number;
+        }
     }
     /* A last line without its end is cut off: nobody is writing any more. */
-    if (text && at != text + bytes) {
-        ok = err_set(&s->why, "%s:%lld: is cut off, changed or no JSON", s->path,
-                     (long long)l->count + 1);
+    if (text && at != text + bytes && wrong == 0) wrong = number;
+    if (wrong > 0) {
+        err_set(&s->why, "%s:%lld: is cut off, changed or no JSON", s->path, (long long)wrong);
     }
-    return ok;
+    return text && wrong == 0;
 }
 
 /* The whole lines of steps that the checkpoint has behind it. Lines are not judged here: the one
@@ -156,15 +156,16 @@ static bool metrics_are_whole(search *s)
            err_set(&s->why, "%s: ends before step %lld", s->path, (long long)s->step);
 }
 
-/* Evaluations on the way cannot be made again from the end: then *lost. The final evaluation can be
- * made from the checkpoint; one on the way would need the model of that time. */
-static bool evals_are_whole(search *s, bool *lost)
+/* The final evaluation can be made from the checkpoint, and with it every line of the model that
+ * stands there; one on the way would need the model of that time: then *lost. */
+static bool evals_are_whole(search *s, bool *final, bool *lost)
 {
     run_damage_lines l;
     bool ok = read_lines(s, "evals.jsonl", &s->known->evals, &l);
     /* At multiples of eval_every below the last step; the end has its own, the final one. */
     int64_t due = s->eval_every > 0 ? (s->step - 1) / s->eval_every : 0;
     *lost = l.on_the_way < due && s->step > 0;
+    *final = l.final;
     if (ok && !l.final) ok = err_set(&s->why, "%s: has no final evaluation", s->path);
     if (ok && *lost) {
         ok = err_set(&s->why, "%s: has %lld of %lld evaluations on the way", s->path,
@@ -231,22 +232,31 @@ static bool status_is_whole(search *s)
     return ok;
 }
 
-/* Of a run that is done. What costs most to mend is looked for first: where training has to be done
- * again it makes records and evaluations anew as well. A record alone, or the final evaluation, is
- * made again from the checkpoint, if that holds what a process goes on from. */
+/* Of a run that is done. A record, or what its model can evaluate, is made again from the
+ * checkpoint, if that holds what a process goes on from. What else is missing of its past would
+ * take training again, which is done only where the run is worth nothing without. */
 static run_damage find_in_results(search *s)
 {
-    bool lost = false;
+    bool final, lost;
     bool records = record_is_whole(s, "plan.json", true, "spec") &&
                    record_is_whole(s, "run.json", true, "run") &&
                    record_is_whole(s, "final.json", false, "eval") &&
                    record_is_whole(s, "speed.json", false, "alone_tokens_per_second");
-    err why = s->why;
-    if (!checkpoint_is_whole(s) || !metrics_are_whole(s)) return DAMAGE_TRAINING;
-    bool evals = evals_are_whole(s, &lost);
-    if (records && evals) return DAMAGE_NONE;
-    if (!records) s->why = why;
-    return lost || !s->trains ? DAMAGE_TRAINING : DAMAGE_RECORD;
+    err of_records = s->why;
+    if (!checkpoint_is_whole(s)) return DAMAGE_TRAINING;
+    bool metrics = metrics_are_whole(s);
+    err of_metrics = s->why;
+    bool evals = evals_are_whole(s, &final, &lost);
+    if (records && metrics && evals) return DAMAGE_NONE;
+    err why = !records ? of_records : evals ? of_metrics : s->why;
+    s->why = why;
+    if (s->trains && (!records || !final || (!evals && !lost))) return DAMAGE_RECORD;
+    if (!records || !final) return DAMAGE_TRAINING;
+    err_set(&s->why,
+            "%s; its model and final evaluation are whole and stay; put a good copy of the file "
+            "there, or remove the folder for loci run to train it again",
+            why.text);
+    return DAMAGE_PAST;
 }
 
 /* Of a run that goes on from its checkpoint, what was logged until there must be there: it is not

@@ -95,7 +95,8 @@ static void read_folder(void)
     e.text[0] = 0;
     CHECK(run_record_plan_read(&plan, a, folder, &e) || e.text[0], "%s", "refused without a word");
     json_decref(plan.record);
-    if (file_join(path, folder, "metrics.jsonl", &e)) run_lines_filter(path, keep_line, NULL, &e);
+    if (file_join(path, folder, "metrics.jsonl", &e))
+        run_lines_filter(path, keep_line, NULL, NULL, &e);
     if (file_join(path, folder, "checkpoint", &e)) {
         safetensors_close(checkpoint_files_open(path, "model", &e));
     }

@@ -9,6 +9,7 @@
 #include "harness/run/experiment_lock.h"
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/run_status.h"
 #include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
@@ -212,22 +213,29 @@ static void removed_under_its_lock(void)
     EXPECT(rmdir(test_inside("runs")) == 0, "something is left");
 }
 
+/* Experiments of two seeds in here and there. */
+static void write_both(char out[2][FILE_PATH_BYTES], const fake_variant *ours,
+                       const fake_variant *theirs)
+{
+    static const char *const folders[] = {"here", "there"};
+    err e = {{0}};
+    for (int i = 0; i < 2; i++) {
+        fake_experiment x = {out[i], "one", 1, 2, 5, i == 0 ? ours : theirs};
+        EXPECT(file_join(out[i], test_folder(), folders[i], &e) && file_make_folders(out[i], &e),
+               "%s", e.text);
+        fake_write(&x);
+    }
+}
+
 /* The folder that a finished run of theirs replaces keeps its lock's file and what was noted, so
  * that whoever waits for either goes on with what lies there now. */
 static void replaced(void)
 {
     static const fake_variant OURS[] = {{"short", 0, 0.001, 1000, 100, "failed", false}};
     char id[17], here[128], path[160], out[2][FILE_PATH_BYTES];
-    fake_experiment ours = {out[0], "one", 1, 2, 5, OURS}, theirs = ours;
     manage_report r;
     err e = {{0}};
-    file_join(out[0], test_folder(), "here", NULL);
-    file_join(out[1], test_folder(), "there", NULL);
-    theirs.out = out[1];
-    theirs.variant = VARIANTS;
-    EXPECT(file_make_folders(ours.out, &e) && file_make_folders(theirs.out, &e), "%s", e.text);
-    fake_write(&ours);
-    fake_write(&theirs);
+    write_both(out, OURS, VARIANTS);
     fake_run_id(id, "one", "short", 2);
     snprintf(here, sizeof here, "here/runs/%s", id);
     snprintf(path, sizeof path, "%s/notes.jsonl", here);
@@ -235,19 +243,19 @@ static void replaced(void)
     snprintf(path, sizeof path, "there/runs/%s/notes.jsonl", id);
     EXPECT(notes_add(test_inside(path), "note", "theirs", &e), "%s", e.text);
     int lock = run_folder_lock(test_inside(here), &e);
-    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.runs == 0 && r.kept == 1, "%d: %s",
-           r.runs, e.text);
-    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.kept == 1, "%s", e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.runs == 0 && r.kept == 1, "%d: %s", r.runs,
+           e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.kept == 1, "%s", e.text);
     struct stat before, after;
     snprintf(path, sizeof path, "%s/lock", here);
     EXPECT(fstat(lock, &before) == 0, "the lock");
     close(lock);
     snprintf(path, sizeof path, "there/runs/%s", id);
     lock = run_folder_lock(test_inside(path), &e);
-    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.kept == 1, "theirs is locked");
+    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.kept == 1, "theirs is locked");
     close(lock);
-    EXPECT(manage_merge(&r, ours.out, theirs.out, &e) && r.runs == 1 && r.kept == 0, "%d: %s",
-           r.runs, e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.runs == 1 && r.kept == 0, "%d: %s", r.runs,
+           e.text);
     snprintf(path, sizeof path, "%s/lock", here);
     EXPECT(stat(test_inside(path), &after) == 0 && before.st_ino == after.st_ino, "another lock");
     snprintf(path, sizeof path, "%s/notes.jsonl", here);
@@ -256,7 +264,26 @@ static void replaced(void)
     snprintf(path, sizeof path, "%s/status.json", here);
     text_auto *status = file_read(test_inside(path), NULL, &e);
     EXPECT(status && strstr(status, "done"), "%s", status ? status : "none");
-    expect_counts("replaced", ours.out, 1, 2);
+    expect_counts("replaced", out[0], 1, 2);
+}
+
+/* Where our finished run has lost lines of its past, theirs, which has them, takes its place; not
+ * the other way round. */
+static void gap_is_filled(void)
+{
+    char id[17], path[160], out[2][FILE_PATH_BYTES];
+    manage_report r;
+    err e = {{0}};
+    write_both(out, VARIANTS, VARIANTS);
+    fake_run_id(id, "one", "short", 2);
+    snprintf(path, sizeof path, "here/runs/%s/metrics.jsonl", id);
+    EXPECT(truncate(test_inside(path), 700) == 0, "%s", path);
+    EXPECT(manage_merge(&r, out[1], out[0], &e) && r.runs == 0, "%d: %s", r.runs, e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.runs == 1, "%d: %s", r.runs, e.text);
+    run_status s;
+    snprintf(path, sizeof path, "here/runs/%s", id);
+    EXPECT(run_status_read(&s, test_inside(path), &e) && s.state == RUN_DONE && !s.gap[0], "%s%s",
+           e.text, s.gap);
 }
 
 /* Runs come before the record that names them: whoever removes what nobody names leaves them alone
@@ -335,6 +362,7 @@ const test_suite test_manage = {"harness/manage",
                                  {"merged", merged},
                                  {"removed_under_its_lock", removed_under_its_lock},
                                  {"replaced", replaced},
+                                 {"gap_is_filled", gap_is_filled},
                                  {"merged_beside_gc", merged_beside_gc},
                                  {"half_replaced", half_replaced},
                                  {0}}};

@@ -77,15 +77,23 @@ static void lines_are_cut(void)
     char path[FILE_PATH_BYTES];
     int limit = 3;
     file_join(path, test_folder(), "lines.jsonl", &e);
-    EXPECT(run_lines_filter(path, below, &limit, &e) && !file_exists(path), "%s", e.text);
+    EXPECT(run_lines_filter(path, below, &limit, NULL, &e) && !file_exists(path), "%s", e.text);
     static const char *const lines[] = {"{\"step\":1}\n", "{\"step\":2}\n", "no line\n",
                                         "{\"step\":3}\n", "{\"step\":2,\"half"};
     for (int i = 0; i < 5; i++) {
         EXPECT(run_lines_append(path, lines[i], strlen(lines[i]), i == 4, &e), "%s", e.text);
     }
-    EXPECT(run_lines_filter(path, below, &limit, &e), "%s", e.text);
+    /* Who only looks takes away the half line alone. */
+    EXPECT(run_lines_each(path, below, &limit, &e), "%s", e.text);
     char *text = file_read(path, NULL, &e);
+    EXPECT(text && strstr(text, "\nno line\n{\"step\":3}\n") && !strstr(text, "half"), "%s", text);
+    free(text);
+    int64_t damaged;
+    EXPECT(run_lines_filter(path, below, &limit, &damaged, &e), "%s", e.text);
+    text = file_read(path, NULL, &e);
     EXPECT(text && strcmp(text, "{\"step\":1}\n{\"step\":2}\n") == 0, "%s", text);
+    EXPECT(damaged == 3, "line %lld", (long long)damaged);
+    EXPECT(run_lines_filter(path, below, &limit, &damaged, &e) && damaged == 0, "%s", e.text);
     free(text);
     EXPECT(!run_lines_append("/nowhere/at/all", "x", 1, false, &e) && strstr(e.text, "/nowhere"),
            "%s", e.text);

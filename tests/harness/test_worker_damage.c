@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -121,17 +122,10 @@ static void damage_is_mended(void)
     static const struct {
         const char *file;
         long bytes;
-    } cases[] = {{"run.json", 50},
-                 {"run.json", REMOVED},
-                 {"evals.jsonl", 40},
-                 {"evals.jsonl", REMOVED},
-                 {"evals.jsonl", CHANGED},
-                 {"metrics.jsonl", 90},
-                 {"checkpoint/manifest.json", 9},
-                 {"metrics.jsonl", REMOVED},
-                 {"metrics.jsonl", CHANGED},
-                 {"final.json", 3},
-                 {"status.json", 12}};
+    } cases[] = {{"run.json", 50},         {"run.json", REMOVED},
+                 {"evals.jsonl", 40},      {"evals.jsonl", REMOVED},
+                 {"evals.jsonl", CHANGED}, {"checkpoint/manifest.json", 9},
+                 {"final.json", 3},        {"status.json", 12}};
     char folder[FILE_PATH_BYTES], before[SHA256_HEX], after[SHA256_HEX];
     if (!test_program()) return;
     trial_folder(folder, "mended", TRIAL_SPEC, NULL, 3);
@@ -150,6 +144,73 @@ static void damage_is_mended(void)
         EXPECT(s.state == RUN_DONE && strcmp(before, after) == 0, "%s: %s: %s", cases[i].file,
                run_status_state_name(s.state), s.reason);
     }
+}
+
+/* The file's time and size, which tell whether it was made again. */
+static void stamp_of(char text[64], const char *folder, const char *name)
+{
+    struct stat is;
+    char path[FILE_PATH_BYTES];
+    bool there = file_join(path, folder, name, NULL) && stat(path, &is) == 0;
+    EXPECT(there, "%s", path);
+    snprintf(text, 64, "%lld %lld.%09ld", there ? (long long)is.st_ino : 0,
+             there ? (long long)is.st_mtim.tv_sec : 0, there ? is.st_mtim.tv_nsec : 0);
+}
+
+/* What training alone could make again is no reason to lose a model and hours: the run is done, its
+ * worker trains nothing and removes nothing, and what is missing is told. A copy put back is all it
+ * takes. */
+static void past_is_kept(void)
+{
+    static const struct {
+        const char *file;
+        long bytes;
+    } cases[] = {{"metrics.jsonl", 90},
+                 {"metrics.jsonl", REMOVED},
+                 {"metrics.jsonl", CHANGED},
+                 {"evals.jsonl", CHANGED}};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], before[64], after[64];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "past", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    stamp_of(before, folder, "checkpoint/manifest.json");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t bytes, left = 0;
+        EXPECT(file_join(path, folder, cases[i].file, &e), "%s", e.text);
+        text_auto *whole = file_read(path, &bytes, &e);
+        damage(folder, cases[i].file, cases[i].bytes);
+        text_auto *damaged = file_exists(path) ? file_read(path, &left, &e) : NULL;
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", cases[i].file,
+               trial_status(folder).reason);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == RUN_DONE && strstr(s.gap, cases[i].file) && strstr(s.gap, "copy"),
+               "%s: %s: %s", cases[i].file, run_status_state_name(s.state), s.gap);
+        stamp_of(after, folder, "checkpoint/manifest.json");
+        EXPECT(strcmp(before, after) == 0, "%s: trained again", cases[i].file);
+        size_t is = 0;
+        text_auto *now = file_exists(path) ? file_read(path, &is, &e) : NULL;
+        EXPECT(is == left && (left == 0 || memcmp(now, damaged, is) == 0), "%s: written",
+               cases[i].file);
+        EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
+        EXPECT(!trial_status(folder).gap[0], "%s: put back", cases[i].file);
+    }
+}
+
+/* Of a run that goes on, the line that is lost is named in its log. */
+static void dropped_line_is_said(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "dropped", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:5", -1, 0);
+    damage(folder, "metrics.jsonl", CHANGED);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    EXPECT(file_join(path, folder, "log.txt", &e), "%s", e.text);
+    text_auto *log = file_read(path, NULL, &e);
+    EXPECT(log && strstr(log, "metrics.jsonl:1: is no JSON, or no longer what was written"), "%s",
+           log ? log : e.text);
 }
 
 /* A checkpoint on the way that was cut short is worth nothing. */
@@ -178,5 +239,7 @@ const test_suite test_worker_damage = {
      {"corrupt_checkpoint_is_said", corrupt_checkpoint_is_said},
      {"steps_are_kept", steps_are_kept},
      {"damage_is_mended", damage_is_mended},
+     {"past_is_kept", past_is_kept},
+     {"dropped_line_is_said", dropped_line_is_said},
      {"cut_checkpoint_begins_again", cut_checkpoint_begins_again},
      {0}}};

@@ -12,24 +12,8 @@
 #include "core/base/file.h"
 #include "results/store/collect.h"
 #include "results/store/experiment.h"
-#include "tests/support/fake_results.h"
+#include "tests/support/collected.h"
 #include "tests/test.h"
-
-static const fake_variant VARIANTS[] = {
-    {"short", 0, 0, 800000, 50000, NULL, false},
-    {"long", 0.04, 0.004, 800000, 40000, "diverged", false},
-    {"wide", 0.02, 0.01, 1600000, 30000, "running", false},
-};
-
-static fake_experiment fake(int seeds)
-{
-    return (fake_experiment){.out = test_folder(),
-                             .name = "memory",
-                             .variants = 3,
-                             .seeds = seeds,
-                             .steps = 20,
-                             .variant = VARIANTS};
-}
 
 static void hash_of(char hex[SHA256_HEX], const char *out)
 {
@@ -39,22 +23,11 @@ static void hash_of(char hex[SHA256_HEX], const char *out)
     EXPECT(file_sha256(hex, path, &e), "%s", e.text);
 }
 
-static void collect_now(const char *out, bool rebuild, int fresh)
-{
-    collect_report r;
-    err e = {0};
-    EXPECT(collect(&r, out, rebuild, &e), "%s", e.text);
-    EXPECT(r.runs == fresh && r.unreadable == 0, "%d runs read again, not %d; %d unreadable: %s",
-           r.runs, fresh, r.unreadable, r.why);
-    /* What belongs to a row is deleted with it: SQLite is not asked to see to that. */
-    EXPECT(fake_ask(out, "SELECT count(*) FROM pragma_foreign_key_check") == 0, "rows of nothing");
-}
-
 static void everything_once(void)
 {
-    fake_experiment x = fake(3);
+    fake_experiment x = collected_sample(3);
     fake_write(&x);
-    collect_now(x.out, false, 9);
+    collected_now(x.out, false, 9);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 9, "runs");
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM plan") == 9, "plan");
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM axis") == 3, "axes");
@@ -82,186 +55,58 @@ static void everything_once(void)
 /* A running run whose lock nobody holds was killed. */
 static void killed_runs(void)
 {
-    fake_experiment x = fake(2);
+    fake_experiment x = collected_sample(2);
     fake_write(&x);
     char id[17], path[FILE_PATH_BYTES];
     fake_run_id(id, x.name, "wide", 2);
     snprintf(path, sizeof path, "%s/runs/%s/lock", x.out, id);
     int fd = open(path, O_RDWR | O_CREAT, 0666);
     EXPECT(fd >= 0 && flock(fd, LOCK_EX) == 0, "no lock");
-    collect_now(x.out, false, 6);
+    collected_now(x.out, false, 6);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'running'") == 1, "running");
     close(fd);
-    collect_now(x.out, false, 1);
+    collected_now(x.out, false, 1);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'interrupted'") == 1, "killed");
 }
 
 static void twice_changes_nothing(void)
 {
-    fake_experiment x = fake(3);
+    fake_experiment x = collected_sample(3);
     char first[SHA256_HEX], second[SHA256_HEX];
     fake_write(&x);
-    collect_now(x.out, false, 9);
+    collected_now(x.out, false, 9);
     hash_of(first, x.out);
-    collect_now(x.out, false, 0);
+    collected_now(x.out, false, 0);
     hash_of(second, x.out);
     EXPECT(strcmp(first, second) == 0, "the file changed");
     double metrics = fake_ask(x.out, "SELECT sum(value) FROM metric");
-    collect_now(x.out, true, 9);
+    collected_now(x.out, true, 9);
     EXPECT(fake_ask(x.out, "SELECT sum(value) FROM metric") == metrics, "rebuilt otherwise");
 }
 
 /* Only the run that grew is read again; half a line waits for its end. */
 static void growing_run(void)
 {
-    fake_experiment x = fake(2);
+    fake_experiment x = collected_sample(2);
     fake_write(&x);
-    collect_now(x.out, false, 6);
+    collected_now(x.out, false, 6);
     double before = fake_ask(x.out, "SELECT count(*) FROM step");
     fake_append(&x, 2, 2, "metrics.jsonl", "{\"step\":1000,\"tokens\":1,\"seconds\":1,\"lo");
-    collect_now(x.out, false, 1);
+    collected_now(x.out, false, 1);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == before, "half a line counted");
     fake_append(&x, 2, 2, "metrics.jsonl", "ss\":null}\n");
-    collect_now(x.out, false, 1);
+    collected_now(x.out, false, 1);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == before + 1, "the line is missing");
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM metric WHERE step = 1000 AND value IS NULL") == 1,
            "NaN is not NULL");
 }
 
-/* What is damaged of a finished run is named, and the run counts as one without a result, whichever
- * file it is and whatever was collected before; put right, it counts again. */
-static void damaged_files(void)
-{
-    static const struct {
-        const char *file;
-        int keep; /* bytes of it; -1: it is removed */
-    } cases[] = {{"plan.json", 20},
-                 {"run.json", 100},
-                 {"status.json", 30},
-                 {"run.json", 0},
-                 {"run.json", -1},
-                 {"evals.jsonl", 300},
-                 {"evals.jsonl", 0},
-                 {"evals.jsonl", -1},
-                 {"metrics.jsonl", 700},
-                 {"metrics.jsonl", -1},
-                 {"speed.json", 1},
-                 {"final.json", 1},
-                 {"checkpoint/manifest.json", 5}};
-    fake_experiment x = fake(2);
-    char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17];
-    fake_write(&x);
-    fake_run_id(id, x.name, "short", 1);
-    snprintf(folder, sizeof folder, "%s/runs/%s/checkpoint", x.out, id);
-    err e = {0};
-    EXPECT(file_make_folders(folder, &e), "%s", e.text);
-    static const char *const more[][2] = {
-        {"speed.json", "{\"alone_tokens_per_second\": 1}"},
-        {"final.json", "{\"eval\": {}}"},
-        {"checkpoint/manifest.json", "{\"step\": 200, \"files\": {}}"}};
-    for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, more[i][0]);
-        EXPECT(file_write(path, more[i][1], strlen(more[i][1]), &e), "%s", e.text);
-    }
-    collect_now(x.out, false, 6);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t bytes;
-        collect_report r;
-        snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, cases[i].file);
-        char *whole = file_read(path, &bytes, &e);
-        EXPECT(whole && (cases[i].keep < 0 ? file_remove(path, &e)
-                                           : file_write(path, whole, (size_t)cases[i].keep, &e)),
-               "%s", e.text);
-        EXPECT(collect(&r, x.out, false, &e) && r.unreadable == 1 && strstr(r.why, cases[i].file),
-               "%s to %d: %d unreadable: %s", cases[i].file, cases[i].keep, r.unreadable, r.why);
-        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 3, "%s to %d counts",
-               cases[i].file, cases[i].keep);
-        EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 3 &&
-                   fake_ask(x.out, "SELECT count(*) FROM run WHERE reason LIKE 'damaged:%'") == 1,
-               "%s to %d: not named", cases[i].file, cases[i].keep);
-        EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
-        free(whole);
-        collect_now(x.out, false, 1);
-        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "%s mended", cases[i].file);
-    }
-}
-
-/* A model that was kept beside the run is no figure's: where its manifest is damaged that is told,
- * and the run is what it was, also in a database that is made anew. */
-static void damaged_kept_model(void)
-{
-    fake_experiment x = fake(2);
-    char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17];
-    err e = {""};
-    fake_write(&x);
-    fake_run_id(id, x.name, "short", 1);
-    snprintf(folder, sizeof folder, "%s/runs/%s/checkpoint-best", x.out, id);
-    EXPECT(file_make_folders(folder, &e), "%s", e.text);
-    EXPECT(file_join(path, folder, "manifest.json", &e) && file_write(path, "{\"files\": ", 10, &e),
-           "%s", e.text);
-    collect_report r;
-    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
-    EXPECT(r.unreadable == 1 && strstr(r.why, "checkpoint-best"), "%d: %s", r.unreadable, r.why);
-    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 4, "a run is lost");
-    EXPECT(collect(&r, x.out, true, &e), "%s", e.text);
-    EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "not read anew");
-    /* A fault that has passed leaves nothing behind. */
-    static const char GOOD[] = "{\"step\": 3, \"files\": {\"model.safetensors\": {\"bytes\": 8}}}";
-    EXPECT(file_write(path, GOOD, sizeof GOOD - 1, &e) && collect(&r, x.out, false, &e), "%s",
-           e.text);
-    EXPECT(r.unreadable == 0 &&
-               fake_ask(x.out,
-                        "SELECT count(*) FROM artefact WHERE path LIKE 'checkpoint-best/%'") == 1,
-           "%d: %s", r.unreadable, r.why);
-}
-
-/* Nor are its figures those of the losses of single tokens. */
-static void unreadable_losses(void)
-{
-    fake_experiment x = fake(2);
-    char folder[FILE_PATH_BYTES], id[17];
-    err e = {""};
-    fake_write(&x);
-    fake_run_id(id, x.name, "short", 1);
-    snprintf(folder, sizeof folder, "%s/runs/%s/losses.f32", x.out, id);
-    EXPECT(file_remove(folder, &e) && file_make_folders(folder, &e), "%s", e.text);
-    collect_report r;
-    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
-    EXPECT(r.unreadable == 1 && strstr(r.why, "is not a file"), "%d: %s", r.unreadable, r.why);
-    EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "an evaluation is lost");
-    /* A fault that has passed leaves nothing behind. */
-    double losses = fake_ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'");
-    EXPECT(file_remove_tree(folder, &e) && file_write(folder, "1234", 4, &e), "%s", e.text);
-    EXPECT(collect(&r, x.out, false, &e) && r.unreadable == 0, "%s %d", e.text, r.unreadable);
-    EXPECT(fake_ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'") == losses + 1,
-           "of %.0f", losses);
-}
-
-/* An unreadable folder is named; the rest goes on. */
-static void unreadable_run(void)
-{
-    fake_experiment x = fake(2);
-    fake_write(&x);
-    collect_now(x.out, false, 6);
-    fake_append(&x, 0, 1, "metrics.jsonl", "garbage\n");
-    fake_append(&x, 1, 2, "metrics.jsonl", "{\"step\":1000}\n");
-    collect_report r;
-    err e = {0};
-    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
-    EXPECT(r.runs == 2 && r.unreadable == 1, "%d runs, %d unreadable", r.runs, r.unreadable);
-    EXPECT(strstr(r.why, "metrics.jsonl:21: is cut off, changed or no JSON"), "%s", r.why);
-    EXPECT(fake_ask(x.out,
-                    "SELECT count(*) FROM step s JOIN plan p USING (run) WHERE label = 'short' "
-                    "AND p.seed = 1") == 0,
-           "its earlier rows count");
-}
-
 /* A smaller experiment under the same name takes the place of the old plan. */
 static void plan_replaced(void)
 {
-    fake_experiment x = fake(3);
+    fake_experiment x = collected_sample(3);
     fake_write(&x);
-    collect_now(x.out, false, 9);
+    collected_now(x.out, false, 9);
     usleep(10000);
     x.variants = 1;
     char folder[FILE_PATH_BYTES];
@@ -282,7 +127,7 @@ static void among_many(void)
 {
     static const char *const strays[] = {"0", "8888", "g"};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    fake_experiment x = fake(40);
+    fake_experiment x = collected_sample(40);
     err e = {0};
     fake_write(&x);
     for (int i = 0; i < 3; i++) {
@@ -311,7 +156,7 @@ static void among_many(void)
 static void rows_that_wait(void)
 {
     enum { STEPS = 3000, LETTERS = 200000 };
-    fake_experiment x = fake(2);
+    fake_experiment x = collected_sample(2);
     char line[128];
     fake_write(&x);
     for (int i = 1; i <= STEPS + 1; i++) {
@@ -328,7 +173,7 @@ static void rows_that_wait(void)
     fake_append(&x, 2, 2, "evals.jsonl", eval);
     free(letters);
     free(eval);
-    collect_now(x.out, false, 6);
+    collected_now(x.out, false, 6);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM step WHERE step > 1000") == STEPS, "steps");
     EXPECT(fake_ask(x.out, "SELECT sum(value) FROM metric WHERE step > 1000 AND name = 'loss'") ==
                STEPS / 2.0 * (STEPS + 1) + 1,
@@ -355,9 +200,9 @@ static void nothing_there(void)
 /* Readers do without when another process collects, and a killed collector's half is undone. */
 static void one_writer(void)
 {
-    fake_experiment x = fake(2);
+    fake_experiment x = collected_sample(2);
     fake_write(&x);
-    collect_now(x.out, false, 6);
+    collected_now(x.out, false, 6);
     int ready[2], go[2];
     EXPECT(pipe(ready) == 0 && pipe(go) == 0, "no pipe");
     pid_t child = fork();
@@ -379,7 +224,7 @@ static void one_writer(void)
     store_close(s);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
-    collect_now(x.out, false, 0);
+    collected_now(x.out, false, 0);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == rows,
            "a killed writer changed something");
     for (int i = 0; i < 2; i++) {
@@ -414,7 +259,7 @@ static void ask_as_nobody(const char *out, double expected)
 
 static void read_only(void)
 {
-    fake_experiment x = fake(2);
+    fake_experiment x = collected_sample(2);
     char path[FILE_PATH_BYTES];
     err e = {0};
     fake_write(&x);
@@ -422,36 +267,36 @@ static void read_only(void)
     ask_as_nobody(x.out, 6);
     EXPECT(file_join(path, x.out, "loci.db", &e) && !file_exists(path), "a reader made %s", path);
     EXPECT(chmod(x.out, 0755) == 0, "%s", x.out);
-    collect_now(x.out, false, 6);
+    collected_now(x.out, false, 6);
     x.seeds = 3;
     fake_write(&x);
     EXPECT(chmod(x.out, 0555) == 0, "%s", x.out);
     ask_as_nobody(x.out, 9);
     EXPECT(chmod(x.out, 0755) == 0, "%s", x.out);
-    collect_now(x.out, false, 9);
+    collected_now(x.out, false, 9);
 }
 
 /* In a folder that a group shares the group may write what the umask allows. */
 static void shared_folder(void)
 {
-    fake_experiment x = fake(1);
+    fake_experiment x = collected_sample(1);
     char path[FILE_PATH_BYTES];
     struct stat s;
     fake_write(&x);
     mode_t before = umask(002);
-    collect_now(x.out, false, 3);
+    collected_now(x.out, false, 3);
     snprintf(path, sizeof path, "%s/loci.db", x.out);
     EXPECT(stat(path, &s) == 0 && (s.st_mode & 0777) == 0664, "mode %o", s.st_mode & 0777);
-    collect_now(x.out, true, 3);
+    collected_now(x.out, true, 3);
     EXPECT(stat(path, &s) == 0 && (s.st_mode & 0777) == 0664, "rebuilt: mode %o", s.st_mode & 0777);
     umask(before);
 }
 
 static void other_versions(void)
 {
-    fake_experiment x = fake(2);
+    fake_experiment x = collected_sample(2);
     fake_write(&x);
-    collect_now(x.out, false, 6);
+    collected_now(x.out, false, 6);
     char path[FILE_PATH_BYTES];
     sqlite3 *db;
     snprintf(path, sizeof path, "%s/loci.db", x.out);
@@ -464,7 +309,7 @@ static void other_versions(void)
     EXPECT(file_write(path, "this is no database, but long enough to be read as one .....", 60, &e),
            "%s", e.text);
     EXPECT(!store_open_reader(x.out, &e) && strstr(e.text, "--rebuild"), "%s", e.text);
-    collect_now(x.out, true, 6);
+    collected_now(x.out, true, 6);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 6, "not rebuilt");
     /* Its pages overwritten behind the head, a collection says the same. */
     static const char noise[4096];
@@ -474,7 +319,7 @@ static void other_versions(void)
     collect_report r;
     e = (err){0};
     EXPECT(!collect(&r, x.out, false, &e) && strstr(e.text, "--rebuild"), "%s", e.text);
-    collect_now(x.out, true, 6);
+    collected_now(x.out, true, 6);
     EXPECT(fake_ask(x.out, "SELECT count(*) FROM run") == 6, "not rebuilt");
 }
 
@@ -483,10 +328,6 @@ const test_suite test_collect = {"results/collect",
                                   {"killed_runs", killed_runs},
                                   {"twice_changes_nothing", twice_changes_nothing},
                                   {"growing_run", growing_run},
-                                  {"damaged_files", damaged_files},
-                                  {"damaged_kept_model", damaged_kept_model},
-                                  {"unreadable_losses", unreadable_losses},
-                                  {"unreadable_run", unreadable_run},
                                   {"plan_replaced", plan_replaced},
                                   {"among_many", among_many},
                                   {"rows_that_wait", rows_that_wait},

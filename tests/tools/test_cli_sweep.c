@@ -147,6 +147,30 @@ static void evaluations_are_added(void)
     EXPECT(lines_of(r.out) == metrics, "trained again: %s", r.out);
 }
 
+/* Lines of a finished run that were lost cost no training, and are told by whatever looks at it. */
+static void gap_is_told(void)
+{
+    const char *file = tiny_sweep();
+    static const char seed[] = "sweep.seeds=1";
+    err e = {0};
+    program_expect(LOCI("run", file, "--set", seed), 0, NULL, "2 trained");
+    program_result r = LOCI("ls", "tiny", "--format", "json");
+    if (r.status < 0) return;
+    json_auto_t *runs = json_loads(r.out, 0, NULL);
+    char said[64], path[80];
+    const char *id = json_get_text(json_array_get(runs, 0), "run");
+    snprintf(said, sizeof said, "runs/%s/metrics.jsonl", id ? id : r.out);
+    snprintf(path, sizeof path, "out/%s", said);
+    EXPECT(file_remove(test_inside(path), &e), "%s", e.text);
+    r = LOCI("run", file, "--set", seed, "--quiet");
+    program_expect(r, 0, NULL, "loci: warning: 1 finished run has a gap: ");
+    program_expect(r, 0, NULL, said);
+    program_expect(LOCI("run", file, "--set", seed), 0, NULL, "0 trained, 2 finished before");
+    r = LOCI("status", "tiny");
+    program_expect(r, 0, "2 of 2 runs done", said);
+    program_expect(LOCI("compare", "tiny"), 0, "1/1", said);
+}
+
 /* A changed spec says in what, and its results stand alone. */
 static void changes_are_shown(void)
 {
@@ -342,6 +366,7 @@ static void benchmark(void)
 const test_suite test_cli_sweep = {"tools/cli_sweep",
                                    {{"experiment", experiment},
                                     {"evaluations_are_added", evaluations_are_added},
+                                    {"gap_is_told", gap_is_told},
                                     {"changes_are_shown", changes_are_shown},
                                     {"time_is_told", time_is_told},
                                     {"speeds_are_recorded", speeds_are_recorded},

@@ -1,0 +1,178 @@
+/* The collector and run folders whose files are damaged: named, and whatever counts is whole. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "tests/support/collected.h"
+#include "tests/test.h"
+
+/* What is damaged of a finished run is named, and the run counts as one without a result, whichever
+ * file it is and whatever was collected before; put right, it counts again. */
+static void damaged_files(void)
+{
+    static const struct {
+        const char *file;
+        int keep; /* bytes of it; -1: it is removed */
+    } cases[] = {{"plan.json", 20},
+                 {"run.json", 100},
+                 {"status.json", 30},
+                 {"run.json", 0},
+                 {"run.json", -1},
+                 {"evals.jsonl", 300},
+                 {"evals.jsonl", 0},
+                 {"evals.jsonl", -1},
+                 {"speed.json", 1},
+                 {"final.json", 1},
+                 {"checkpoint/manifest.json", 5}};
+    fake_experiment x = collected_sample(2);
+    char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17];
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    snprintf(folder, sizeof folder, "%s/runs/%s/checkpoint", x.out, id);
+    err e = {0};
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    static const char *const more[][2] = {
+        {"speed.json", "{\"alone_tokens_per_second\": 1}"},
+        {"final.json", "{\"eval\": {}}"},
+        {"checkpoint/manifest.json", "{\"step\": 200, \"files\": {}}"}};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, more[i][0]);
+        EXPECT(file_write(path, more[i][1], strlen(more[i][1]), &e), "%s", e.text);
+    }
+    collected_now(x.out, false, 6);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t bytes;
+        collect_report r;
+        snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, cases[i].file);
+        char *whole = file_read(path, &bytes, &e);
+        EXPECT(whole && (cases[i].keep < 0 ? file_remove(path, &e)
+                                           : file_write(path, whole, (size_t)cases[i].keep, &e)),
+               "%s", e.text);
+        EXPECT(collect(&r, x.out, false, &e) && r.unreadable == 1 && strstr(r.why, cases[i].file),
+               "%s to %d: %d unreadable: %s", cases[i].file, cases[i].keep, r.unreadable, r.why);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 3, "%s to %d counts",
+               cases[i].file, cases[i].keep);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 3 &&
+                   fake_ask(x.out, "SELECT count(*) FROM run WHERE reason LIKE 'damaged:%'") == 1,
+               "%s to %d: not named", cases[i].file, cases[i].keep);
+        EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
+        free(whole);
+        collected_now(x.out, false, 1);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "%s mended", cases[i].file);
+    }
+}
+
+/* Of a finished run's past the lines that are whole count, and so does the run; what is missing is
+ * told by each collection until it is put right. */
+static void damaged_past(void)
+{
+    static const int keep[] = {700, -1};
+    fake_experiment x = collected_sample(2);
+    char path[FILE_PATH_BYTES], id[17];
+    err e = {0};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    collected_now(x.out, false, 6);
+    double all = fake_ask(x.out, "SELECT count(*) FROM step");
+    for (int i = 0; i < 2; i++) {
+        size_t bytes;
+        snprintf(path, sizeof path, "%s/runs/%s/metrics.jsonl", x.out, id);
+        text_auto *whole = file_read(path, &bytes, &e);
+        EXPECT(whole && (keep[i] < 0 ? file_remove(path, &e)
+                                     : file_write(path, whole, (size_t)keep[i], &e)),
+               "%s", e.text);
+        for (int again = 0; again < 3; again++) {
+            collect_report r;
+            EXPECT(collect(&r, x.out, again == 2, &e) && r.unreadable == 1 &&
+                       strstr(r.why, "metrics.jsonl") && strstr(r.why, "put a good copy"),
+                   "%d: %d unreadable: %s", keep[i], r.unreadable, r.why);
+            EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 4 &&
+                       fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4,
+                   "%d: does not count", keep[i]);
+            double left = fake_ask(x.out, "SELECT count(*) FROM step");
+            EXPECT(left < all && (keep[i] < 0 || left > all * 3 / 4), "%.0f of %.0f", left, all);
+        }
+        EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
+        collected_now(x.out, false, 1);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == all, "not put right");
+    }
+}
+
+/* A model that was kept beside the run is no figure's: where its manifest is damaged that is told,
+ * and the run is what it was, also in a database that is made anew. */
+static void damaged_kept_model(void)
+{
+    fake_experiment x = collected_sample(2);
+    char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17];
+    err e = {""};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    snprintf(folder, sizeof folder, "%s/runs/%s/checkpoint-best", x.out, id);
+    EXPECT(file_make_folders(folder, &e), "%s", e.text);
+    EXPECT(file_join(path, folder, "manifest.json", &e) && file_write(path, "{\"files\": ", 10, &e),
+           "%s", e.text);
+    collect_report r;
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.unreadable == 1 && strstr(r.why, "checkpoint-best"), "%d: %s", r.unreadable, r.why);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'") == 4, "a run is lost");
+    EXPECT(collect(&r, x.out, true, &e), "%s", e.text);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "not read anew");
+    /* A fault that has passed leaves nothing behind. */
+    static const char GOOD[] = "{\"step\": 3, \"files\": {\"model.safetensors\": {\"bytes\": 8}}}";
+    EXPECT(file_write(path, GOOD, sizeof GOOD - 1, &e) && collect(&r, x.out, false, &e), "%s",
+           e.text);
+    EXPECT(r.unreadable == 0 &&
+               fake_ask(x.out,
+                        "SELECT count(*) FROM artefact WHERE path LIKE 'checkpoint-best/%'") == 1,
+           "%d: %s", r.unreadable, r.why);
+}
+
+/* Nor are its figures those of the losses of single tokens. */
+static void unreadable_losses(void)
+{
+    fake_experiment x = collected_sample(2);
+    char folder[FILE_PATH_BYTES], id[17];
+    err e = {""};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    snprintf(folder, sizeof folder, "%s/runs/%s/losses.f32", x.out, id);
+    EXPECT(file_remove(folder, &e) && file_make_folders(folder, &e), "%s", e.text);
+    collect_report r;
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.unreadable == 1 && strstr(r.why, "is not a file"), "%d: %s", r.unreadable, r.why);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "an evaluation is lost");
+    /* A fault that has passed leaves nothing behind. */
+    double losses = fake_ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'");
+    EXPECT(file_remove_tree(folder, &e) && file_write(folder, "1234", 4, &e), "%s", e.text);
+    EXPECT(collect(&r, x.out, false, &e) && r.unreadable == 0, "%s %d", e.text, r.unreadable);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM artefact WHERE kind = 'losses'") == losses + 1,
+           "of %.0f", losses);
+}
+
+/* An unreadable folder is named; the rest goes on. */
+static void unreadable_run(void)
+{
+    fake_experiment x = collected_sample(2);
+    fake_write(&x);
+    collected_now(x.out, false, 6);
+    fake_append(&x, 0, 1, "metrics.jsonl", "garbage\n");
+    fake_append(&x, 1, 2, "metrics.jsonl", "{\"step\":1000}\n");
+    collect_report r;
+    err e = {0};
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.runs == 2 && r.unreadable == 1, "%d runs, %d unreadable", r.runs, r.unreadable);
+    EXPECT(strstr(r.why, "metrics.jsonl:21: is cut off, changed or no JSON"), "%s", r.why);
+    EXPECT(fake_ask(x.out,
+                    "SELECT count(*) FROM step s JOIN plan p USING (run) WHERE label = 'short' "
+                    "AND p.seed = 1") == 20,
+           "its whole lines do not count");
+}
+
+const test_suite test_collect_damage = {"results/collect_damage",
+                                        {{"damaged_files", damaged_files},
+                                         {"damaged_past", damaged_past},
+                                         {"damaged_kept_model", damaged_kept_model},
+                                         {"unreadable_losses", unreadable_losses},
+                                         {"unreadable_run", unreadable_run},
+                                         {0}}};
