@@ -154,15 +154,14 @@ static bool put_manifest(collector *c, const char *id, const char *folder, const
     err why = {""};
     json_auto_t *manifest = said(c, folder, name_of, &why);
     json_t *file;
-    /* No figure is of a model that was kept: without it the run is what it was, which is told, and
-     * it is tried again the next time. What a run goes on from is another matter. */
-    bool kept = strcmp(checkpoint, "checkpoint") != 0, ok = manifest != NULL;
-    if (!ok && kept) {
+    bool ok = manifest != NULL;
+    /* No figure is of a model: without it a finished run is what it was, which is told, and it is
+     * tried again the next time. What cannot go on without is found by who looks for damage. */
+    if (!ok) {
         snprintf(c->damage, sizeof c->damage, "%s", why.text);
         snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id);
         return collect_rows_again(c, path, e);
     }
-    if (!ok) err_set(e, "%s", why.text);
     const char *name;
     json_object_foreach(json_object_get(manifest, "files"), name, file)
     {

@@ -243,17 +243,18 @@ static run_damage find_in_results(search *s)
                    record_is_whole(s, "final.json", false, "eval") &&
                    record_is_whole(s, "speed.json", false, "alone_tokens_per_second");
     err of_records = s->why;
-    if (!checkpoint_is_whole(s)) return DAMAGE_TRAINING;
+    bool checkpoint = checkpoint_is_whole(s);
+    err of_checkpoint = s->why;
     bool metrics = metrics_are_whole(s);
     err of_metrics = s->why;
     bool evals = evals_are_whole(s, &final, &lost);
-    if (records && metrics && evals) return DAMAGE_NONE;
-    err why = !records ? of_records : evals ? of_metrics : s->why;
+    if (records && checkpoint && metrics && evals) return DAMAGE_NONE;
+    err why = !records ? of_records : !checkpoint ? of_checkpoint : evals ? of_metrics : s->why;
     s->why = why;
     if (s->trains && (!records || !final || (!evals && !lost))) return DAMAGE_RECORD;
     if (!records || !final) return DAMAGE_TRAINING;
     err_set(&s->why,
-            "%s; its model and final evaluation are whole and stay; put a good copy of the file "
+            "%s; its final evaluation is whole, and the run stays; put a good copy of the file "
             "there, or remove the folder for loci run to train it again",
             why.text);
     return DAMAGE_PAST;

@@ -9,9 +9,10 @@
 
 typedef enum run_damage {
     DAMAGE_NONE,
-    DAMAGE_PAST,     /* of a finished run: losses in training, or evaluations on the way. Only to
-                      * train again would make them anew, which takes hours and the model: the run
-                      * stays and counts, and what it lacks is told */
+    DAMAGE_PAST,     /* of a finished run: losses in training, evaluations on the way, or what its
+                      * checkpoint consists of. Only to train again would make them anew, which
+                      * takes hours and the model: the run stays and counts, and what it lacks is
+                      * told */
     DAMAGE_RECORD,   /* its checkpoint is whole: the rest is written anew from there */
     DAMAGE_TRAINING, /* of what training left: to be trained again, from the beginning */
     DAMAGE_UNKNOWN   /* a file could not be read (a disk that fails, too many open files): whether

@@ -122,10 +122,9 @@ static void damage_is_mended(void)
     static const struct {
         const char *file;
         long bytes;
-    } cases[] = {{"run.json", 50},         {"run.json", REMOVED},
-                 {"evals.jsonl", 40},      {"evals.jsonl", REMOVED},
-                 {"evals.jsonl", CHANGED}, {"checkpoint/manifest.json", 9},
-                 {"final.json", 3},        {"status.json", 12}};
+    } cases[] = {{"run.json", 50},         {"run.json", REMOVED},    {"evals.jsonl", 40},
+                 {"evals.jsonl", REMOVED}, {"evals.jsonl", CHANGED}, {"final.json", 3},
+                 {"status.json", 12}};
     char folder[FILE_PATH_BYTES], before[SHA256_HEX], after[SHA256_HEX];
     if (!test_program()) return;
     trial_folder(folder, "mended", TRIAL_SPEC, NULL, 3);
@@ -165,28 +164,30 @@ static void past_is_kept(void)
     static const struct {
         const char *file;
         long bytes;
-    } cases[] = {{"metrics.jsonl", 90},
-                 {"metrics.jsonl", REMOVED},
-                 {"metrics.jsonl", CHANGED},
-                 {"evals.jsonl", CHANGED}};
+        int code; /* the worker's: without a manifest it has no model to evaluate */
+    } cases[] = {{"metrics.jsonl", 90, EXIT_DONE},
+                 {"metrics.jsonl", REMOVED, EXIT_DONE},
+                 {"metrics.jsonl", CHANGED, EXIT_DONE},
+                 {"evals.jsonl", CHANGED, EXIT_DONE},
+                 {"checkpoint/manifest.json", 9, EXIT_FAILED}};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], before[64], after[64];
     err e = {0};
     if (!test_program()) return;
     trial_folder(folder, "past", TRIAL_SPEC, NULL, 3);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-    stamp_of(before, folder, "checkpoint/manifest.json");
+    stamp_of(before, folder, "checkpoint/model-10.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t bytes, left = 0;
         EXPECT(file_join(path, folder, cases[i].file, &e), "%s", e.text);
         text_auto *whole = file_read(path, &bytes, &e);
         damage(folder, cases[i].file, cases[i].bytes);
         text_auto *damaged = file_exists(path) ? file_read(path, &left, &e) : NULL;
-        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", cases[i].file,
+        EXPECT(trial_worker(folder, NULL, -1, 0) == cases[i].code, "%s: %s", cases[i].file,
                trial_status(folder).reason);
         run_status s = trial_status(folder);
         EXPECT(s.state == RUN_DONE && strstr(s.gap, cases[i].file) && strstr(s.gap, "copy"),
                "%s: %s: %s", cases[i].file, run_status_state_name(s.state), s.gap);
-        stamp_of(after, folder, "checkpoint/manifest.json");
+        stamp_of(after, folder, "checkpoint/model-10.safetensors");
         EXPECT(strcmp(before, after) == 0, "%s: trained again", cases[i].file);
         size_t is = 0;
         text_auto *now = file_exists(path) ? file_read(path, &is, &e) : NULL;
