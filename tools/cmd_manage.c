@@ -145,6 +145,8 @@ static int collect_garbage(const cli_call *c)
     const manage_call *o = c->options;
     manage_report r;
     err e = {0};
+    /* Locks would make the folder that somebody mistyped. */
+    if (!collect_check_out(cli_out(o->out), &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
     int mark = begin_change(o);
     bool done = manage_collect_garbage(&r, cli_out(o->out), (keep_models)o->keep, o->dry_run, &e);
     if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");

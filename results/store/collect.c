@@ -141,8 +141,7 @@ static bool collect_experiment(collector *c, const char *file, bool *fresh, err 
 
 /* ---- folders ---- */
 
-/* e of the outside world: nothing here at all. */
-static bool check_out(const char *out, err *e)
+bool collect_check_out(const char *out, err *e)
 {
     return file_is_folder(out) ||
            err_set(e,
@@ -187,7 +186,7 @@ static bool collect_waiting(collect_report *r, const char *out, bool rebuild, do
 {
     *r = (collect_report){0};
     if (busy) *busy = false;
-    if (!check_out(out, e)) return false;
+    if (!collect_check_out(out, e)) return false;
     store *db = store_open_writer(out, rebuild, seconds, busy, e);
     if (!db) return false;
     if (collect_into(db, r, out, e)) return store_close_writer(db, e);
@@ -246,7 +245,7 @@ store *collect_and_open(const char *out, err *note, err *e)
     bool busy;
     store *s;
     if (note) note->text[0] = 0;
-    if (!check_out(out, e)) return NULL;
+    if (!collect_check_out(out, e)) return NULL;
     if (collect_waiting(&r, out, false, READER_WAIT_SECONDS, &busy, &why)) {
         s = store_open_reader(out, e);
         /* The other process brings in what is new; to wait for it, or to do the same beside it,

@@ -17,6 +17,9 @@ typedef struct collect_report {
 /* "2 folders are left out or damaged; the first: WHY". */
 void collect_say_unreadable(err *words, const collect_report *r);
 
+/* False and e: there is no such folder, and nothing to be done in it. */
+bool collect_check_out(const char *out, err *e);
+
 /* rebuild: into an empty database, from every folder. An unreadable folder does not stop the rest
  * (see the report). Fails if the database cannot be written or another process keeps its lock. */
 bool collect(collect_report *r, const char *out, bool rebuild, err *e);

@@ -139,6 +139,8 @@ static void words(void)
         {{"rm", "x"}, 1, "there are no results"},
         {{"mv", "x"}, 2, "mv: EXPERIMENT NAME is missing"},
         {{"mv", "x", "y"}, 1, "there are no results"},
+        {{"gc"}, 1, "there are no results"},
+        {{"gc", "--dry-run"}, 1, "there are no results"},
         {{"gc", "x"}, 2, "gc: 'x' is one word too many"},
         {{"merge", "/no/such/folder"}, 2, "is no folder of results"},
         {{"collect", "x"}, 2, "one word too many"},
