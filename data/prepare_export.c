@@ -82,7 +82,9 @@ static bool look_at_shards(json_t *found, const char *folder, bool ours, err *e)
     bool ok = !file_exists(folder) || file_list(folder, a, &names, &count, e);
     for (int64_t i = 0; i < count && ok; i++) {
         if (!text_ends(names[i], ".bin")) continue;
-        if (ours) json_object_set_new(found, names[i], json_true());
+        if (ours && shard_writer_names(names[i])) {
+            json_object_set_new(found, names[i], json_true());
+        }
         if (json_object_get(found, names[i])) continue;
         ok = err_set(e,
                      "%s/%s: is no shard that loci wrote, and programs would read it together with "
@@ -93,7 +95,8 @@ static bool look_at_shards(json_t *found, const char *folder, bool ours, err *e)
 }
 
 /* The shards of the folder, all of them loci's; NULL and e: there is another, or something cannot
- * be read. Where an export did not end they are: none other was there when it began. */
+ * be read. Where an export did not end those of its names are: none other was there when it
+ * began. */
 static json_t *old_shards(const char *folder, err *e)
 {
     char mark[FILE_PATH_BYTES];

@@ -73,14 +73,27 @@ static void header_bytes(const shard_writer *w, int32_t header[SHARD_HEADER_BYTE
 }
 
 /* "val", as nanoGPT and llm.c's scripts call it. */
+static const char *const PREFIX[SPLITS] = {"train", "val", "test"};
+
 static void file_name(char name[64], const shard_writer *w)
 {
-    static const char *const PREFIX[SPLITS] = {"train", "val", "test"};
     if (w->format == SHARDS_NANOGPT) {
         snprintf(name, 64, "%s.bin", PREFIX[w->kind]);
     } else {
         snprintf(name, 64, "%s_%06d.bin", PREFIX[w->kind], w->number);
     }
+}
+
+bool shard_writer_names(const char *name)
+{
+    for (int i = 0; i < SPLITS; i++) {
+        size_t n = strlen(PREFIX[i]);
+        if (strncmp(name, PREFIX[i], n) != 0) continue;
+        const char *rest = name + n;
+        if (*rest == '_') rest += 1 + strspn(rest + 1, "0123456789");
+        if (strcmp(rest, ".bin") == 0) return true;
+    }
+    return false;
 }
 
 static bool open_file(shard_writer *w, err *e)

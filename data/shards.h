@@ -75,3 +75,6 @@ bool shard_writer_ids(shard_writer *w, const int32_t *ids, int64_t n, err *e);
 bool shard_writer_document(shard_writer *w, const document *d, err *e);
 bool shard_writer_finish(shard_writer *w, err *e);
 void shard_writer_free(shard_writer *w);
+
+/* Might a shard of either format be called so? */
+bool shard_writer_names(const char *name);

@@ -280,7 +280,17 @@ static void export_over_older(void)
     corpora_write("out/somebodys.bin", "xx", 2);
     EXPECT(!export_text("with", SHARDS_NANOGPT, -1, &e) && strstr(e.text, "somebodys.bin"), "%s",
            e.text);
+    /* Nor where an export did not end: what it left is known by its names. */
+    char mark[FILE_PATH_BYTES];
+    snprintf(mark, sizeof mark, "%s", test_inside("out/" SHARDS_UNFINISHED));
+    EXPECT(file_rename(test_inside("out/corpus.json"), mark, &e), "%s", e.text);
+    EXPECT(!export_text("with", SHARDS_LLMC, -1, &e) && strstr(e.text, "somebodys.bin"), "%s",
+           e.text);
     EXPECT(file_exists(test_inside("out/somebodys.bin")), "somebody's file");
+    EXPECT(file_remove(test_inside("out/somebodys.bin"), &e) &&
+               export_text("with", SHARDS_LLMC, -1, &e) &&
+               !file_exists(test_inside("out/train.bin")),
+           "%s", e.text);
 }
 
 /* Written where the format's users look for it; read back it is no part of the text. */
