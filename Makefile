@@ -57,12 +57,13 @@ ifneq ($(filter release f64,$(KIND)),)
 $(BUILD)/tests/%.o: ALL_CFLAGS += -O1
 endif
 endif
-# Under sanitizers -O1 takes clang three times as long to compile as -O0, and only arithmetic is faster for it;
-# -O0 also leaves them all there is to look at. Clang takes a minute of a core for each file of these kernels
-# under sanitizers; gcc's build has them. What is fuzzed need not look for ways through operations and tests.
-# What tests themselves do with a null pointer or beside an object ASan sees as well.
+# Under sanitizers -O1 takes clang three times as long to compile as -O0, and only arithmetic is faster for it,
+# operations and what learns while it is evaluated; -O0 also leaves them all there is to look at. Clang takes
+# a minute of a core for each file of these kernels under sanitizers; gcc's build has them. What is fuzzed need
+# not look for ways through operations and tests. What tests themselves do with a null pointer or beside an
+# object ASan sees as well.
 ifeq ($(KIND),fuzz)
-$(BUILD)/core/%.o: ALL_CFLAGS += -O1
+$(BUILD)/core/%.o $(BUILD)/harness/evaluate/%.o: ALL_CFLAGS += -O1
 $(BUILD)/core/ops/%.o $(BUILD)/tests/%.o: ALL_CFLAGS += -fno-sanitize=fuzzer-no-link
 $(BUILD)/tests/%.o: ALL_CFLAGS += -fno-sanitize=null,object-size
 $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -fsanitize=fuzzer-no-link

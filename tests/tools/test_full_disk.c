@@ -10,6 +10,7 @@
 
 #include "core/base/file.h"
 #include "tests/support/corpora.h"
+#include "tests/support/draw.h"
 #include "tests/support/faults.h"
 #include "tests/test.h"
 
@@ -71,6 +72,9 @@ static void expect_words(const fault_plan *p, program_result r)
 static void fail_calls(const making *m, fault_kind kind, int error, bool stays)
 {
     fault_plan *p = m->plan;
+    char of[64];
+    snprintf(of, sizeof of, "%.16s %d %d", m->words[0], kind, stays);
+    if (!drawn_if_slow("full_disk", of)) return;
     for (p->at = 1;; p->at += (faults_stride() + 11) / 12) {
         char what[sizeof p->failed];
         begin_again();

@@ -11,6 +11,7 @@
 #include "core/base/file.h"
 #include "results/store/collect.h"
 #include "results/store/stale_mark.h"
+#include "tests/support/draw.h"
 #include "tests/support/fake_results.h"
 #include "tests/support/faults.h"
 #include "tests/test.h"
@@ -114,8 +115,12 @@ static void the_next_command_mends_it(void)
     for (int i = 0; i < 4; i++) {
         /* merge has several times as many as the others. */
         int stride = i == 3 ? faults_stride() : (faults_stride() + 1) / 2;
-        for (int k = 0; k < 4; k++)
-            fail_calls(p, calls[i], WAYS[k], stride);
+        for (int k = 0; k < 4; k++) {
+            char of[32];
+            snprintf(of, sizeof of, "%s %d", calls[i][0], k);
+            if (drawn_if_slow("the_next_command_mends_it", of))
+                fail_calls(p, calls[i], WAYS[k], stride);
+        }
     }
 }
 
