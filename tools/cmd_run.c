@@ -94,6 +94,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
                 r.skipped, r.failed);
         if (r.evaluated) fprintf(stderr, ", %d evaluated as the spec asks now", r.evaluated);
+        if (r.mended) fprintf(stderr, ", %d mended without training", r.mended);
         if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
         if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
         if (r.failed) {

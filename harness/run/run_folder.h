@@ -10,6 +10,7 @@
  *   part-ID.*       an evaluation that was interrupted (eval_keep.h), until its line stands
  *   length.json     how many steps a budget in seconds became
  *   checkpoint/     see checkpoint.h; checkpoint-STEP/, checkpoint-best/: models that are kept
+ *   before-N/       what training had left when it had to begin again, for damage
  *   log.txt         the worker's stderr
  *   notes.jsonl     notes and tags (notes.h), by `loci note`
  *   inspect/        written by `loci inspect`   speed.json    by `loci bench --record`
@@ -19,6 +20,8 @@
 #pragma once
 
 #include "core/base/file.h"
+
+#define RUN_FOLDER_BEFORE "before-"
 
 /* OUT/runs/<id> into path [FILE_PATH_BYTES]. An id that is a path, and links in the place of these
  * folders, are refused. */

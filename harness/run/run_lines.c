@@ -58,6 +58,7 @@ typedef struct passage {
     line_keep keep;
     void *user;
     bool all;         /* whatever keep() says, and what is damaged as well */
+    bool reads;       /* the file stays as it is */
     int64_t *damaged; /* NULL: nobody asks */
 } passage;
 
@@ -89,7 +90,7 @@ static bool pass(const char *path, const passage *p, err *e)
         }
         at += length;
     }
-    return kept == bytes || file_write(path, text, kept, e);
+    return p->reads || kept == bytes || file_write(path, text, kept, e);
 }
 
 bool run_lines_filter(const char *path, line_keep keep, void *user, int64_t *damaged, err *e)
@@ -101,4 +102,9 @@ bool run_lines_filter(const char *path, line_keep keep, void *user, int64_t *dam
 bool run_lines_each(const char *path, line_keep look, void *user, err *e)
 {
     return pass(path, &(passage){.keep = look, .user = user, .all = true}, e);
+}
+
+bool run_lines_look(const char *path, line_keep look, void *user, err *e)
+{
+    return pass(path, &(passage){.keep = look, .user = user, .all = true, .reads = true}, e);
 }

@@ -12,6 +12,8 @@ bool run_lines_filter(const char *path, line_keep keep, void *user, int64_t *dam
 /* Shows every whole line to look(), whose answer does not count. Nothing goes but a last line that
  * is not complete: others may be appended. */
 bool run_lines_each(const char *path, line_keep look, void *user, err *e);
+/* The same, and the file stays as it is. */
+bool run_lines_look(const char *path, line_keep look, void *user, err *e);
 /* Appends one line as a single write. sync: to the disk. */
 bool run_lines_append(const char *path, const char *line, size_t bytes, bool sync, err *e);
 /* To the disk, sealed (core/base/json_line.h). */

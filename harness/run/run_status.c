@@ -85,6 +85,12 @@ static void json_figure(char out[32], double x)
     }
 }
 
+/* What was never measured is null, and not the peak of a process that takes nothing. */
+static void json_peak(char out[32], int64_t bytes)
+{
+    snprintf(out, 32, bytes > 0 ? "%lld" : "null", (long long)bytes);
+}
+
 /* Whole seconds: for people, and to compare one end with an earlier one. */
 static void json_moment(char out[40], double wall_s)
 {
@@ -102,7 +108,7 @@ static int status_text(char *text, size_t size, const run_status *s)
     /* Twice: every character of it may have to be escaped. What is longer still is cut by
      * json_quote, and stays JSON. */
     char reason[2 * sizeof s->reason + 16] = "null", started[40], ended[40];
-    char seconds[32], rate[32], loss[32], share[32], eval[32], bytes[32];
+    char seconds[32], rate[32], loss[32], share[32], eval[32], bytes[32], rss[32], anon[32];
     if (s->reason[0]) json_quote(reason, sizeof reason, s->reason);
     json_moment(started, s->started_at);
     json_moment(ended, s->ended_at);
@@ -112,17 +118,19 @@ static int status_text(char *text, size_t size, const run_status *s)
     json_figure(bytes, s->bytes_per_token);
     json_figure(share, s->eval_share);
     json_figure(eval, s->eval_seconds);
+    json_peak(rss, s->peak_rss_bytes);
+    json_peak(anon, s->peak_anon_bytes);
     return snprintf(
         text, size,
         "{\"status\": \"%s\", \"kind\": %s%s%s, \"reason\": %s, \"pid\": %lld, \"started_at\": %s, "
         "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
         "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
         "\"bytes_per_token\": %s, \"eval_share\": %s, \"eval_seconds\": %s, "
-        "\"peak_rss_bytes\": %lld, \"peak_anon_bytes\": %lld}\n",
+        "\"peak_rss_bytes\": %s, \"peak_anon_bytes\": %s}\n",
         run_status_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
         s->kind ? "\"" : "", reason, (long long)s->pid, started, ended, (long long)s->step,
-        (long long)s->steps, (long long)s->tokens, seconds, rate, loss, bytes, share, eval,
-        (long long)s->peak_rss_bytes, (long long)s->peak_anon_bytes);
+        (long long)s->steps, (long long)s->tokens, seconds, rate, loss, bytes, share, eval, rss,
+        anon);
 }
 
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e)
@@ -208,6 +216,7 @@ static bool look_for_damage(run_status *s, const char *folder, err *e)
     }
     s->state = RUN_INTERRUPTED;
     s->kind = KIND_DAMAGED;
+    s->ended = damage == DAMAGE_END;
     snprintf(s->reason, sizeof s->reason, "damaged: %.1000s", why);
     return true;
 }
@@ -217,11 +226,10 @@ bool run_status_read(run_status *s, const char *folder, err *e)
     char path[FILE_PATH_BYTES];
     *s = (run_status){.state = RUN_PLANNED, .loss = (double)NAN};
     if (!file_join(path, folder, "status.json", e)) return false;
-    if (!file_exists(path)) return true;
     /* Looked at before the file: a worker that ends in between has then written its end. */
-    bool locked = run_folder_locked(folder);
-    json_auto_t *o = json_read(path, e);
-    bool ok = o && status_of(s, o, path, e);
+    bool there = file_exists(path), locked = run_folder_locked(folder);
+    json_auto_t *o = there ? json_read(path, e) : NULL;
+    bool ok = !there || (o && status_of(s, o, path, e));
     if (!ok) *s = (run_status){.loss = (double)NAN};
     if (locked) return ok;
     if (s->state == RUN_RUNNING) {
@@ -243,9 +251,10 @@ bool run_status_write_free(const run_status *s, const char *folder)
     char damage[ERR_TEXT_BYTES];
     int lock = run_folder_lock(folder, &ignored);
     /* Under our own lock a status is read as it is written, damaged or not. */
-    bool done = lock >= 0 && run_status_read(&now, folder, &ignored) && now.state == RUN_DONE &&
-                run_damage_counts(run_damage_find(damage, folder));
-    bool others = done || lock == RUN_FOLDER_BUSY;
+    bool done = lock >= 0 && run_status_read(&now, folder, &ignored) && now.state == RUN_DONE;
+    run_damage d = done ? run_damage_find(damage, folder) : DAMAGE_TRAINING;
+    /* One that is to be trained on from here is finished no more. */
+    bool others = lock == RUN_FOLDER_BUSY || (d != DAMAGE_TRAINING && d != DAMAGE_RECORD);
     if (!others) run_status_write(s, folder, true, &ignored);
     if (lock >= 0) close(lock);
     return !others;

@@ -37,6 +37,8 @@ typedef struct run_status {
     char reason[ERR_TEXT_BYTES]; /* "" if none */
     char gap[ERR_TEXT_BYTES];    /* of a finished run: what its past lacks (DAMAGE_PAST in
                                   * run_damage.h), found when it is read and never written */
+    bool ended;                  /* of a damaged run: it was trained to its end, and what is to be
+                                  * mended needs no training (DAMAGE_END); never written */
     int64_t pid;
     double started_at, ended_at; /* wall clock, 0: not yet */
     int64_t step, steps, tokens;
@@ -44,15 +46,16 @@ typedef struct run_status {
     double loss;                     /* nats per token, of the last logged steps; NaN: none */
     double bytes_per_token;          /* of the text that is trained on; 0: not known */
     double eval_share, eval_seconds; /* of the evaluation that is going on; 0, 0: none is */
-    int64_t peak_rss_bytes, peak_anon_bytes;
+    int64_t peak_rss_bytes, peak_anon_bytes; /* 0: not known */
 } run_status;
 
-/* A missing file is RUN_PLANNED. A run that says `running` while nobody holds its lock is
- * RUN_INTERRUPTED (it was killed), and so is one whose files are damaged, unless only its past is.
+/* A missing file is RUN_PLANNED, unless the run had ended. A run that says `running` while nobody
+ * holds its lock is RUN_INTERRUPTED (it was killed), and so is one whose files are damaged, unless
+ * only its past is.
  */
 bool run_status_read(run_status *s, const char *folder, err *e);
 /* durable: synced to the disk; otherwise only replaced atomically. Takes no memory. */
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e);
 /* For others than the run's worker, durable. False, and nothing is written, where another process
- * works on the run or has finished it. */
+ * works on the run or has finished it, though its records may be damaged by now. */
 bool run_status_write_free(const run_status *s, const char *folder);

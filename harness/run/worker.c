@@ -10,6 +10,7 @@
 #include "harness/run/evaluate_again.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_mend.h"
 #include "harness/run/worker_begin.h"
 #include "harness/run/worker_eval.h"
 #include "harness/run/worker_save.h"
@@ -196,6 +197,7 @@ static int run_locked(worker *w, err *e)
     /* Nothing is written, not even that it failed: a disk that cannot be read at the moment would
      * cost the run. */
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why), EXIT_FAILED;
+    if (damage == DAMAGE_END) return run_mend(w->folder, w->lease, w->stop, why, e);
     bool ready = worker_begin_plan(w, e);
     err lost;
     /* From here on files are removed and written, which may be what another machine writes. */

@@ -3,6 +3,7 @@
 #include "core/base/host.h"
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/rank_calls.h"
+#include "harness/run/run_folder.h"
 #include "harness/run/run_length.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/worker_save.h"
@@ -83,21 +84,42 @@ static bool log_source(worker *w, err *e)
     return text != NULL;
 }
 
-/* What training left, so that it begins again; the plan and the status stay. */
-static bool forget_training(const worker *w, err *e)
+/* Puts FOLDER/NAME into the first FOLDER/before-N that has none of the kind. */
+static bool set_aside(const worker *w, const char *name, err *e)
 {
-    return file_remove_tree(w->checkpoint, e) && file_remove(w->metrics, e) &&
-           file_remove(w->evals, e) && eval_keep_clear(w->folder, e);
+    char from[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], to[FILE_PATH_BYTES], aside[32];
+    if (!file_join(from, w->folder, name, e)) return false;
+    if (!file_exists(from)) return true;
+    for (int n = 1;; n++) {
+        snprintf(aside, sizeof aside, RUN_FOLDER_BEFORE "%d", n);
+        if (!file_join(folder, w->folder, aside, e) || !file_join(to, folder, name, e)) {
+            return false;
+        }
+        if (!file_exists(to)) break;
+    }
+    bool ok = file_own_folder(folder, w->folder, aside, e) && file_rename(from, to, e);
+    if (ok) file_failpoint("set_aside");
+    return ok;
 }
 
-/* What is removed goes before the status says anything else: killed on the way, the run is still
- * damaged. */
+/* What training left, so that it begins again; the plan and the status stay. Whatever of it is
+ * whole took hours: it lies beside until the run has ended, and gc comes. The checkpoint goes last,
+ * as it is by the checkpoint that the damage is found. */
+static bool forget_training(const worker *w, err *e)
+{
+    return set_aside(w, "metrics.jsonl", e) && set_aside(w, "evals.jsonl", e) &&
+           set_aside(w, "checkpoint", e) && eval_keep_clear(w->folder, e);
+}
+
+/* What is removed, or set aside, goes before the status says anything else: killed on the way, the
+ * run is still damaged. */
 bool worker_begin_mend(worker *w, run_damage damage, const char *why, err *e)
 {
     char speed[FILE_PATH_BYTES];
     if (!file_join(speed, w->folder, "speed.json", e)) return false;
     fprintf(stderr, "%s: %s\n", why,
-            damage == DAMAGE_TRAINING ? "it is trained again" : "it is written anew");
+            damage == DAMAGE_TRAINING ? "it is trained again; what is there is set aside"
+                                      : "it is written anew");
     json_auto_t *o = file_exists(speed) ? json_read(speed, NULL) : NULL;
     bool ok = o || file_remove(speed, e); /* measured beside, and not to be made again here */
     return ok && (damage != DAMAGE_TRAINING || forget_training(w, e));

@@ -279,6 +279,19 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
     return ok;
 }
 
+/* What was set aside when the run had to be trained again: it is whole again. */
+static bool drop_former(manage_report *r, const char *folder, bool dry, err *e)
+{
+    bool ok = true;
+    file_walk w = file_walk_begin(folder, e);
+    while (ok && file_walk_next(&w)) {
+        if (strncmp(w.name, RUN_FOLDER_BEFORE, strlen(RUN_FOLDER_BEFORE)) != 0) continue;
+        r->bytes += folder_bytes(w.path);
+        ok = dry || file_remove_tree(w.path, e);
+    }
+    return file_walk_end(&w) && ok;
+}
+
 /* The models that a finished run kept on its way, but those that stay. */
 static bool drop_models(manage_report *r, const char *folder, keep_models kept, bool dry, err *e)
 {
@@ -308,7 +321,8 @@ static bool tidy_run(manage_report *r, const char *folder, keep_models kept, boo
     int lock = run_folder_lock(folder, e);
     /* Somebody works on it: its turn will come. */
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
-    bool ok = drop_models(r, folder, kept, dry, e) && drop_training_state(r, folder, dry, e);
+    bool ok = drop_models(r, folder, kept, dry, e) && drop_former(r, folder, dry, e) &&
+              drop_training_state(r, folder, dry, e);
     close(lock);
     return ok;
 }

@@ -56,8 +56,10 @@ static bool is_further(bool *further, const char *source, const char *target, er
         !run_status_read(&ours, target, e)) {
         return false;
     }
-    /* A whole past fills the gap of ours. */
-    bool complete = ours.state == RUN_DONE && (!ours.gap[0] || theirs.gap[0]);
+    /* A whole past fills the gap of ours; records that are mended here are no reason to take one
+     * that has a gap. */
+    bool complete = (ours.state == RUN_DONE && !ours.gap[0]) ||
+                    ((ours.state == RUN_DONE || ours.ended) && theirs.gap[0]);
     *further =
         theirs.state == RUN_DONE ? !complete : ours.state == RUN_PLANNED && !file_exists(plan);
     return true;

@@ -8,6 +8,7 @@
  * timed_out: it was stopped because it took too long. * kills: what cgroup_oom_kills said before;
  * brought up to date. */
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *kills);
-/* The same for one that only evaluated a finished run: RUN_DONE, or why it did not; the folder's
- * status stays as it is, unless the evaluation showed a blow-up and the worker said so there. */
+/* The same for one that only evaluated or mended a finished run: RUN_DONE, or why it did not; the
+ * folder's status stays as it is, unless the evaluation showed a blow-up and the worker said so
+ * there. */
 run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out, int64_t *kills);

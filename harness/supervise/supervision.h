@@ -31,6 +31,7 @@ typedef struct supervisor_result {
     int done;      /* trained to the end here */
     int skipped;   /* were finished before */
     int evaluated; /* the same, but given the final evaluation that the spec asks for now */
+    int mended;    /* the same, and records that were damaged were written anew */
     int failed;    /* failed or diverged, here or before */
     int interrupted;
     int busy;     /* left to another process */

@@ -41,6 +41,7 @@
  * why the same command goes on after a kill, and why several supervisors can share a sweep.
  *
  *   done                  skipped, unless the spec asks for another final evaluation
+ *   done, with damage     queued: its worker writes anew what the rest of the folder tells
  *   failed, diverged      counted as such, queued again only where --retry asks for its kind
  *   planned, interrupted  queued: the worker goes on from the checkpoint, if there is one
  *   running               queued, too: somebody else has it, who may be killed meanwhile
@@ -77,6 +78,7 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         break;
     }
     if (status.kind == KIND_DAMAGED) j->damage = arena_strdup(s->memory, status.reason);
+    j->mends = status.ended;
     /* A finished or a damaged one: how much of it is left is not known. */
     if (!j->evaluates && !j->damage) j->part = progress_fraction(&status);
     j->plan = plan;
@@ -92,8 +94,9 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
 static void end_job(supervisor *s, int slot, int wait_status)
 {
     job *j = s->running[slot];
-    run_status status = (j->evaluates ? run_end_evaluation : run_end)(j->folder, wait_status,
-                                                                      j->timed_out, &s->kills);
+    bool stays = j->evaluates || j->mends;
+    run_status status =
+        (stays ? run_end_evaluation : run_end)(j->folder, wait_status, j->timed_out, &s->kills);
     s->running[slot] = NULL;
     s->active--;
     /* Back into the queue, and the queue's begin back to it: next may have passed it. */
@@ -237,7 +240,9 @@ static bool start_job(supervisor *s, int slot, job *j)
         .program = s->o->program,
         .threads = s->o->threads,
         .out = s->o->out,
-        .beginning = continue_longer_find(s->beginnings, j->plan, s->o->out, j->folder)};
+        /* Lines of a damaged one are its own, and stay. */
+        .beginning =
+            j->damage ? NULL : continue_longer_find(s->beginnings, j->plan, s->o->out, j->folder)};
     int log;
     pid_t pid = begin_worker(s, j, &call, &log, &e);
     /* start_jobs ends its round here: the same job would be found again at once. */

@@ -125,6 +125,9 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
         if (j->evaluates) {
             s->result->evaluated++;
             say_end(s, j, number, false, "evaluated");
+        } else if (j->mends) {
+            s->result->mended++;
+            say_end(s, j, number, false, "mended, nothing was trained");
         } else {
             s->result->done++;
             say_done(s, j, number, status);
@@ -163,7 +166,7 @@ void supervisor_jobs_end(supervisor *s, job *j, const run_status *status)
     count_end(s, j, status);
 }
 
-/* A finished run whose evaluation cannot begin stays finished. */
+/* A finished run whose evaluation, or mending, cannot begin stays finished. */
 void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
 {
     run_status status = {
@@ -171,7 +174,7 @@ void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
     err ignored;
     snprintf(status.reason, sizeof status.reason, "%s", why->text);
     /* It failed before a worker could say so, in a folder that may not be there yet. */
-    if (!j->evaluates && file_make_folders(j->folder, &ignored)) {
+    if (!j->evaluates && !j->mends && file_make_folders(j->folder, &ignored)) {
         run_status_write_free(&status, j->folder);
     }
     supervisor_jobs_end(s, j, &status);

@@ -25,6 +25,7 @@ typedef struct job {
     const char *damage; /* of its files, which the worker mends; NULL: none */
     double part;        /* of it that is done, as far as known here (progress_fraction) */
     bool evaluates;     /* it is done but for another final evaluation */
+    bool mends;         /* it is done but for damaged records */
     holder_watch holder;
     double busy_until; /* monotonic: before that, a busy run is not looked at again */
     job_state state;

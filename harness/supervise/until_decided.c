@@ -105,12 +105,13 @@ static int look(sequence *s, err *e)
 /* Adds what a further supervisor did; it skips what the ones before it have done. */
 static void add_result(supervisor_result *all, const supervisor_result *one)
 {
-    int before = all->done + all->skipped + all->evaluated;
+    int before = all->done + all->skipped + all->evaluated + all->mended;
     all->done += one->done;
     /* What the parts before have trained, evaluated or skipped, this one skips: only what is beyond
      * that had been there. */
     all->skipped += MAX(0, one->skipped - before);
     all->evaluated += one->evaluated;
+    all->mended += one->mended;
     all->failed = one->failed;
     all->interrupted = one->interrupted;
     all->busy = one->busy;

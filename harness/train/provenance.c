@@ -44,18 +44,12 @@ static void add_host(json_t *o)
     json_object_set_new(o, "real", json_string(REAL_IS_DOUBLE ? "f64" : "f32"));
 }
 
-/* A copy of the plan with all that was found out by the run itself: who reads run.json needs no
- * second file. Budgets are what the budget became: seconds are steps by then. */
-json_t *provenance_record(const json_t *plan, trainer *t)
+/* What the shapes and the text say, wherever it is trained. Budgets are what the budget became:
+ * seconds are steps by then. */
+static void add_costs(json_t *o, const workload *w, train_length length)
 {
-    const workload *w = t->w;
     model_cost cost = model_costs(w->model);
-    train_length length = t->length;
-    json_t *o = json_copy((json_t *)(uintptr_t)plan);
-    add_host(o);
     json_object_set_new(o, "kernels", json_string(train_kernels_name(&w->train)));
-    json_object_set_new(o, "threads", json_integer(t->threads));
-    if (w->ranks) json_object_set_new(o, "ranks", json_integer(ranks_count(w->ranks)));
     json_object_set_new(o, "params", json_integer(cost.params));
     json_object_set_new(o, "active_params", json_integer(cost.active_params));
     json_object_set_new(o, "forward_flops_per_token", json_finite(cost.forward_flops));
@@ -65,5 +59,38 @@ json_t *provenance_record(const json_t *plan, trainer *t)
     json_object_set_new(o, "tokens_budget",
                         length.tokens ? json_integer(length.tokens) : json_null());
     json_object_set_new(o, "steps_budget", json_integer(length.steps));
+}
+
+/* A copy of the plan with all that was found out by the run itself: who reads run.json needs no
+ * second file. */
+json_t *provenance_record(const json_t *plan, trainer *t)
+{
+    const workload *w = t->w;
+    json_t *o = json_copy((json_t *)(uintptr_t)plan);
+    add_host(o);
+    json_object_set_new(o, "threads", json_integer(t->threads));
+    if (w->ranks) json_object_set_new(o, "ranks", json_integer(ranks_count(w->ranks)));
+    add_costs(o, w, t->length);
+    return o;
+}
+
+/* The numerics are a part of the run's identity, and known. The plan's command and threads are
+ * those of who wrote it last, which may have been for this. */
+json_t *provenance_remade(const json_t *plan, const workload *w, train_length length)
+{
+    static const char *const UNKNOWN[] = {"command",  "threads",   "created_at",   "host",
+                                          "system",   "cpu",       "cores",        "memory_bytes",
+                                          "blas",     "blas_core", "git_revision", "git_dirty",
+                                          "compiler", "flags",     "real"};
+    char utc[32];
+    json_t *o = json_copy((json_t *)(uintptr_t)plan);
+    for (size_t i = 0; i < sizeof UNKNOWN / sizeof *UNKNOWN; i++) {
+        json_object_set_new(o, UNKNOWN[i], json_null());
+    }
+    json_object_set_new(o, "versions", json_object());
+    json_object_set_new(o, "numerics", json_integer(LOCI_NUMERICS));
+    add_costs(o, w, length);
+    host_utc(utc, host_wall_s());
+    json_object_set_new(o, "remade_at", json_string(utc));
     return o;
 }

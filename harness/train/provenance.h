@@ -6,3 +6,8 @@
 
 /* plan: the object in plan.json; the record holds all of it. Decref it. */
 json_t *provenance_record(const json_t *plan, trainer *t);
+
+/* The same of a run that was trained to its end and whose record was lost: what follows from the
+ * plan and the text; where, when and by which build it was trained nobody knows any more, and is
+ * null. */
+json_t *provenance_remade(const json_t *plan, const workload *w, train_length length);

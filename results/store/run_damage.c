@@ -10,6 +10,9 @@
  * its logs up to its last step, all evaluations that were due, the final one. For one that is not:
  * what it needs to go on from its checkpoint, since training writes the rest anew.
  *
+ * What took hours (lines, a final evaluation, a model) is never given up for a record beside it,
+ * which takes a moment to write anew.
+ *
  * Two questions are kept apart throughout. A file that is damaged has to be made again, which costs
  * hours; a file that could not be read (`unread`) may be whole, and to train over it would destroy
  * what is only out of reach. The latter wins whatever else was found.
@@ -26,8 +29,10 @@ typedef struct search {
     int64_t eval_every, log_every; /* from plan.json */
     int64_t saved;                 /* step of the checkpoint; -1: there is none */
     bool done;
-    bool trains; /* the checkpoint holds what training goes on from */
-    err unread;  /* text is empty as long as all could be read */
+    bool stateless; /* a run was begun, and nothing says how it stands */
+    bool trains;    /* the checkpoint holds what training goes on from */
+    bool model;     /* it holds the model */
+    err unread;     /* text is empty as long as all could be read */
 } search;
 
 /* NULL, and what was in the way is kept: that is no damage. */
@@ -94,6 +99,7 @@ void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
     l->last_step = step;
     if (json_is_true(json_object_get(line, "final"))) {
         l->final = true;
+        l->final_step = step;
     } else if (step > l->last_on_the_way && step < end) {
         l->on_the_way++;
         l->last_on_the_way = step;
@@ -101,11 +107,13 @@ void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
 }
 
 /* Every line whole, with what is counted of those that are: behind a damaged one, too. A missing
- * file has none. */
+ * file has none. *behind (may be NULL): one that is damaged stands behind the last final one. */
 static bool read_lines(search *s, const char *name, const run_damage_lines *known,
-                       run_damage_lines *l)
+                       run_damage_lines *l, bool *behind)
 {
     size_t bytes;
+    int64_t last_wrong = 0, last_final = 0;
+    if (behind) *behind = false;
     *l = known->whole ? *known : RUN_DAMAGE_NO_LINES;
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (l->whole || !file_exists(s->path)) return true;
@@ -116,12 +124,18 @@ static bool read_lines(search *s, const char *name, const run_damage_lines *know
         json_auto_t *line = json_line_load(at, (size_t)(end - at), 0, NULL);
         if (json_is_object(line)) {
             run_damage_count(l, line, s->step);
-        } else if (wrong == 0) {
-            wrong = number;
+            if (json_is_true(json_object_get(line, "final"))) last_final = number;
+        } else {
+            last_wrong = number;
+            if (wrong == 0) wrong = number;
         }
     }
     /* A last line without its end is cut off: nobody is writing any more. */
-    if (text && at != text + bytes && wrong == 0) wrong = number;
+    if (text && at != text + bytes) {
+        last_wrong = number;
+        if (wrong == 0) wrong = number;
+    }
+    if (behind) *behind = last_wrong > last_final;
     if (wrong > 0) {
         err_set(&s->why, "%s:%lld: is cut off, changed or no JSON", s->path, (long long)wrong);
     }
@@ -151,27 +165,35 @@ static bool count_until(search *s, const char *name, run_damage_lines *l)
 static bool metrics_are_whole(search *s)
 {
     run_damage_lines l;
-    if (!read_lines(s, "metrics.jsonl", &s->known->metrics, &l)) return false;
+    if (!read_lines(s, "metrics.jsonl", &s->known->metrics, &l, NULL)) return false;
     return s->step == 0 || l.last_step == s->step ||
            err_set(&s->why, "%s: ends before step %lld", s->path, (long long)s->step);
 }
 
-/* The final evaluation can be made from the checkpoint, and with it every line of the model that
- * stands there; one on the way would need the model of that time: then *lost. */
-static bool evals_are_whole(search *s, bool *final, bool *lost)
+/* What evals.jsonl of a finished run says of its final evaluation. */
+typedef struct found_evals {
+    bool whole;
+    bool final;
+    bool behind; /* what is damaged stands behind it: a younger final one, it may be */
+    bool lost;   /* one on the way is missing: it would need the model of that time */
+} found_evals;
+
+static found_evals look_at_evals(search *s)
 {
     run_damage_lines l;
-    bool ok = read_lines(s, "evals.jsonl", &s->known->evals, &l);
+    found_evals f = {0};
+    f.whole = read_lines(s, "evals.jsonl", &s->known->evals, &l, &f.behind);
+    f.final = l.final;
     /* At multiples of eval_every below the last step; the end has its own, the final one. */
     int64_t due = s->eval_every > 0 ? (s->step - 1) / s->eval_every : 0;
-    *lost = l.on_the_way < due && s->step > 0;
-    *final = l.final;
-    if (ok && !l.final) ok = err_set(&s->why, "%s: has no final evaluation", s->path);
-    if (ok && *lost) {
-        ok = err_set(&s->why, "%s: has %lld of %lld evaluations on the way", s->path,
-                     (long long)l.on_the_way, (long long)due);
+    f.lost = l.on_the_way < due && s->step > 0;
+    if (f.whole && !l.final) {
+        f.whole = err_set(&s->why, "%s: has no final evaluation", s->path);
+    } else if (f.whole && f.lost) {
+        f.whole = err_set(&s->why, "%s: has %lld of %lld evaluations on the way", s->path,
+                          (long long)l.on_the_way, (long long)due);
     }
-    return ok;
+    return f;
 }
 
 /* ---- the checkpoint ---- */
@@ -189,8 +211,10 @@ static bool file_is_whole(search *s, const char *name, const json_t *file)
         s->unread = s->why;
         return false;
     }
-    /* Moments and counters of the optimiser: with the model alone nothing goes on. */
+    /* Moments and counters of the optimiser: with the model alone nothing goes on, but it can be
+     * evaluated. */
     if (strncmp(name, "train-", 6) == 0 && bytes == should) s->trains = true;
+    if (strncmp(name, "model", 5) == 0 && bytes == should) s->model = true;
     /* By its length: what a power cut leaves is short. That its content is what it was is checked
      * by its hash where it is loaded. */
     return s->done || bytes >= should ||
@@ -220,7 +244,26 @@ static bool checkpoint_is_whole(search *s)
 
 /* ---- the folder ---- */
 
-/* Without status.json nothing was started, which is no damage. */
+/* Of a run whose status is lost: whether it had been trained to its end, and at which step that
+ * was. Only then is there a final evaluation, or was the training state removed (`loci gc`). */
+static bool had_ended(search *s)
+{
+    static const run_damage_known none;
+    const run_damage_known *known = s->known;
+    err why = s->why;
+    run_damage_lines l;
+    s->step = INT64_MAX;
+    s->known = &none; /* counted by a step that nobody knew */
+    read_lines(s, "evals.jsonl", &none.evals, &l, NULL);
+    s->known = known;
+    s->done = true; /* or a model that is gone would be damage */
+    if (!l.final && (!checkpoint_is_whole(s) || s->trains || !s->model)) s->done = false;
+    s->step = l.final ? l.final_step : MAX(s->saved, 0);
+    s->why = why;
+    return s->done;
+}
+
+/* Without status.json nothing was started, which is no damage, unless something was ended. */
 static bool status_is_whole(search *s)
 {
     json_auto_t *o = NULL;
@@ -229,16 +272,19 @@ static bool status_is_whole(search *s)
     s->done = status && strcmp(status, "done") == 0;
     s->step = json_get_int(o, "step", 0);
     if (ok && o && !status) ok = err_set(&s->why, "%s: does not say its status", s->path);
-    return ok;
+    s->stateless = !o || !ok;
+    if (!s->stateless) return true;
+    if (had_ended(s) && ok) ok = err_set(&s->why, "%s/status.json: is missing", s->folder);
+    return ok && !s->unread.text[0];
 }
 
-/* Of a run that is done. A record, or what its model can evaluate, is made again from the
- * checkpoint, if that holds what a process goes on from. What else is missing of its past would
- * take training again, which is done only where the run is worth nothing without. */
+/* Of a run that is done. Its records are written anew from its plan and its lines, and what its
+ * model can evaluate from that. Where a process can go on at the end of training it does so for
+ * the evaluation: it knows more than the model says. What else is missing of its past would take
+ * training again, which is done only where the run is worth nothing without. */
 static run_damage find_in_results(search *s)
 {
-    bool final, lost;
-    bool records = record_is_whole(s, "plan.json", true, "spec") &&
+    bool records = !s->stateless && record_is_whole(s, "plan.json", true, "spec") &&
                    record_is_whole(s, "run.json", true, "run") &&
                    record_is_whole(s, "final.json", false, "eval") &&
                    record_is_whole(s, "speed.json", false, "alone_tokens_per_second");
@@ -247,12 +293,16 @@ static run_damage find_in_results(search *s)
     err of_checkpoint = s->why;
     bool metrics = metrics_are_whole(s);
     err of_metrics = s->why;
-    bool evals = evals_are_whole(s, &final, &lost);
-    if (records && checkpoint && metrics && evals) return DAMAGE_NONE;
-    err why = !records ? of_records : !checkpoint ? of_checkpoint : evals ? of_metrics : s->why;
-    s->why = why;
-    if (s->trains && (!records || !final || (!evals && !lost))) return DAMAGE_RECORD;
-    if (!records || !final) return DAMAGE_TRAINING;
+    found_evals evals = look_at_evals(s);
+    if (records && checkpoint && metrics && evals.whole) return DAMAGE_NONE;
+    if (!records || !checkpoint || evals.whole) {
+        s->why = !records ? of_records : !checkpoint ? of_checkpoint : of_metrics;
+    }
+    if (!evals.final) {
+        return s->trains ? DAMAGE_RECORD : s->model ? DAMAGE_END : DAMAGE_TRAINING;
+    }
+    if (!records || (evals.behind && s->model)) return DAMAGE_END;
+    err why = s->why;
     err_set(&s->why,
             "%s; its final evaluation is whole, and the run stays; put a good copy of the file "
             "there, or remove the folder for loci run to train it again",
@@ -290,19 +340,20 @@ run_damage run_damage_find(char *why, const char *folder)
 /* What a run was before it trained; its results say that of a finished one. */
 static bool records_are_whole(search *s)
 {
-    /* The status first, as it says how much has to be there. */
-    return status_is_whole(s) && (s->done || (record_is_whole(s, "plan.json", false, "spec") &&
-                                              record_is_whole(s, "run.json", false, "run")));
+    return record_is_whole(s, "plan.json", false, "spec") &&
+           record_is_whole(s, "run.json", false, "run");
 }
 
 run_damage run_damage_find_known(char *why, const char *folder, const run_damage_known *known)
 {
     search s = {.folder = folder, .known = known, .saved = -1};
     run_damage found = DAMAGE_NONE;
-    if (!records_are_whole(&s)) {
-        found = DAMAGE_RECORD;
-    } else if (s.done) {
+    /* The status first, as it says how much has to be there. */
+    bool status = status_is_whole(&s);
+    if (s.done) {
         found = find_in_results(&s);
+    } else if (!status || !records_are_whole(&s)) {
+        found = DAMAGE_RECORD;
     } else if (!checkpoint_is_whole(&s) || !lines_reach_checkpoint(&s)) {
         found = DAMAGE_TRAINING;
     }

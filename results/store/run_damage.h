@@ -13,6 +13,8 @@ typedef enum run_damage {
                       * checkpoint consists of. Only to train again would make them anew, which
                       * takes hours and the model: the run stays and counts, and what it lacks is
                       * told */
+    DAMAGE_END,      /* of a run that was trained to its end: its records, or its final evaluation,
+                      * are made anew from its lines and its model, and nothing is trained */
     DAMAGE_RECORD,   /* its checkpoint is whole: the rest is written anew from there */
     DAMAGE_TRAINING, /* of what training left: to be trained again, from the beginning */
     DAMAGE_UNKNOWN   /* a file could not be read (a disk that fails, too many open files): whether
@@ -20,9 +22,10 @@ typedef enum run_damage {
 } run_damage;
 
 /* Of a run that is not done: plan.json, run.json, status.json and its checkpoint, as far as they
- * are there. Of one that is, also that nothing of its results is missing. Not to be asked of a
- * folder that another process works on. why [ERR_TEXT_BYTES]: which file, and what is wrong with
- * it, with what mends DAMAGE_PAST; "" for DAMAGE_NONE. */
+ * are there. Of one that is, also that nothing of its results is missing; where only its status is
+ * lost, a final evaluation, or a checkpoint without a training state, says that it was. Not to be
+ * asked of a folder that another process works on. why [ERR_TEXT_BYTES]: which file, and what is
+ * wrong with it, with what mends DAMAGE_PAST; "" for DAMAGE_NONE. */
 run_damage run_damage_find(char *why, const char *folder);
 
 /* Are the results of a finished run usable all the same? */
@@ -36,6 +39,7 @@ static inline bool run_damage_counts(run_damage d)
 typedef struct run_damage_lines {
     int64_t count, last_step, on_the_way, last_on_the_way;
     bool final;
+    int64_t final_step;
     bool whole; /* every line is an object, and the last one has its end */
 } run_damage_lines;
 #define RUN_DAMAGE_NO_LINES ((run_damage_lines){.last_step = -1, .last_on_the_way = -1})

@@ -139,7 +139,8 @@ static void garbage(void)
     expect_counts("collected", test_folder(), 1, 4);
 }
 
-/* Models that training kept stay until gc is asked to let them go. */
+/* Models that training kept stay until gc is asked to let them go. What was set aside when a
+ * finished run was trained again goes at once. */
 static void kept_models(void)
 {
     static const keep_models asked[] = {KEEP_ALL, KEEP_BEST, KEEP_LAST};
@@ -155,9 +156,14 @@ static void kept_models(void)
         snprintf(inner, sizeof inner, "runs/%s/%s/manifest.json", id, names[i]);
         EXPECT(file_write(test_inside(inner), "{}", 2, &e), "%s", e.text);
     }
+    snprintf(inner, sizeof inner, "runs/%s/before-1/checkpoint", id);
+    EXPECT(file_make_folders(test_inside(inner), &e), "%s", e.text);
     for (int k = 0; k < 3; k++) {
+        snprintf(inner, sizeof inner, "runs/%s/before-1", id);
         EXPECT(manage_collect_garbage(&r, test_folder(), asked[k], true, &e), "%s", e.text);
+        EXPECT(file_is_folder(test_inside(inner)) == (k == 0), "before-1 at %d", k);
         EXPECT(manage_collect_garbage(&r, test_folder(), asked[k], false, &e), "%s", e.text);
+        EXPECT(!file_is_folder(test_inside(inner)), "before-1 after %d", k);
         for (int i = 0; i < 2; i++) {
             snprintf(inner, sizeof inner, "runs/%s/%s", id, names[i]);
             EXPECT(file_is_folder(test_inside(inner)) == (k <= i), "%s after %d", names[i], k);

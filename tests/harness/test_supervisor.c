@@ -12,7 +12,9 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/continue_longer.h"
+#include "harness/supervise/manage.h"
 #include "harness/supervise/supervisor.h"
+#include "harness/train/checkpoint_files.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
@@ -380,20 +382,44 @@ static void finished_runs_stay_finished(void)
     experiment_free(x);
 }
 
-/* A status that nobody can read, as after a power cut, stops neither its run nor the others. */
-static void damaged_status(void)
+/* A record that nobody can read, as after a power cut, stops neither its run nor the others, and
+ * has nothing trained again: also where gc has removed what training could go on from. */
+static void damaged_records(void)
 {
+    static const char *const names[] = {"status.json", "plan.json", "run.json", "final.json"};
     if (!test_program()) return;
     experiment *x = experiment_of("sweep: {seeds: 2}\n");
     if (!x) return;
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], kept[FILE_PATH_BYTES];
     err e = {0};
+    int64_t trained, now;
+    manage_report removed;
     supervisor_result r = supervise(x, 1, false);
+    EXPECT(manage_collect_garbage(&removed, test_folder(), KEEP_ALL, false, &e), "%s", e.text);
     run_folder_path(folder, test_folder(), x->runs[0].id, &e);
-    EXPECT(file_join(path, folder, "status.json", &e) && file_write(path, "", 0, &e), "%s", e.text);
+    EXPECT(file_join(path, folder, "checkpoint", &e) &&
+               checkpoint_files_path(kept, path, "model", &e) &&
+               file_stat(kept, NULL, &trained, &e),
+           "%s", e.text);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        EXPECT(file_join(path, folder, names[i], &e) && file_write(path, "", 0, &e), "%s", e.text);
+        r = supervise(x, 1, false);
+        EXPECT(r.done == 0 && r.mended == 1 && r.skipped == 1, "%s: %d done, %d mended, %d skipped",
+               names[i], r.done, r.mended, r.skipped);
+        EXPECT(file_stat(kept, NULL, &now, &e) && now == trained, "%s: trained again", names[i]);
+        expect_states(x, names[i], 2, 0, 0);
+    }
+    /* Where it cannot be mended the run is not lost: it is as it was, and tried again. */
+    EXPECT(file_join(path, folder, "run.json", &e) && file_write(path, "", 0, &e) &&
+               file_join(path, folder, "log.txt", &e) && file_remove(path, &e) &&
+               file_make_folders(path, &e),
+           "%s", e.text);
     r = supervise(x, 1, false);
-    EXPECT(r.done == 1 && r.skipped == 1, "%d done, %d skipped", r.done, r.skipped);
-    expect_states(x, "mended", 2, 0, 0);
+    EXPECT(r.failed == 1 && status_of(&x->runs[0]).ended, "%d failed, %s", r.failed,
+           status_of(&x->runs[0]).reason);
+    EXPECT(file_remove_tree(path, &e), "%s", e.text);
+    r = supervise(x, 1, false);
+    EXPECT(r.mended == 1 && r.skipped == 1, "%d mended", r.mended);
     experiment_free(x);
 }
 
@@ -408,6 +434,6 @@ const test_suite test_supervisor = {"harness/supervisor",
                                      {"busy_runs_can_be_left", busy_runs_can_be_left},
                                      {"sources_can_be_left", sources_can_be_left},
                                      {"finished_runs_stay_finished", finished_runs_stay_finished},
-                                     {"damaged_status", damaged_status},
+                                     {"damaged_records", damaged_records},
                                      {"record_of_the_experiment", record_of_the_experiment},
                                      SUITE_WAITS}};

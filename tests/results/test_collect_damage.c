@@ -14,9 +14,9 @@ static void damaged_files(void)
     static const struct {
         const char *file;
         int keep; /* bytes of it; -1: it is removed */
-    } cases[] = {{"plan.json", 20}, {"run.json", 100},    {"status.json", 30}, {"run.json", 0},
-                 {"run.json", -1},  {"evals.jsonl", 300}, {"evals.jsonl", 0},  {"evals.jsonl", -1},
-                 {"speed.json", 1}, {"final.json", 1}};
+    } cases[] = {{"plan.json", 20},   {"run.json", 100}, {"status.json", 30},  {"status.json", -1},
+                 {"run.json", 0},     {"run.json", -1},  {"evals.jsonl", 300}, {"evals.jsonl", 0},
+                 {"evals.jsonl", -1}, {"speed.json", 1}, {"final.json", 1}};
     fake_experiment x = collected_sample(2);
     char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17];
     fake_write(&x);

@@ -1,0 +1,217 @@
+#include "harness/run/run_mend.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "core/base/file.h"
+#include "harness/run/evaluate_again.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/run_record.h"
+#include "harness/run/run_status.h"
+#include "harness/train/blowup.h"
+#include "harness/train/checkpoint_files.h"
+#include "harness/train/provenance.h"
+#include "results/store/run_damage.h"
+
+/* The order: the status says `done` before the rest is whole, for what else is damaged is found
+ * beside it, while without it nobody would know that the run had ended but by its lines. The final
+ * evaluation comes last, as it may take hours. */
+
+typedef struct mend {
+    const char *folder;
+    run_lease *lease;
+    planned_run plan;
+    workload work;
+    json_t *final;        /* the last line that says so, NULL: none */
+    json_t *first, *last; /* of metrics.jsonl; NULL: it has none */
+    int64_t step, tokens; /* where the run ended */
+    bool diverged;        /* there it was worth nothing */
+} mend;
+
+static bool is_whole(const mend *m, const char *name, const char *key)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, m->folder, name, NULL) || !file_exists(path)) return false;
+    json_auto_t *o = json_read(path, NULL);
+    return json_object_get(o, key) != NULL;
+}
+
+static bool is_damaged(const mend *m, const char *name, const char *key)
+{
+    char path[FILE_PATH_BYTES];
+    return file_join(path, m->folder, name, NULL) && file_exists(path) && !is_whole(m, name, key);
+}
+
+static bool remove_file(const mend *m, const char *name, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    return run_lease_holds(m->lease, e) && file_join(path, m->folder, name, e) &&
+           file_remove(path, e);
+}
+
+/* ---- what is known ---- */
+
+static bool note_metrics(void *user, const json_t *line)
+{
+    mend *m = user;
+    if (!m->first) m->first = json_incref((json_t *)(uintptr_t)line);
+    json_decref(m->last);
+    m->last = json_incref((json_t *)(uintptr_t)line);
+    return true;
+}
+
+static bool note_final(void *user, const json_t *line)
+{
+    mend *m = user;
+    if (!json_is_true(json_object_get(line, "final"))) return true;
+    json_decref(m->final);
+    m->final = json_incref((json_t *)(uintptr_t)line);
+    return true;
+}
+
+/* Where there is no evaluation the model says how far it was trained. */
+static bool find_end(mend *m, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (m->final) {
+        m->step = json_get_int(m->final, "step", 0);
+        m->tokens = json_get_int(m->final, "tokens_seen", 0);
+        return true;
+    }
+    safetensors *s = file_join(path, m->folder, "checkpoint", e)
+                         ? checkpoint_files_open(path, "model", e)
+                         : NULL;
+    if (!s) return false;
+    m->step = checkpoint_files_number(s, "step");
+    m->tokens = checkpoint_files_number(s, "tokens");
+    safetensors_close(s);
+    return true;
+}
+
+static bool find_out(mend *m, arena *a, err *e)
+{
+    char runs[FILE_PATH_BYTES], metrics[FILE_PATH_BYTES], evals[FILE_PATH_BYTES];
+    return file_join(runs, m->folder, "..", e) &&
+           file_join(metrics, m->folder, "metrics.jsonl", e) &&
+           file_join(evals, m->folder, "evals.jsonl", e) &&
+           run_record_plan_read(&m->plan, a, m->folder, e) &&
+           workload_open_beside(&m->work, m->plan.spec, m->plan.seed, &m->plan.places, runs, e) &&
+           run_lines_look(metrics, note_metrics, m, e) && run_lines_look(evals, note_final, m, e) &&
+           find_end(m, e);
+}
+
+/* ---- run.json ---- */
+
+/* Of a budget in seconds nobody asks how many steps it became: so many were made. */
+static train_length length_of(const mend *m)
+{
+    const workload *w = &m->work;
+    if (w->train.budget.kind == BUDGET_SECONDS) return (train_length){.steps = m->step};
+    return train_options_length(&w->train.budget, &w->shape, model_costs(w->model).train_flops);
+}
+
+static bool mend_provenance(const mend *m, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (is_whole(m, "run.json", "run")) return true;
+    json_auto_t *o = provenance_remade(m->plan.record, &m->work, length_of(m));
+    bool ok = run_lease_holds(m->lease, e) && file_join(path, m->folder, "run.json", e) &&
+              json_write(path, o, e);
+    if (ok) file_failpoint("mended");
+    return ok;
+}
+
+/* ---- status.json ---- */
+
+/* Whether it had ended as one that is worth nothing is asked of what is left: the losses of the
+ * first and the last line, and of the evaluation, which are NaN where there is none. */
+static bool had_blown_up(const mend *m, char text[BLOWUP_TEXT_BYTES])
+{
+    const workload *w = &m->work;
+    double nats = json_get_double(m->final, "nats"), tokens = json_get_double(m->final, "tokens");
+    double first = json_get_double(m->first, "loss"), last = json_get_double(m->last, "loss");
+    const blowup_facts facts = {
+        .vocab = model_vocab(w->model),
+        .first = m->first ? first : 0,
+        .last = m->last ? last : 0,
+        .evaluated = m->final ? nats / tokens : 0, /* else it is looked at when it is made */
+        .step_targets = w->shape.targets_per_step,
+        .further = blowup_further(w->corpus, eval_options_split(&w->eval))};
+    return m->step > 0 && blowup_find(text, &facts);
+}
+
+static bool mend_status(mend *m, err *e)
+{
+    char text[BLOWUP_TEXT_BYTES];
+    if (is_whole(m, "status.json", "status")) return true;
+    run_status s = {.state = RUN_DONE,
+                    .step = m->step,
+                    .steps = m->step,
+                    .tokens = m->tokens,
+                    .train_seconds = json_get_double(m->last, "seconds"),
+                    .tokens_per_second = json_get_double(m->last, "tokens_per_second"),
+                    .loss = json_get_double(m->last, "loss")};
+    m->diverged = had_blown_up(m, text);
+    if (m->diverged) {
+        s.state = RUN_DIVERGED;
+        s.kind = KIND_DIVERGED;
+        snprintf(s.reason, sizeof s.reason, "%s", text);
+    }
+    bool ok = run_lease_holds(m->lease, e) && run_status_write(&s, m->folder, true, e);
+    if (ok) file_failpoint("mended");
+    if (ok && m->diverged) err_set(e, "step %lld: %s", (long long)m->step, text);
+    return ok;
+}
+
+/* ---- the final evaluation ---- */
+
+static bool keep_all(void *user, const json_t *line)
+{
+    (void)user;
+    return line != NULL;
+}
+
+static bool has_model(const mend *m)
+{
+    char path[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    return file_join(path, m->folder, "checkpoint", NULL) && checkpoint_files_exist(path) &&
+           checkpoint_files_path(file, path, "model", NULL) && file_exists(file);
+}
+
+/* What is damaged behind the last line that is whole makes room for the new one. Without a model
+ * the evaluation that is there is the final one, whatever it was asked for. */
+static int mend_evaluation(const mend *m, const volatile sig_atomic_t *stop, err *e)
+{
+    char why[ERR_TEXT_BYTES], evals[FILE_PATH_BYTES];
+    bool asked = !is_damaged(m, "final.json", "eval");
+    if (asked && run_damage_find(why, m->folder) != DAMAGE_END) return EXIT_DONE;
+    if (!has_model(m)) return remove_file(m, "final.json", e) ? EXIT_DONE : EXIT_FAILED;
+    if (!run_lease_holds(m->lease, e)) return EXIT_BUSY;
+    bool ok = file_join(evals, m->folder, "evals.jsonl", e) &&
+              run_lines_filter(evals, keep_all, NULL, NULL, e);
+    file_failpoint("mended");
+    return ok ? evaluate_again(m->folder, m->lease, stop, e) : EXIT_FAILED;
+}
+
+int run_mend(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop,
+             const char *why, err *e)
+{
+    arena_auto *a = arena_new(1 << 16);
+    mend m = {.folder = folder, .lease = lease};
+    err lost;
+    fprintf(stderr, "%s: it was trained to its end; that is written anew\n", why);
+    bool ok = find_out(&m, a, e) && mend_provenance(&m, e) && mend_status(&m, e);
+    if (ok && is_damaged(&m, "speed.json", "alone_tokens_per_second")) {
+        ok = remove_file(&m, "speed.json", e);
+    }
+    if (m.work.memory) workload_close(&m.work);
+    int status = EXIT_FAILED;
+    if (ok && !m.diverged) status = mend_evaluation(&m, stop, e);
+    if (!ok && !run_lease_holds(lease, &lost)) status = EXIT_BUSY;
+    json_decref(m.plan.record);
+    json_decref(m.final);
+    json_decref(m.first);
+    json_decref(m.last);
+    return status;
+}
