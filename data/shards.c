@@ -177,10 +177,8 @@ bool shards_parse(corpus *c, const char *json, size_t bytes, const char *folder,
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "corpus.json", e)) return false;
-    json_error_t problem;
-    /* Of two values for one key readers would choose differently. */
-    json_auto_t *all = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &problem);
-    if (!all) return err_set(e, "%s:%d:%d: %s", path, problem.line, problem.column, problem.text);
+    json_auto_t *all = json_parse(json, bytes, path, e);
+    if (!all) return false;
     loading l = {c, folder, path, header, e};
     return load_all(&l, all, origin);
 }

@@ -1,6 +1,7 @@
 #include "core/base/json.h"
 
 #include "core/base/file.h"
+#include "core/base/json_seal.h"
 #include "core/base/text.h"
 
 #include <math.h>
@@ -96,7 +97,12 @@ json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
     json_error_t where;
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &where);
     if (!value) err_set(e, "%s:%d:%d: is not JSON: %s", path, where.line, where.column, where.text);
-    return value;
+    json_seal_state seal = value ? json_seal_look(text, bytes) : JSON_UNSEALED;
+    if (seal == JSON_SEALED) json_object_del(value, "crc");
+    if (seal != JSON_CHANGED) return value;
+    json_decref(value);
+    err_set(e, "%s: " JSON_CHANGED_TEXT "; put a good copy there", path);
+    return NULL;
 }
 
 json_t *json_read(const char *path, err *e)
@@ -158,14 +164,20 @@ void json_print(FILE *out, const json_t *x, size_t flags)
     if (text) fputs(text, out);
 }
 
+/* A seal that it was read with, and that somebody laid out anew, is none of its keys. */
 bool json_write(const char *path, const json_t *value, err *e)
 {
-    text_auto *text = json_text(value, JSON_INDENT(1));
+    json_auto_t *own = json_copy((json_t *)(uintptr_t)value);
+    json_object_del(own, "crc");
+    text_auto *text = json_text(own, JSON_INDENT(1));
     if (!text)
         return err_set(e, "%s: a value cannot be written as JSON (text that is not UTF-8?)", path);
     size_t bytes = strlen(text);
-    text[bytes] = '\n'; /* in place of the NUL: the length is given */
-    return file_write(path, text, bytes + 1, e);
+    text_auto *sealed = needed_memory(bytes + JSON_SEAL_BYTES + 1);
+    memcpy(sealed, text, bytes);
+    if (json_object_size(own) > 0) bytes = json_seal(JSON_SEAL_FILE, sealed, bytes);
+    sealed[bytes] = '\n'; /* in place of the NUL: the length is given */
+    return file_write(path, sealed, bytes + 1, e);
 }
 
 /* As a person would compare them: 15 digits, so that two ways to compute one number are no

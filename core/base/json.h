@@ -27,7 +27,8 @@ char *json_text(const json_t *x, size_t flags);
 /* Prints that text. */
 void json_print(FILE *out, const json_t *x, size_t flags);
 
-/* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what". */
+/* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what", also
+ * for one that is no more what was sealed (json_seal.h). The seal is none of its keys. */
 json_t *json_read(const char *path, err *e);
 /* From here on an allocation of jansson's that fails ends the program with a word about memory:
  * otherwise a record would lack a value, silently. */
@@ -35,7 +36,8 @@ void json_need_memory(void);
 
 /* The same of text that was read from there. */
 json_t *json_parse(const char *text, size_t bytes, const char *path, err *e);
-/* Replaces the file atomically: indented, keys in the order of insertion, a newline at the end. */
+/* Replaces the file atomically: indented, keys in the order of insertion, an object with its seal,
+ * a newline at the end. */
 bool json_write(const char *path, const json_t *value, err *e);
 
 /* Calls f for every value in which x and y differ, in the order of x: its path below `path`

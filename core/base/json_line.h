@@ -1,20 +1,8 @@
-/* Lines of JSON that results stand in, each with its checksum, by which a byte that a disk or a
- * copy has changed is found:
- *
- *   {"step":1,"loss":2.5,"crc":"1a2b3c4d"}     CRC-32 (zlib's) of what stands before `,"crc"`
- *
- * The last key of its line. A line without one (an earlier version's, another program's) is taken
- * as it is. */
+/* Lines of JSON that results stand in, each with its checksum (json_seal.h). */
 #pragma once
 
 #include "core/base/json.h"
-
-/* The seal, with the closing bracket. */
-enum { JSON_LINE_SEAL_BYTES = 18 };
-
-/* line: `bytes` of an object of one key or more, without line break, and room for the seal. Its new
- * length. */
-size_t json_line_seal(char *line, size_t bytes);
+#include "core/base/json_seal.h"
 
 /* The record as such a line, with its line break; a seal that it was read with is left out. The
  * caller frees. */

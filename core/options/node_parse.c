@@ -10,6 +10,7 @@
  * lines of aliases, each naming the one before ten times, would be ten thousand million values.
  * Every value counts, those that an alias copies as well, before they are copied. */
 #include "core/base/file.h"
+#include "core/base/json_seal.h"
 #include "core/options/invisible.h"
 #include "core/options/node.h"
 
@@ -399,6 +400,8 @@ node *node_load(arena *a, const char *path, err *e)
     node *root = NULL;
     if (bytes > MAX_FILE_BYTES) {
         err_set(e, "%s: larger than 64 MiB: not a spec", path);
+    } else if (json_seal_look(text, bytes) == JSON_CHANGED) { /* a record of this program's */
+        err_set(e, "%s: " JSON_CHANGED_TEXT "; put a good copy there", path);
     } else {
         root = node_parse(a, text, bytes, path, e);
     }

@@ -14,6 +14,15 @@
  * length.json is written before anything is trained. Killed before it stands, the next worker
  * measures again: no step has been made yet. */
 
+/* What the record of the run says that its length became; 0: nothing. */
+static int64_t recorded_steps(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "run.json", NULL) || !file_exists(path)) return 0;
+    json_auto_t *o = json_read(path, NULL);
+    return json_get_int(o, "steps_budget", 0);
+}
+
 static bool calibrated_steps(int64_t *steps, workload *w, const char *folder, int threads, err *e)
 {
     char path[FILE_PATH_BYTES];
@@ -21,11 +30,10 @@ static bool calibrated_steps(int64_t *steps, workload *w, const char *folder, in
     double seconds = w->train.budget.amount, step_seconds;
     if (file_exists(path)) {
         json_auto_t *o = json_read(path, e);
-        if (!o) return false;
-        *steps = json_get_int(o, "steps", 0);
         /* Not measured anew where the file is damaged: checkpoints of the other length may be
          * there. */
-        return *steps >= 1 || err_set(e, "%s: no steps; remove the file", path);
+        *steps = o ? json_get_int(o, "steps", 0) : recorded_steps(folder);
+        return *steps >= 1 || (o ? err_set(e, "%s: no steps; remove the file", path) : false);
     }
     if (!trainer_calibrate(w, threads, fmin(seconds / 10, 10), &step_seconds, e)) return false;
     /* At least one step, and no more than a double counts exactly; a clock that says 0 makes

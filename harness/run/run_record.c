@@ -71,12 +71,28 @@ bool run_record_plans(const char *out, const experiment *x)
     return same;
 }
 
+/* The record as it is, NULL in *old if there is none. A damaged one is replaced as a missing one
+ * is, since what it says cannot be believed any more: but when it was made, and what was claimed
+ * before there were results, stands nowhere else, so a copy stays beside it. */
+static bool read_old(json_t **old, const char *path, err *e)
+{
+    char aside[FILE_PATH_BYTES];
+    size_t bytes;
+    *old = NULL;
+    if (!file_exists(path)) return true;
+    text_auto *text = file_read(path, &bytes, e);
+    if (!text) return false;
+    *old = json_parse(text, bytes, path, NULL);
+    snprintf(aside, sizeof aside, "%.*s" RUN_RECORD_DAMAGED, FILE_PATH_BYTES - 32, path);
+    return *old || file_copy(path, aside, e);
+}
+
 /* The records' lock is held: what is read here is what is replaced. */
 static bool write_record(const char *out, const char *path, const experiment *x, err *e)
 {
-    /* A damaged record is replaced as a missing one is: all that is needed of it is when it was
-     * made and what was claimed. */
-    json_auto_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
+    json_t *before;
+    if (!read_old(&before, path, e)) return false;
+    json_auto_t *old = before;
     json_t *runs = json_array();
     json_auto_t *o =
         json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*, s:o}", "name", json_string(x->spec->name),

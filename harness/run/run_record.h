@@ -5,7 +5,9 @@
 #include "core/base/json.h"
 #include "harness/run/experiment.h"
 
-/* Writes OUT/experiments/<name>.json. */
+/* Writes OUT/experiments/<name>.json. Of a damaged one a copy stays beside it, its name with this
+ * behind it. */
+#define RUN_RECORD_DAMAGED ".damaged"
 bool run_record_experiment(const char *out, const experiment *x, err *e);
 /* Whether that file is there and plans these very runs. */
 bool run_record_plans(const char *out, const experiment *x);

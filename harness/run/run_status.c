@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/host.h"
 #include "core/base/json.h"
+#include "core/base/json_seal.h"
 #include "harness/run/run_folder.h"
 #include "results/store/run_damage.h"
 
@@ -126,7 +127,7 @@ static int status_text(char *text, size_t size, const run_status *s)
         "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
         "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
         "\"bytes_per_token\": %s, \"eval_share\": %s, \"eval_seconds\": %s, "
-        "\"peak_rss_bytes\": %s, \"peak_anon_bytes\": %s}\n",
+        "\"peak_rss_bytes\": %s, \"peak_anon_bytes\": %s}",
         run_status_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
         s->kind ? "\"" : "", reason, (long long)s->pid, started, ended, (long long)s->step,
         (long long)s->steps, (long long)s->tokens, seconds, rate, loss, bytes, share, eval, rss,
@@ -136,18 +137,21 @@ static int status_text(char *text, size_t size, const run_status *s)
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e)
 {
     char text[4096], path[FILE_PATH_BYTES], temporary[FILE_PATH_BYTES];
-    int bytes = status_text(text, sizeof text, s);
-    CHECK(bytes > 0 && bytes < (int)sizeof text, "a status of %d bytes", bytes);
+    const int room = (int)sizeof text - JSON_SEAL_BYTES - 1;
+    int length = status_text(text, sizeof text, s);
+    CHECK(length > 0 && length < room, "a status of %d bytes", length);
+    size_t bytes = json_seal(JSON_SEAL_LINE, text, (size_t)length);
+    text[bytes++] = '\n';
     if (!file_join(path, folder, "status.json", e)) return false;
     /* How far a run is may be lost with the machine, how it ended may not: only that waits for
      * the disk. */
-    if (durable) return file_write(path, text, (size_t)bytes, e);
+    if (durable) return file_write(path, text, bytes, e);
     /* The same name for all of this process's writes: what is left behind by a kill is removed by
      * the next worker (remove_temporaries). */
     int fd = file_open_temporary(temporary, path, O_WRONLY, e);
     if (fd < 0) return false;
-    ssize_t wrote = write(fd, text, (size_t)bytes);
-    bool ok = wrote == bytes;
+    ssize_t wrote = write(fd, text, bytes);
+    bool ok = wrote == (ssize_t)bytes;
     if (wrote >= 0 && !ok) errno = ENOSPC; /* what a write that came short means */
     ok = close(fd) == 0 && ok;
     if (ok && rename(temporary, path) == 0) return true;

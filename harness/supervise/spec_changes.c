@@ -79,8 +79,15 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
 {
     char path[FILE_PATH_BYTES];
     if (!run_folder_record(path, out, x->spec->name, NULL) || !file_exists(path)) return 0;
-    json_auto_t *record = json_read(path, NULL), *now = json_object();
+    err damaged;
+    json_auto_t *record = json_read(path, &damaged), *now = json_object();
     json_t *run;
+    if (!record) {
+        fprintf(print,
+                "%s; it is made anew, and its claims count as made today; what is there is kept "
+                "as %s" RUN_RECORD_DAMAGED "\n",
+                damaged.text, path);
+    }
     /* Backwards, so that a label stands for its first seed. */
     for (int i = x->run_count - 1; i >= 0; i--) {
         json_object_set_new(now, x->runs[i].label, json_integer(i));

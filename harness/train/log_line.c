@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/json_line.h"
+#include "core/base/json_seal.h"
 
 /* A line is made in the caller's buffer by printf alone: the training loop takes no memory, and a
  * JSON library would, for every number. What is written is read again as JSON by whoever collects.
@@ -89,7 +89,7 @@ size_t log_line(char line[LOG_LINE_BYTES], const train_progress *p, const train_
     put_number(&l, "tokens_per_second", p->window_weight / p->window_seconds);
     put_layers(&l, r->metrics, r->metric_count);
     line_put(&l, "}");
-    l.bytes = json_line_seal(line, l.bytes);
+    l.bytes = json_seal(JSON_SEAL_LINE, line, l.bytes);
     line_put(&l, "\n");
     return l.bytes;
 }

@@ -1,8 +1,11 @@
-/* Lines that carry their checksum: what was changed is found, what has none is taken as it is. */
+/* Lines and files that carry their checksum: what was changed is found, what has none is taken as
+ * it is. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "core/base/json_line.h"
+#include "core/options/node.h"
 #include "tests/test.h"
 
 static json_t *record(void)
@@ -69,8 +72,68 @@ static void without_a_seal(void)
     }
 }
 
+/* The same of a file: read, it has the keys that were written, and none for its seal. */
+static void changed_files(void)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    size_t bytes;
+    json_auto_t *x = record();
+    EXPECT(file_join(path, test_folder(), "x.json", &e) && json_write(path, x, &e), "%s", e.text);
+    json_auto_t *back = json_read(path, &e);
+    EXPECT(json_equal(x, back), "%s", e.text);
+    text_auto *text = file_read(path, &bytes, &e);
+    EXPECT(text && strstr(text, ",\n \"crc\": \""), "%s", text ? text : e.text);
+    int refused = 0;
+    for (size_t i = 0; text && i < bytes; i++) {
+        for (int bit = 0; bit < 8; bit++) {
+            text[i] = (char)(text[i] ^ 1 << bit);
+            json_auto_t *y = json_parse(text, bytes, "x.json", &e);
+            text[i] = (char)(text[i] ^ 1 << bit);
+            refused += !y;
+            json_object_del(y, "crc"); /* a bit of its seal's form: it has none */
+            json_t *key;
+            const char *name;
+            json_object_foreach(x, name, key)
+                EXPECT(!y || json_equal(json_object_get(y, name), key), "bit %d of byte %zu of %s",
+                       bit, i, text);
+        }
+    }
+    EXPECT(refused > 8 * 50, "%d", refused);
+    char *digit = text ? strstr(text, "1234.0625") : NULL;
+    if (digit) digit[1] = '3';
+    EXPECT(digit && !json_parse(text, bytes, "x.json", &e) && strstr(e.text, "x.json: changed"),
+           "%s", e.text);
+    arena *a = arena_new(0);
+    EXPECT(text && file_write(path, text, bytes, &e) && !node_load(a, path, &e) &&
+               strstr(e.text, "changed since"),
+           "%s", e.text);
+    arena_free(a);
+}
+
+/* One that somebody has laid out anew is taken as it is, and sealed when it is written. */
+static void files_without_a_seal(void)
+{
+    static const char TEXT[] = "{\"step\": 1,\n   \"crc\": \"00000000\"}\n";
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    EXPECT(file_join(path, test_folder(), "y.json", &e) &&
+               file_write(path, TEXT, sizeof TEXT - 1, &e),
+           "%s", e.text);
+    json_auto_t *x = json_read(path, &e);
+    EXPECT(json_get_int(x, "step", 0) == 1 && json_write(path, x, &e), "%s", e.text);
+    json_auto_t *y = json_read(path, &e);
+    EXPECT(json_get_int(y, "step", 0) == 1 && !json_object_get(y, "crc"), "%s", e.text);
+    json_auto_t *none = json_object();
+    EXPECT(json_write(path, none, &e), "%s", e.text);
+    json_auto_t *again = json_read(path, &e);
+    EXPECT(json_equal(again, none), "%s", e.text);
+}
+
 const test_suite test_json_line = {"core/json_line",
                                    {{"whole_lines", whole_lines},
                                     {"changed_bytes", changed_bytes},
                                     {"without_a_seal", without_a_seal},
+                                    {"changed_files", changed_files},
+                                    {"files_without_a_seal", files_without_a_seal},
                                     {0}}};

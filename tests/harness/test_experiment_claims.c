@@ -364,6 +364,33 @@ static void recorded(void)
     json_decref(back);
 }
 
+/* A record that is damaged is believed in nothing, and a copy is kept: when a claim was made stands
+ * nowhere else. */
+static void damaged_record(void)
+{
+    static const char one[] =
+        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
+    char path[FILE_PATH_BYTES], aside[FILE_PATH_BYTES + 32];
+    err e = {0};
+    size_t bytes;
+    json_t *first = record(one);
+    EXPECT(!after(first, 0), "before any result");
+    make_results();
+    snprintf(path, sizeof path, "%.1000s/experiments/claimed.json", test_folder());
+    text_auto *text = file_read(path, &bytes, &e);
+    char *year = text ? strstr(text, "\"recorded_at\": \"20") : NULL;
+    if (year) year[17]++;
+    EXPECT(year && file_write(path, text, bytes, &e) && !json_read(path, &e), "%s", e.text);
+    json_t *again = record(one);
+    EXPECT(after(again, 0), "of a damaged record nothing is believed");
+    snprintf(aside, sizeof aside, "%s" RUN_RECORD_DAMAGED, path);
+    size_t kept;
+    text_auto *copy = file_read(aside, &kept, &e);
+    EXPECT(copy && kept == bytes && memcmp(copy, text, bytes) == 0, "%s", e.text);
+    json_decref(first);
+    json_decref(again);
+}
+
 const test_suite test_experiment_claims = {"harness/experiment_claims",
                                            {{"names", names},
                                             {"refuses", refuses},
@@ -372,4 +399,5 @@ const test_suite test_experiment_claims = {"harness/experiment_claims",
                                             {"distances", distances},
                                             {"by document", by_document},
                                             {"recorded", recorded},
+                                            {"damaged_record", damaged_record},
                                             {0}}};

@@ -169,7 +169,8 @@ static void past_is_kept(void)
                  {"metrics.jsonl", REMOVED, EXIT_DONE},
                  {"metrics.jsonl", CHANGED, EXIT_DONE},
                  {"evals.jsonl", CHANGED, EXIT_DONE},
-                 {"checkpoint/manifest.json", 9, EXIT_FAILED}};
+                 {"checkpoint/manifest.json", 9, EXIT_FAILED},
+                 {"checkpoint/manifest.json", CHANGED, EXIT_FAILED}};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], before[64], after[64];
     err e = {0};
     if (!test_program()) return;
@@ -241,7 +242,8 @@ static void records_need_no_training(void)
         const char *file;
         long bytes;
         bool gap; /* evaluations on the way went with it */
-    } cases[] = {{"run.json", 50, false},         {"run.json", REMOVED, false},
+    } cases[] = {{"run.json", CHANGED, false},    {"status.json", CHANGED, false},
+                 {"run.json", 50, false},         {"run.json", REMOVED, false},
                  {"final.json", 3, false},        {"status.json", 12, false},
                  {"status.json", REMOVED, false}, {"evals.jsonl", 40, true},
                  {"evals.jsonl", REMOVED, true}};
@@ -380,6 +382,26 @@ static void dropped_line_is_said(void)
            log ? log : e.text);
 }
 
+/* A budget in seconds became steps once. Where the file that says how many is damaged the run goes
+ * on to the end that its record says. */
+static void length_is_kept(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(
+        folder, "length", TRIAL_SPEC,
+        "train: {budget: {seconds: 0.1}, batch: 4, log_every: 50, checkpoint_seconds: 0}\n", 3);
+    trial_worker(folder, "step:5", -1, 0);
+    EXPECT(file_join(path, folder, "run.json", &e), "%s", e.text);
+    json_auto_t *record = json_read(path, &e);
+    int64_t steps = json_get_int(record, "steps_budget", 0);
+    damage(folder, "length.json", CHANGED);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    EXPECT(steps > 5 && trial_status(folder).step == steps, "%lld steps, not %lld",
+           (long long)trial_status(folder).step, (long long)steps);
+}
+
 /* A checkpoint on the way that was cut short is worth nothing. */
 static void cut_checkpoint_begins_again(void)
 {
@@ -413,5 +435,6 @@ const test_suite test_worker_damage = {
      {"lost_divergence_is_found", lost_divergence_is_found},
      {"training_again_sets_aside", training_again_sets_aside},
      {"dropped_line_is_said", dropped_line_is_said},
+     {"length_is_kept", length_is_kept},
      {"cut_checkpoint_begins_again", cut_checkpoint_begins_again},
      {0}}};

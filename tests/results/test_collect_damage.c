@@ -148,6 +148,40 @@ static void unreadable_losses(void)
            "of %.0f", losses);
 }
 
+/* A byte of a record is another, as a disk or a copy may leave it, and it still says a number: it
+ * is not believed. */
+static void changed_records(void)
+{
+    static const char *const files[] = {"plan.json", "run.json", "status.json"};
+    fake_experiment x = collected_sample(2);
+    char path[FILE_PATH_BYTES], id[17];
+    err e = {0};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    collected_now(x.out, false, 6);
+    for (int i = 0; i < 4; i++) {
+        size_t bytes;
+        collect_report r;
+        if (i < 3) snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, files[i]);
+        if (i == 3) snprintf(path, sizeof path, "%s/experiments/%s.json", x.out, x.name);
+        json_auto_t *record = json_read(path, &e);
+        EXPECT(record && json_write(path, record, &e), "%s", e.text); /* with its checksum */
+        collected_now(x.out, false, i < 3);
+        text_auto *whole = file_read(path, &bytes, &e);
+        text_auto *changed = file_read(path, &bytes, &e);
+        char *digit = changed ? strstr(changed, "1") : NULL;
+        if (digit) *digit = '2';
+        EXPECT(digit && file_write(path, changed, bytes, &e), "%s", e.text);
+        EXPECT(collect(&r, x.out, false, &e) && r.unreadable == 1 &&
+                   strstr(r.why, "changed since it was written") && strstr(r.why, path),
+               "%s: %d unreadable: %s", path, r.unreadable, r.why);
+        double done = fake_ask(x.out, "SELECT count(*) FROM run WHERE status = 'done'");
+        EXPECT(done == (i < 3 ? 3 : 4), "%s: %.0f", path, done);
+        EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
+        collected_now(x.out, false, i < 3);
+    }
+}
+
 /* An unreadable folder is named; the rest goes on. */
 static void unreadable_run(void)
 {
@@ -170,6 +204,7 @@ static void unreadable_run(void)
 const test_suite test_collect_damage = {"results/collect_damage",
                                         {{"damaged_files", damaged_files},
                                          {"damaged_past", damaged_past},
+                                         {"changed_records", changed_records},
                                          {"damaged_manifests", damaged_manifests},
                                          {"unreadable_losses", unreadable_losses},
                                          {"unreadable_run", unreadable_run},

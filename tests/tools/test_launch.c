@@ -397,7 +397,8 @@ static void job_of_a_stranger(void)
     begin(QUIET_QUEUE);
     program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
     EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    snprintf(command, sizeof command, "sed -i 's/\"40\"/\"--me\"/' %s/out/launch/*/launch.json",
+    snprintf(command, sizeof command,
+             "sed -i -e 's/\"40\"/\"--me\"/' -e 's/\"crc\"/\"was\"/' %s/out/launch/*/launch.json",
              test_folder());
     EXPECT(system(command) == 0, "%s", command);
     r = LOCI("stop", "sweep");

@@ -90,7 +90,8 @@ static void model_file_holds_no_paths(void)
     EXPECT(shell("cp -r alone silent && was=$(cat silent/model-* | sha256sum) && "
                  "LC_ALL=C sed -i 's/\"data\":\"/\"dota\":\"/' silent/model-* && "
                  "is=$(cat silent/model-* | sha256sum) && "
-                 "sed -i \"s/${was%% *}/${is%% *}/\" silent/manifest.json") == 0,
+                 "sed -i -e \"s/${was%% *}/${is%% *}/\" -e 's/\"crc\"/\"was\"/' "
+                 "silent/manifest.json") == 0,
            "an edited file");
     EXPECT(shell("cd other && cp ../texts/all.txt . && { $LOCI eval ../silent 2>../said; "
                  "test $? = 1; } && grep -q -e --corpus ../said && $LOCI eval ../silent --corpus "
