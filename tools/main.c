@@ -11,6 +11,7 @@
 #include "tools/start.h"
 #include "tools/verbs.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -148,6 +149,9 @@ int main(int argc, char **argv)
     /* Before any thread and before anything is allocated: it may start the program again. */
     start_with_one_blas_thread(argc, argv, environ);
     terminal_guard();
+    /* A file that reaches the limit on sizes (ulimit -f) is one that cannot be written, with words,
+     * here and in the runs that are started: not the end of the process. */
+    signal(SIGXFSZ, SIG_IGN);
     /* From here on a failed allocation inside the JSON library ends the program, instead of leaving
      * a key out of a record. */
     json_need_memory();

@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/base/file.h"
 #include "tests/support/corpora.h"
 #include "tests/support/draw.h"
 #include "tests/support/faults.h"
+#include "tests/support/tiny_sweep.h"
 #include "tests/test.h"
 
 /* A command that makes the folder `made`. `calm` is what it makes undisturbed, `before` what was
@@ -183,9 +185,27 @@ static void imported_again(void)
     make_disturbed((const char *const[]){"import", "checkpoint", from, "--to", made, NULL}, NULL);
 }
 
+/* A limit on the size of files (ulimit -f) is a disk that takes no more: the kernel would end the
+ * process for it. */
+static void limited_files(void)
+{
+    char spec[FILE_PATH_BYTES];
+    struct rlimit all, little;
+    snprintf(spec, sizeof spec, "%s", tiny_sweep());
+    EXPECT(getrlimit(RLIMIT_FSIZE, &all) == 0, "the limit");
+    little = (struct rlimit){20000, all.rlim_max};
+    fflush(NULL); /* what this process wrote may be longer */
+    EXPECT(setrlimit(RLIMIT_FSIZE, &little) == 0, "the limit");
+    program_result r = LOCI("run", spec, "--quiet");
+    EXPECT(setrlimit(RLIMIT_FSIZE, &all) == 0, "the limit");
+    program_expect(r, 3, NULL, "model-6.safetensors: cannot be written: File too large");
+    program_expect(LOCI("run", spec, "--quiet", "--retry", "failed"), 0, NULL, NULL);
+}
+
 const test_suite test_full_disk = {"tools/full_disk",
                                    {{"exported", exported},
                                     {"exported_over_an_older_one", exported_over_an_older_one},
                                     {"imported", imported},
                                     {"imported_again", imported_again},
+                                    {"limited_files", limited_files},
                                     {0}}};
