@@ -26,7 +26,9 @@
  * Every node keeps the file and line that it came from, so that a mistake in a base is told at its
  * line in that base. */
 
-enum { MAX_EXTENDS = 16 };
+/* Files between a file and the root; those that are read in all, since ten of which each extends
+ * the next ten times are ten thousand million; values of all of them, as many as one may have. */
+enum { MAX_EXTENDS = 16, MAX_FILES = 100, MAX_VALUES = 1000000 };
 
 /* The first three are texts and `extends`; from FIRST_SECTION on they are sections. */
 static const char *const TOP_KEYS[] = {"name",  "description", "extends",   "data",
@@ -34,10 +36,11 @@ static const char *const TOP_KEYS[] = {"name",  "description", "extends",   "dat
                                        "train", "eval",        "sweep",     "claims"};
 enum { TOP_COUNT = sizeof TOP_KEYS / sizeof *TOP_KEYS, FIRST_SECTION = 3 };
 
-/* The files being read, innermost last, to find circles. */
+/* The files being read, innermost last, to find circles; and what was read. */
 typedef struct chain {
     const char *files[MAX_EXTENDS];
-    int count;
+    int count, read;
+    int64_t values;
 } chain;
 
 /* By looking through: maps of a spec have some dozens of keys, and their order has a meaning. */
@@ -85,8 +88,29 @@ static bool enter_file(arena *a, chain *c, const char *file, const node *at, err
     if (c->count == MAX_EXTENDS) {
         return node_err(e, at, "more than %d files extend each other", MAX_EXTENDS);
     }
+    if (c->read == MAX_FILES) {
+        return node_err(e, at, "more than %d files are extended in all", MAX_FILES);
+    }
     c->files[c->count++] = arena_strdup(a, whole);
+    c->read++;
     return true;
+}
+
+static int64_t count_values(const node *n)
+{
+    int64_t values = 1;
+    for (int i = 0; i < n->count; i++) {
+        values += count_values(n->items[i]);
+    }
+    return values;
+}
+
+/* A file of the limit's size each would be a hundred times the memory that one may take. */
+static bool count_file(chain *c, const node *tree, const node *at, err *e)
+{
+    c->values += count_values(tree);
+    return c->values <= MAX_VALUES ||
+           node_err(e, at, "more than 1,000,000 values in all files that are extended");
 }
 
 /* The folder of `file` with its slash, or "". */
@@ -122,6 +146,7 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
     int depth = c->count;
     if (!enter_file(a, c, path, at, e)) return NULL;
     node *base = node_load(a, path, e);
+    if (base && !count_file(c, base, at, e)) return NULL;
     if (base) base = resolve_extends(a, base, path, c, e);
     c->count = depth;
     if (!base) return NULL;

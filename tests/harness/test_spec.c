@@ -90,6 +90,37 @@ static void extends_badly(void)
            "%s", e.text);
 }
 
+/* No chain is longer than it may be, and yet there are more files to read than there is time; or
+ * more values in them than memory is for. */
+static void extends_without_end(void)
+{
+    char name[16], text[200];
+    err e;
+    for (int i = 0; i < 12; i++) {
+        int n = snprintf(text, sizeof text, "extends: [f%d.yaml", i + 1);
+        for (int k = 0; k < 9; k++) {
+            n += snprintf(text + n, sizeof text - (size_t)n, ", f%d.yaml", i + 1);
+        }
+        snprintf(text + n, sizeof text - (size_t)n, "]\n");
+        snprintf(name, sizeof name, "f%d.yaml", i);
+        write_file(name, text);
+    }
+    write_file("f12.yaml", "model: {width: 8}\n");
+    const char *path = write_file("first.yaml", "extends: f0.yaml\n");
+    EXPECT(!spec_load(path, NULL, &e) && strstr(e.text, ".yaml:1:") &&
+               strstr(e.text, "more than 100 files"),
+           "%s", e.text);
+    write_file("half.yaml", "data: {a: &a [0, 0, 0, 0, 0, 0, 0, 0, 0, 0],\n"
+                            "  b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a],\n"
+                            "  c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b],\n"
+                            "  d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c],\n"
+                            "  e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d], f: [*e, *e, *e]}\n");
+    path = write_file("whole.yaml", "extends: [half.yaml, half.yaml, half.yaml, half.yaml]\n");
+    EXPECT(!spec_load(path, NULL, &e) && strstr(e.text, "whole.yaml:1:33") &&
+               strstr(e.text, "more than 1,000,000 values"),
+           "%s", e.text);
+}
+
 static void sets(void)
 {
     err e;
@@ -174,6 +205,7 @@ const test_suite test_spec = {"harness/spec",
                               {{"names", names},
                                {"extends", extends},
                                {"extends badly", extends_badly},
+                               {"extends without end", extends_without_end},
                                {"sets", sets},
                                {"refuses", refuses},
                                {"help", help},
