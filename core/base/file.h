@@ -111,6 +111,9 @@ bool file_sync_name(const char *path, err *e);
 bool file_rename(const char *from, const char *to, err *e);
 /* Removes a file if it is there. */
 bool file_remove(const char *path, err *e);
+/* Folders within each other: of a tree that is deeper a stack may not be deep enough to remove it,
+ * copy it or look through it. */
+enum { FILE_DEPTH = 64 };
 /* Removes a folder with all that is in it, if it is there; does not follow links. */
 bool file_remove_tree(const char *path, err *e);
 

@@ -116,7 +116,7 @@ static bool remove_any(const char *path, int depth, err *e)
     struct stat s;
     if (lstat(path, &s) != 0) return errno == ENOENT || file_failed(e, path, "cannot be looked at");
     if (!S_ISDIR(s.st_mode)) return file_remove(path, e);
-    if (depth > 64) return err_set(e, "%s: folders are nested too deeply to remove", path);
+    if (depth > FILE_DEPTH) return err_set(e, "%s: folders are nested too deeply to remove", path);
     bool ok = true;
     file_walk w = file_walk_begin(path, e);
     while (ok && file_walk_next(&w)) {

@@ -78,21 +78,28 @@ static json_t *needed_runs(arena *a, const char *out, const char *except, err *e
     return NULL;
 }
 
-static int64_t folder_bytes(const char *folder)
+/* What lies deeper than it can be removed is not counted. */
+static int64_t bytes_below(const char *folder, int depth)
 {
     int64_t sum = 0, bytes;
+    if (depth > FILE_DEPTH) return 0;
     file_walk w = file_walk_begin(folder, NULL);
     while (file_walk_next(&w)) {
         /* What a link leads to is not removed, so it is not counted. */
         if (file_is_link(w.path)) continue;
         if (file_is_folder(w.path)) {
-            sum += folder_bytes(w.path);
+            sum += bytes_below(w.path, depth + 1);
         } else if (file_stat(w.path, &bytes, NULL, NULL)) {
             sum += bytes;
         }
     }
     file_walk_end(&w);
     return sum;
+}
+
+static int64_t folder_bytes(const char *folder)
+{
+    return bytes_below(folder, 0);
 }
 
 static bool remove_run(manage_report *r, const char *out, const char *id, bool dry, err *e)

@@ -22,9 +22,10 @@
  * which the next merge finds and keeps; a record whose runs are missing would show them as
  * planned. */
 
-static bool copy_tree(const char *from, const char *to, err *e)
+static bool copy_tree(const char *from, const char *to, int depth, err *e)
 {
     char target[FILE_PATH_BYTES];
+    if (depth > FILE_DEPTH) return err_set(e, "%s: folders are nested too deeply to copy", from);
     if (!file_make_folders(to, e)) return false;
     bool ok = true;
     file_walk w = file_walk_begin(from, e);
@@ -33,7 +34,8 @@ static bool copy_tree(const char *from, const char *to, err *e)
         if (strcmp(w.name, "lock") == 0) continue;
         /* A link in what is copied would bring in a file of this machine. */
         ok = file_join(target, to, w.name, e) && file_refuse_link(w.path, e) &&
-             (file_is_folder(w.path) ? copy_tree(w.path, target, e) : file_copy(w.path, target, e));
+             (file_is_folder(w.path) ? copy_tree(w.path, target, depth + 1, e)
+                                     : file_copy(w.path, target, e));
     }
     return file_walk_end(&w) && ok;
 }
@@ -114,8 +116,9 @@ static bool replace_run(manage_report *r, arena *a, const char *out, const char 
         return true;
     }
     /* fresh may be left from a merge that was killed. */
-    bool ok = lock >= 0 && file_remove_tree(fresh, e) && copy_tree(source, fresh, e) &&
-              unite_notes(target, source, e) && put_in_place(a, fresh, target, e);
+    bool copied = lock >= 0 && file_remove_tree(fresh, e) && copy_tree(source, fresh, 0, e);
+    if (lock >= 0 && !copied) file_remove_tree(fresh, NULL);
+    bool ok = copied && unite_notes(target, source, e) && put_in_place(a, fresh, target, e);
     if (lock >= 0) close(lock);
     r->runs += ok;
     return ok;

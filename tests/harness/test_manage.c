@@ -191,6 +191,37 @@ static void merged(void)
     EXPECT(!manage_merge(&r, test_inside("here"), test_inside("nowhere"), &e), "from nowhere");
 }
 
+/* What cannot be copied is named, wherever in a folder it lies, and nothing is left of what was;
+ * folders may be as deep as paths are long. */
+static void not_to_be_copied(void)
+{
+    manage_report r;
+    err e = {{0}};
+    char id[17], path[FILE_PATH_BYTES];
+    EXPECT(file_make_folders(test_inside("here"), &e), "%s", e.text);
+    EXPECT(file_make_folders(test_inside("there"), &e), "%s", e.text);
+    fake(test_inside("there"), "one");
+    fake_run_id(id, "one", VARIANTS[0].label, 1);
+    for (int kind = 0; kind < 2; kind++) {
+        int n = snprintf(path, sizeof path, "%s/there/runs/%s/z", test_folder(), id);
+        if (kind == 0) EXPECT(mkfifo(path, 0600) == 0, "%s", path);
+        for (int i = 0; kind == 1 && i < FILE_DEPTH; i++) {
+            n += snprintf(path + n, sizeof path - (size_t)n, "/d");
+        }
+        if (kind == 1) EXPECT(file_make_folders(path, &e), "%s", e.text);
+        EXPECT(!manage_merge(&r, test_inside("here"), test_inside("there"), &e) &&
+                   strstr(e.text, kind ? "too deeply" : "z: is not a file"),
+               "%s", e.text);
+        char left[40];
+        snprintf(left, sizeof left, "here/merging-%s", id);
+        EXPECT(!file_exists(test_inside(left)), "%s is left", left);
+        snprintf(path, sizeof path, "%s/there/runs/%s/z", test_folder(), id);
+        EXPECT(file_remove_tree(path, &e), "%s", e.text);
+    }
+    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e) && r.runs == 4, "%d: %s",
+           r.runs, e.text);
+}
+
 /* Removing takes each run's lock, and goes all the same where nothing can be locked. */
 static void removed_under_its_lock(void)
 {
@@ -366,6 +397,7 @@ const test_suite test_manage = {"harness/manage",
                                  {"running stays", running_stays},
                                  {"kept_models", kept_models},
                                  {"merged", merged},
+                                 {"not_to_be_copied", not_to_be_copied},
                                  {"removed_under_its_lock", removed_under_its_lock},
                                  {"replaced", replaced},
                                  {"gap_is_filled", gap_is_filled},
