@@ -11,6 +11,7 @@
 #include "core/base/file_lock.h"
 #include "core/base/host.h"
 #include "results/store/schema.h"
+#include "results/store/schema_check.h"
 #include "results/store/stale_mark.h"
 
 /* One writer at a time, by a lock beside the database rather than SQLite's own: it is held from
@@ -158,7 +159,7 @@ static int version_of(store *s, err *e)
  * it. */
 static bool check_version(store *s, int version, err *e)
 {
-    if (version == STORE_VERSION) return true;
+    if (version == STORE_VERSION) return schema_check(s->db, version, s->path, e);
     if (version > STORE_VERSION) {
         return err_set(e,
                        "%s: its schema is of version %d, this program knows %d; use a newer loci",
@@ -253,6 +254,7 @@ static bool begin_writing(store *s, err *e)
     /* IMMEDIATE takes the write lock at the beginning, not at the first change, where waiting is no
      * longer possible without giving up what was read. */
     if (version != 0) return check_version(s, version, e) && store_exec(s, "BEGIN IMMEDIATE", e);
+    if (!schema_check(s->db, 0, s->path, e)) return false;
     char stamp[64];
     snprintf(stamp, sizeof stamp, "PRAGMA user_version = %d", STORE_VERSION);
     /* Tables and version are one transaction: who finds a version finds all tables. */

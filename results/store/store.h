@@ -10,12 +10,12 @@
 
 #include "core/base/arena.h"
 
-enum { STORE_VERSION = 16 }; /* user_version of the schema */
+enum { STORE_VERSION = 17 }; /* user_version of the schema */
 
 typedef struct store store;
 
-/* Opens read-only. NULL and e if there is none ("nothing was collected yet") or its schema is of
- * another version. */
+/* Opens read-only. NULL and e if there is none ("nothing was collected yet"), or its schema is of
+ * another version or not this program's (schema_check.h). */
 store *store_open_reader(const char *out, err *e);
 
 /* The writer's. Waits up to `seconds` for the lock: NULL with *busy true (may be NULL) if another

@@ -1,0 +1,86 @@
+/* Databases that hold more than this program's tables and views, or others in their place. */
+#include <string.h>
+
+#include "core/base/file.h"
+#include "results/store/collect.h"
+#include "results/store/query.h"
+#include "tests/support/collected.h"
+#include "tests/test.h"
+
+static void ask_to(const char *out, const char *sql)
+{
+    char path[FILE_PATH_BYTES];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/loci.db", out);
+    EXPECT(sqlite3_open(path, &db) == SQLITE_OK &&
+               sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK,
+           "%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+/* What a stranger added to his database, or put in the place of ours, is not asked: figures are
+ * those of the folders, with a word, until it is made anew. */
+static void foreign_schema(void)
+{
+    static const char *const changes[] = {
+        "CREATE TRIGGER t AFTER INSERT ON evaluation BEGIN UPDATE evaluation SET nats = 0; END",
+        "CREATE TABLE mine (a)",
+        "CREATE INDEX i ON run (seed)",
+        "DROP VIEW score; CREATE VIEW score AS SELECT *, 0.0 AS bits_per_byte, 1.0 AS perplexity, "
+        "1.0 AS word_perplexity FROM evaluation WHERE (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL "
+        "SELECT x + 1 FROM c) SELECT max(x) FROM c) > 0",
+        "DROP VIEW seed_mean",
+        "DROP TABLE step; CREATE TABLE step (run TEXT, step INTEGER, tokens INTEGER, seconds REAL "
+        "CHECK (0))"};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        fake_experiment x = collected_sample(2);
+        fake_write(&x);
+        collected_now(x.out, i > 0, 6);
+        ask_to(x.out, changes[i]);
+        fake_write(&x); /* there is something to bring in */
+        collect_report r;
+        err e = {0}, note = {0};
+        store_auto *reader = store_open_reader(x.out, &e);
+        EXPECT(!reader && strstr(e.text, "loci.db: "), "%s: %s", changes[i], e.text);
+        EXPECT(!collect(&r, x.out, false, &e) && strstr(e.text, "--rebuild"), "%s: %s", changes[i],
+               e.text);
+        store_auto *s = collect_and_open(x.out, &note, &e);
+        EXPECT(s && strstr(note.text, "--rebuild"), "%s: %s%s", changes[i], note.text, e.text);
+        query q = QUERY(s, &e, "SELECT count(*) AS n FROM result WHERE perplexity > 2", NULL);
+        EXPECT(query_next(&q) && query_int(&q, "n", 0) == 4, "%s: other figures", changes[i]);
+        query_close(&q);
+        collected_now(x.out, true, 6);
+    }
+}
+
+static int count_in(const char *out, const char *sql)
+{
+    char path[FILE_PATH_BYTES];
+    sqlite3 *db;
+    sqlite3_stmt *q = NULL;
+    snprintf(path, sizeof path, "%s/loci.db", out);
+    EXPECT(sqlite3_open(path, &db) == SQLITE_OK &&
+               sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK &&
+               sqlite3_step(q) == SQLITE_ROW,
+           "%s", sql);
+    int n = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return n;
+}
+
+/* Another program's file is not added to. */
+static void foreign_database(void)
+{
+    fake_experiment x = collected_sample(1);
+    fake_write(&x);
+    ask_to(x.out, "CREATE TABLE mine (a); INSERT INTO mine VALUES (1)");
+    collect_report r;
+    err e = {0};
+    EXPECT(!collect(&r, x.out, false, &e) && strstr(e.text, "'mine'"), "%s", e.text);
+    EXPECT(count_in(x.out, "SELECT count(*) FROM sqlite_schema") == 1, "it was added to");
+}
+
+const test_suite test_schema_check = {
+    "results/schema_check",
+    {{"foreign_schema", foreign_schema}, {"foreign_database", foreign_database}, {0}}};
