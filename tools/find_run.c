@@ -13,6 +13,7 @@
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
 #include "results/report/run_view.h"
+#include "results/store/run_damage.h"
 #include "tools/cli.h"
 
 #include <stdio.h>
@@ -60,6 +61,7 @@ static bool find_in_experiment(char *path, const char *record, const run_name *r
         /* Counted to tell "no such run" from "not yet". */
         fitting++;
         if (found || !run_folder_path(folder, out, id, e) || !has_checkpoint(folder)) continue;
+        if (!run_damage_of_its_name(folder, e)) return false;
         memcpy(path, folder, sizeof folder);
         found = true;
     }
@@ -84,12 +86,16 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
     int64_t n = 0, hits = 0, hit = 0;
     /* Without a folder of runs there are none: the message about the name is the better one. */
     if (file_is_folder(runs) && !file_list(runs, a, &names, &n, e)) n = 0;
-    for (int64_t i = 0; i < n; i++) {
+    bool whole = false; /* an id to its end is that run's, whatever else begins so */
+    for (int64_t i = 0; i < n && !whole; i++) {
         if (strncmp(names[i], name, strlen(name)) != 0) continue;
-        hits++;
+        whole = strcmp(names[i], name) == 0;
+        hits = whole ? 1 : hits + 1;
         hit = i;
     }
-    if (hits == 1) return run_folder_path(path, out, names[hit], e);
+    if (hits == 1) {
+        return run_folder_path(path, out, names[hit], e) && run_damage_of_its_name(path, e);
+    }
     if (hits > 1)
         return err_set(e, "%s: %lld runs begin with it; give more of its id", name,
                        (long long)hits);
@@ -139,7 +145,13 @@ bool find_runs(found_run **list, int *count, arena *a, const char *name, const c
     char path[FILE_PATH_BYTES];
     *count = 0;
     bool here = checkpoint_files_exist(name) || has_checkpoint(name); /* a folder is meant */
-    if (!here && list_runs(list, count, a, name, out) && *count > 0) return true;
+    if (!here && list_runs(list, count, a, name, out) && *count > 0) {
+        bool ok = true;
+        for (int i = 0; ok && i < *count; i++) {
+            ok = run_damage_of_its_name((*list)[i].folder, e);
+        }
+        return ok;
+    }
     if (!find_run(path, name, out, e)) return false; /* or says why there is none */
     *list = arena_push_zero(a, 1, sizeof **list);
     (*list)[(*count)++].folder = arena_strdup(a, path);

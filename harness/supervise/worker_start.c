@@ -12,6 +12,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/supervise/continue_longer.h"
+#include "results/store/run_damage.h"
 
 /* A worker is a process of its own, not a thread and not a bare fork: a run that crashes or is
  * killed for want of memory takes nothing with it, its peak of memory is its own, and OpenBLAS,
@@ -58,7 +59,8 @@ int worker_start_plan(const char *folder, const run_plan *plan, const worker_cal
     /* Held while the plan is written, so that no two supervisors write it at once. */
     int lock = run_folder_lock(folder, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY ? WORKER_BUSY : WORKER_UNPLANNED;
-    bool planned = run_record_plan_write(folder, plan, c->places, c->command, c->threads, e);
+    bool planned = run_damage_of_its_name(folder, e) &&
+                   run_record_plan_write(folder, plan, c->places, c->command, c->threads, e);
     /* With the plan, under the same lock: a checkpoint of a shorter run must not come into a folder
      * that somebody has begun to train in. */
     if (planned && c->beginning)

@@ -81,14 +81,21 @@ static bool put_claim(collector *c, const char *name, int position, const json_t
     return collect_rows_put(c, t, e);
 }
 
-static bool put_experiment(collector *c, const json_t *x, err *e)
+/* file: NAME.json. */
+static bool put_experiment(collector *c, const char *file, const json_t *x, err *e)
 {
     static const char *const texts[] = {"description", "spec_file", "spec_text", "created_at"};
     const char *name = json_get_text(x, "name");
-    /* The record's name is the experiment's, not the file's: a file that was copied under another
-     * name says what it was. */
     if (!name) return err_set(e, "has no name; run the experiment again");
     if (!experiment_name_is_good(name, e)) return false;
+    /* A copy under another name would say what the experiment was when it was copied, and which of
+     * the two is read last would decide. */
+    if (strncmp(file, name, strlen(name)) != 0 || strcmp(file + strlen(name), ".json") != 0) {
+        return err_set(e,
+                       "is the record of experiment '%s': a copy, or a file that was renamed; put "
+                       "it elsewhere (loci mv renames an experiment)",
+                       name);
+    }
     /* Its plan, axes and claims follow: a run that the experiment no longer plans leaves no row
      * behind. */
     if (!collect_rows_delete_inner(c, "experiment", "= ?1", name, e)) return false;
@@ -125,7 +132,7 @@ static bool collect_record(collector *c, const char *file, bool *fresh, err *e)
     if (!file_join(path, c->out, inner, e)) return false;
     json_auto_t *x = json_read(path, e);
     /* The path before the words: what is wrong is found by it. */
-    return x && (put_experiment(c, x, e) || err_prefix(e, "%s", path));
+    return x && (put_experiment(c, file, x, e) || err_prefix(e, "%s", path));
 }
 
 /* Notes are a file of their own, so that to add one does not touch the record, which is written by

@@ -247,6 +247,17 @@ static bool demote_finals(collector *c, const char *id, err *e)
     return collect_rows_change(c, SQL, id, NULL, e);
 }
 
+/* An evaluation is named after its run, step, split and protocol: of another run there is none of
+ * that name, and whose folder says so has somebody else's lines. */
+static bool is_of_run(collector *c, const char *id, const char *evaluation, err *e)
+{
+    static const char SQL[] = "SELECT run FROM evaluation WHERE evaluation = ?1 AND run <> ?2";
+    const char *other;
+    if (!collect_rows_ask(c, &other, SQL, evaluation, id, e)) return false;
+    return !other ||
+           err_set(e, "is evaluation %.100s of run %.100s; remove the line", evaluation, other);
+}
+
 static bool put_evaluation(collector *c, const char *id, const json_t *line, err *e)
 {
     const char *evaluation = json_get_text(line, "eval"), *split = json_get_text(line, "split");
@@ -255,6 +266,7 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     if (!evaluation || !split || !json_is_integer(step)) {
         return err_set(e, "has no eval, split or step; it is no line of this program's");
     }
+    if (!is_of_run(c, id, evaluation, e)) return false;
     /* The last line that says `final` is the run's final evaluation. */
     bool final = json_is_true(json_object_get(line, "final"));
     if (final && !demote_finals(c, id, e)) return false;
@@ -270,7 +282,7 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     collect_rows_int(t, "tokens", json_get_int(line, "tokens", 0));
     collect_rows_value(t, "dynamic_rate", json_object_get(dynamic, "rate"));
     collect_rows_value(t, "dynamic_decay", json_object_get(dynamic, "decay"));
-    /* An evaluation of this name may be there, in another run that was copied. */
+    /* The file may have it twice: the last line counts. */
     if (!collect_rows_delete_inner(c, "evaluation", "= ?1", evaluation, e)) return false;
     if (!collect_rows_put(c, t, e)) return false;
     if (losses && !put_losses(c, id, losses, step, e)) return false;

@@ -257,25 +257,46 @@ static bool flush_named(collector *c, const char *sql, err *e)
 }
 
 /* There are some dozens of them, said for each of many runs: each is prepared once. Told apart by
- * their words, not by addresses, as some are put together in a buffer. */
-bool collect_rows_change(collector *c, const char *sql, const char *first, const char *second,
-                         err *e)
+ * their words, not by addresses, as some are put together in a buffer. What they are about has been
+ * put by then. */
+static sqlite3_stmt *statement_of(collector *c, const char *sql, const char *first,
+                                  const char *second, err *e)
 {
     collect_change *x = c->changes;
     while (x && strcmp(x->sql, sql) != 0)
         x = x->next;
     if (!x) {
         sqlite3_stmt *statement = store_prepare(c->db, sql, e);
-        if (!statement) return false;
+        if (!statement) return NULL;
         x = ARENA_NEW(c->memory, collect_change, 1);
         *x = (collect_change){arena_strdup(c->memory, sql), statement, c->changes};
         c->changes = x;
     }
-    if (!flush_named(c, sql, e)) return false;
+    if (!flush_named(c, sql, e)) return NULL;
     if (first) sqlite3_bind_text(x->statement, 1, first, -1, SQLITE_STATIC);
     if (second) sqlite3_bind_text(x->statement, 2, second, -1, SQLITE_STATIC);
-    bool ok = sqlite3_step(x->statement) == SQLITE_DONE || store_err(c->db, "cannot be changed", e);
-    sqlite3_reset(x->statement);
+    return x->statement;
+}
+
+bool collect_rows_change(collector *c, const char *sql, const char *first, const char *second,
+                         err *e)
+{
+    sqlite3_stmt *s = statement_of(c, sql, first, second, e);
+    bool ok = s && (sqlite3_step(s) == SQLITE_DONE || store_err(c->db, "cannot be changed", e));
+    sqlite3_reset(s);
+    return ok;
+}
+
+bool collect_rows_ask(collector *c, const char **answer, const char *sql, const char *first,
+                      const char *second, err *e)
+{
+    sqlite3_stmt *s = statement_of(c, sql, first, second, e);
+    int code = s ? sqlite3_step(s) : SQLITE_ERROR;
+    bool ok = code == SQLITE_ROW || code == SQLITE_DONE;
+    if (s && !ok) store_err(c->db, "cannot be read", e);
+    const char *text = code == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 0) : NULL;
+    *answer = text ? arena_strdup(c->scratch, text) : NULL;
+    sqlite3_reset(s);
     return ok;
 }
 

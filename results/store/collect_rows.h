@@ -34,7 +34,7 @@ typedef struct collect_table {
     } column[COLLECT_COLUMNS];
 } collect_table;
 
-/* A statement without rows of its own, as it was said. */
+/* A statement that changes or asks, as it was said. */
 typedef struct collect_change {
     const char *sql;
     sqlite3_stmt *statement;
@@ -79,6 +79,10 @@ void collect_rows_drop(collector *c);
 /* Runs a statement that gives no rows, with ?1 and ?2 (NULL: it has none). */
 bool collect_rows_change(collector *c, const char *sql, const char *first, const char *second,
                          err *e);
+/* The first column of the first row, a text that lives as long as the folder is read; NULL: there
+ * is none. */
+bool collect_rows_ask(collector *c, const char **answer, const char *sql, const char *first,
+                      const char *second, err *e);
 /* Deletes the run's rows of a table for which the condition holds ("1": all). */
 bool collect_rows_delete(collector *c, const char *table, const char *run, const char *where,
                          err *e);

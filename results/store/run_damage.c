@@ -244,6 +244,34 @@ static bool checkpoint_is_whole(search *s)
 
 /* ---- the folder ---- */
 
+/* What a folder in OUT/runs is called. NULL: it lies elsewhere, where a name says nothing. */
+static const char *name_in_runs(const char *folder)
+{
+    char parent[FILE_PATH_BYTES];
+    file_parent(parent, folder);
+    const char *slash = strrchr(parent, '/');
+    return strcmp(slash ? slash + 1 : parent, "runs") == 0 ? strrchr(folder, '/') + 1 : NULL;
+}
+
+/* A folder that was copied or renamed beside its run, or brought in under another's name: what its
+ * files say is of the run that they name, and would count twice, or for one that was never trained.
+ * To make it anew could destroy somebody's only copy. A file that is damaged is found later. */
+static bool is_of_its_name(search *s)
+{
+    static const char *const records[] = {"plan.json", "run.json"};
+    const char *name = name_in_runs(s->folder);
+    for (int i = 0; name && i < 2; i++) {
+        json_auto_t *o = NULL;
+        const char *run = read_object(s, records[i], false, &o) ? json_get_text(o, "run") : NULL;
+        if (!run || strcmp(run, name) == 0) continue;
+        return err_set(&s->unread,
+                       "%s: is of run %.100s: the folder is a copy, or was renamed; give it that "
+                       "name, or put it elsewhere",
+                       s->path, run);
+    }
+    return true;
+}
+
 /* Of a run whose status is lost: whether it had been trained to its end, and at which step that
  * was. Only then is there a final evaluation, or was the training state removed (`loci gc`). */
 static bool had_ended(search *s)
@@ -331,6 +359,13 @@ static bool lines_reach_checkpoint(search *s)
                    s->folder, (long long)evals.on_the_way, (long long)due);
 }
 
+bool run_damage_of_its_name(const char *folder, err *e)
+{
+    static const run_damage_known none;
+    search s = {.folder = folder, .known = &none};
+    return is_of_its_name(&s) || err_set(e, "%s", s.unread.text);
+}
+
 run_damage run_damage_find(char *why, const char *folder)
 {
     static const run_damage_known none;
@@ -348,9 +383,12 @@ run_damage run_damage_find_known(char *why, const char *folder, const run_damage
 {
     search s = {.folder = folder, .known = known, .saved = -1};
     run_damage found = DAMAGE_NONE;
+    bool own = is_of_its_name(&s);
     /* The status first, as it says how much has to be there. */
-    bool status = status_is_whole(&s);
-    if (s.done) {
+    bool status = own && status_is_whole(&s);
+    if (!own) {
+        found = DAMAGE_RECORD; /* which nobody may mend: s.unread */
+    } else if (s.done) {
         found = find_in_results(&s);
     } else if (!status || !records_are_whole(&s)) {
         found = DAMAGE_RECORD;

@@ -18,7 +18,8 @@ typedef enum run_damage {
     DAMAGE_RECORD,   /* its checkpoint is whole: the rest is written anew from there */
     DAMAGE_TRAINING, /* of what training left: to be trained again, from the beginning */
     DAMAGE_UNKNOWN   /* a file could not be read (a disk that fails, too many open files): whether
-                      * it is whole is not known, and nothing may be made anew for it */
+                      * it is whole is not known; or the folder is another run's than it is called
+                      * after (a copy). Nothing may be made anew for it, and nothing of it counts */
 } run_damage;
 
 /* Of a run that is not done: plan.json, run.json, status.json and its checkpoint, as far as they
@@ -27,6 +28,10 @@ typedef enum run_damage {
  * asked of a folder that another process works on. why [ERR_TEXT_BYTES]: which file, and what is
  * wrong with it, with what mends DAMAGE_PAST; "" for DAMAGE_NONE. */
 run_damage run_damage_find(char *why, const char *folder);
+
+/* Are the files of a folder in OUT/runs those of the run that it is called after? For whoever goes
+ * from a run's id to its files. False and e: they say another's. */
+bool run_damage_of_its_name(const char *folder, err *e);
 
 /* Are the results of a finished run usable all the same? */
 static inline bool run_damage_counts(run_damage d)

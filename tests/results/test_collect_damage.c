@@ -201,6 +201,99 @@ static void unreadable_run(void)
            "its whole lines do not count");
 }
 
+static void copy_folder(const char *from, const char *to)
+{
+    err e = {""};
+    char target[FILE_PATH_BYTES];
+    EXPECT(file_make_folders(to, &e), "%s", e.text);
+    file_walk w = file_walk_begin(from, &e);
+    while (file_walk_next(&w)) {
+        EXPECT(file_join(target, to, w.name, &e) && file_copy(w.path, target, &e), "%s", e.text);
+    }
+    EXPECT(file_walk_end(&w), "%s", e.text);
+}
+
+/* Written, with the ids of its first two runs. */
+static fake_experiment two_runs(char id[17], char other[17])
+{
+    fake_experiment x = collected_sample(2);
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    fake_run_id(other, x.name, "short", 2);
+    return x;
+}
+
+/* A copy of a run's folder beside it, or in another run's place, is named, and takes nothing away
+ * from the run that it was. */
+static void copied_run(void)
+{
+    char id[17], other[17], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    err e = {""};
+    fake_experiment x = two_runs(id, other);
+    snprintf(from, sizeof from, "%s/runs/%s", x.out, id);
+    for (int kind = 0; kind < 2; kind++) {
+        snprintf(to, sizeof to, "%s/runs/%s%s", x.out, kind ? other : id, kind ? "" : ".bak");
+        EXPECT(file_remove_tree(to, &e), "%s", e.text);
+        copy_folder(from, to);
+        for (int again = 0; again < 3; again++) {
+            collect_report r;
+            EXPECT(collect(&r, x.out, again != 1, &e), "%s", e.text);
+            EXPECT(r.unreadable == 1 && strstr(r.why, to) && strstr(r.why, id), "%d: %s",
+                   r.unreadable, r.why);
+            EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4 - kind &&
+                       fake_ask(x.out, "SELECT count(*) FROM run") == 6 - kind,
+                   "copy %d counts", kind);
+            EXPECT(fake_ask(x.out, "SELECT count(*) FROM result WHERE label = 'short' AND seed = 1 "
+                                   "AND bits_per_byte IS NOT NULL") == 1,
+                   "copy %d took its result", kind);
+        }
+        EXPECT(file_remove_tree(to, &e), "%s", e.text);
+    }
+}
+
+/* A line that says it is another run's evaluation, whatever folder it stands in. */
+static void evaluation_of_another(void)
+{
+    char id[17], other[17], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    err e = {""};
+    fake_experiment x = two_runs(id, other);
+    bool first = strcmp(id, other) < 0; /* is read first, and keeps it */
+    snprintf(from, sizeof from, "%s/runs/%s/evals.jsonl", x.out, first ? id : other);
+    snprintf(to, sizeof to, "%s/runs/%s/evals.jsonl", x.out, first ? other : id);
+    EXPECT(file_copy(from, to, &e), "%s", e.text);
+    for (int again = 0; again < 2; again++) {
+        collect_report r;
+        EXPECT(collect(&r, x.out, again, &e), "%s", e.text);
+        EXPECT(r.unreadable == 1 && strstr(r.why, to) && strstr(r.why, first ? id : other),
+               "%d: %s", r.unreadable, r.why);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 3, "it counts");
+    }
+}
+
+/* A record that was copied under another name takes nothing away from the experiment, whichever of
+ * the two is read last. */
+static void copied_record(void)
+{
+    static const char *const names[] = {"memory-old", "memory.old", "a"};
+    fake_experiment x = collected_sample(1);
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    err e = {""};
+    snprintf(from, sizeof from, "%s/experiments/memory.json", x.out);
+    for (int i = 0; i < 3; i++) {
+        fake_write(&x);
+        snprintf(to, sizeof to, "%s/experiments/%s.json", x.out, names[i]);
+        EXPECT(file_copy(from, to, &e), "%s", e.text);
+        fake_experiment later = collected_sample(2);
+        fake_write(&later);
+        collect_report r;
+        EXPECT(collect(&r, x.out, true, &e), "%s", e.text);
+        EXPECT(r.unreadable == 1 && strstr(r.why, to) && strstr(r.why, "'memory'"), "%s: %d: %s",
+               names[i], r.unreadable, r.why);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM plan") == 6, "%s: the copy's plan", names[i]);
+        EXPECT(file_remove(to, &e), "%s", e.text);
+    }
+}
+
 const test_suite test_collect_damage = {"results/collect_damage",
                                         {{"damaged_files", damaged_files},
                                          {"damaged_past", damaged_past},
@@ -208,4 +301,7 @@ const test_suite test_collect_damage = {"results/collect_damage",
                                          {"damaged_manifests", damaged_manifests},
                                          {"unreadable_losses", unreadable_losses},
                                          {"unreadable_run", unreadable_run},
+                                         {"copied_run", copied_run},
+                                         {"evaluation_of_another", evaluation_of_another},
+                                         {"copied_record", copied_record},
                                          {0}}};

@@ -1,0 +1,107 @@
+/* Folders of runs that were copied, renamed or put in another run's place: neither do their figures
+ * count for the run that they are called after, nor is it trained over, nor is its model the run's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "tests/support/program.h"
+#include "tests/test.h"
+
+static const char OTHER[] = "0123456789abcdef";
+
+/* A trained run of the experiment x; its id, which lives until the next call. */
+static const char *put_run(void)
+{
+    static const char spec[] =
+        "name: x\n"
+        "data: {corpus: markov, symbols: 5, tokens: 200, held_out: 80, length: 40}\n"
+        "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 8}}]}\n"
+        "train: {budget: {steps: 3}, batch: 2, log_every: 1}\n";
+    static char id[32];
+    err e = {""};
+    EXPECT(file_write(test_inside("x.yaml"), spec, sizeof spec - 1, &e), "%s", e.text);
+    program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
+    json_auto_t *x = json_read(test_inside("out/experiments/x.json"), &e);
+    const char *run = json_get_text(json_array_get(json_object_get(x, "runs"), 0), "run");
+    EXPECT(run, "%s", e.text);
+    snprintf(id, sizeof id, "%s", run ? run : "");
+    return id;
+}
+
+static const char *in_runs(const char *id, const char *name)
+{
+    char inner[200];
+    snprintf(inner, sizeof inner, "out/runs/%s%s%s", id, *name ? "/" : "", name);
+    return test_inside(inner);
+}
+
+/* The only file of JSON of the name, with another run in it. */
+static void say_run(const char *path, const char *id, bool first_of_runs)
+{
+    json_auto_t *x = json_read(path, NULL);
+    json_t *run = first_of_runs ? json_array_get(json_object_get(x, "runs"), 0) : x;
+    json_object_set_new(run, "run", json_string(id));
+    EXPECT(json_write(path, x, NULL), "%s", path);
+}
+
+static void renamed(void)
+{
+    static const char *const calls[][4] = {
+        {"eval", "x"}, {"eval", "x/x/1"}, {"inspect", "x"}, {"generate", OTHER}};
+    if (!test_program()) return;
+    char id[32];
+    snprintf(id, sizeof id, "%s", put_run());
+    err e = {""};
+    EXPECT(file_rename(in_runs(id, ""), in_runs(OTHER, ""), &e), "%s", e.text);
+    say_run(test_inside("out/experiments/x.json"), OTHER, true);
+    text_auto *before = file_read(in_runs(OTHER, "plan.json"), NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        program_expect(program_run(calls[i]), 2, NULL, "plan.json: is of run ");
+    }
+    program_expect(LOCI("merge", test_inside("out"), "--out", test_inside("other")), 1, NULL, id);
+    program_expect(LOCI("show", "x/x/1"), 0, "planned", "plan.json: is of run ");
+    /* The run that it was is trained anew, in a folder of its own; this one stays. */
+    program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
+    text_auto *after = file_read(in_runs(OTHER, "plan.json"), NULL, NULL);
+    EXPECT(before && after && strcmp(before, after) == 0, "the renamed folder was changed");
+}
+
+static void in_the_place_of_a_run(void)
+{
+    if (!test_program()) return;
+    char id[32];
+    snprintf(id, sizeof id, "%s", put_run());
+    say_run(in_runs(id, "plan.json"), OTHER, false);
+    text_auto *before = file_read(in_runs(id, "plan.json"), NULL, NULL);
+    for (int i = 0; i < 2; i++) { /* also one that is not finished */
+        program_expect(LOCI("run", test_inside("x.yaml")), 3, NULL, "plan.json: is of run 01234");
+        file_remove(in_runs(id, "status.json"), NULL);
+    }
+    text_auto *after = file_read(in_runs(id, "plan.json"), NULL, NULL);
+    EXPECT(before && after && strcmp(before, after) == 0, "it was planned over");
+}
+
+/* A copy beside its run changes nothing of it, and a whole id is that run's alone. */
+static void backup(void)
+{
+    char copy[64], command[3 * FILE_PATH_BYTES];
+    if (!test_program()) return;
+    char id[32];
+    snprintf(id, sizeof id, "%s", put_run());
+    snprintf(copy, sizeof copy, "%s.bak", id);
+    snprintf(command, sizeof command, "cd '%s' && cp -r %s %s", in_runs("", ""), id, copy);
+    EXPECT(system(command) == 0, "%s", command);
+    program_expect(LOCI("ls", "x", "--format", "csv"), 0, ",done,", copy);
+    program_result r = LOCI("show", "x/x/1");
+    EXPECT(r.status == 0 && strstr(r.out, "validation, step 3"), "%s%s", r.out, r.err);
+    program_expect(LOCI("generate", id, "--tokens", "3"), 0, NULL, NULL);
+    program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
+}
+
+const test_suite test_copied_run = {"tools/copied_run",
+                                    {{"renamed", renamed},
+                                     {"in_the_place_of_a_run", in_the_place_of_a_run},
+                                     {"backup", backup},
+                                     {0}}};
