@@ -11,6 +11,7 @@
 #include "harness/run/run_status.h"
 #include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
+#include "results/store/experiment.h"
 #include "results/store/run_damage.h"
 
 /* Folders come from anywhere: another machine's, an archive of a paper's. Nothing in them may lead
@@ -150,6 +151,33 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
     return ok;
 }
 
+/* One name may stand for two experiments, here and there: then their runs must not share a table.
+ * False and e. */
+static bool records_agree(const json_t *ours, const json_t *theirs, const char *path, err *e)
+{
+    json_auto_t *known = json_object();
+    return (experiment_runs_agree(known, json_object_get(ours, "runs"), e) &&
+            experiment_runs_agree(known, json_object_get(theirs, "runs"), e)) ||
+           err_prefix(e, "%s", path);
+}
+
+/* Asked of all before anything is brought. */
+static bool all_agree(arena *a, const char *out, const char *from, err *e)
+{
+    const char *const *names;
+    int64_t count;
+    char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES], inner[512];
+    bool ok = manage_names_experiments(from, a, &names, &count, e);
+    for (int64_t i = 0; ok && i < count; i++) {
+        snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);
+        ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e);
+        if (!ok || !file_exists(ours)) continue;
+        json_auto_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL;
+        ok = y && records_agree(x, y, theirs, e);
+    }
+    return ok;
+}
+
 /* Runs of their record that ours lacks are added to ours. */
 static bool unite_records(manage_report *r, const char *ours, const char *theirs, err *e)
 {
@@ -158,7 +186,8 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
     json_auto_t *known = json_object();
     /* Ours decides on everything but the list of runs: baseline, spec and claims stay as they are
      * here. */
-    bool ok = y && manage_names_planned(known, ours, e), any = false;
+    bool ok = y && records_agree(x, y, theirs, e) && manage_names_planned(known, ours, e);
+    bool any = false;
     size_t i;
     json_array_foreach(json_object_get(y, "runs"), i, run)
     {
@@ -243,7 +272,8 @@ bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
     arena_auto *a = arena_new(1 << 16);
     /* Until the records name what is brought. */
     int runs = experiment_lock_runs(out, false, e);
-    bool ok = runs >= 0 && bring_runs(r, a, out, from, e) && bring_experiments(r, a, out, from, e);
+    bool ok = runs >= 0 && all_agree(a, out, from, e) && bring_runs(r, a, out, from, e) &&
+              bring_experiments(r, a, out, from, e);
     if (runs >= 0) close(runs);
     return ok;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "core/options/option.h"
 #include "results/store/query.h"
 
@@ -20,6 +21,37 @@ bool experiment_name_is_good(const char *name, err *e)
                            "'%.100s': a name is made of letters, digits, '.', '_' and '-' (at most "
                            "100), a letter or digit first",
                            name);
+}
+
+/* Puts the value there, or compares it to the one that is. */
+static bool agrees(json_t *known, const char *key, const char *value)
+{
+    const char *before = json_get_text(known, key);
+    if (!before) json_object_set_new(known, key, json_string(value));
+    return !before || strcmp(before, value) == 0;
+}
+
+/* A label's variant under the label, a seed's run under "LABEL\nSEED". */
+bool experiment_runs_agree(json_t *known, const json_t *runs, err *e)
+{
+    size_t i;
+    json_t *run;
+    json_array_foreach(runs, i, run)
+    {
+        const char *label = json_get_text(run, "label"), *id = json_get_text(run, "run");
+        const char *variant = json_get_text(run, "variant");
+        int64_t seed = json_get_int(run, "seed", 0);
+        text_memory m;
+        if (!label || !id || !variant) continue; /* told where it is read */
+        fprintf(text_begin(&m), "%s\n%lld", label, (long long)seed);
+        text_auto *key = text_end(&m);
+        if (agrees(known, label, variant) && agrees(known, key, id)) continue;
+        return err_set(e,
+                       "'%.100s', seed %lld (run %.50s), is of another spec than what is called "
+                       "so already; loci mv gives one of the two experiments another name",
+                       label, (long long)seed, id);
+    }
+    return true;
 }
 
 bool experiment_names(store *s, arena *a, const char *const **names, int *count, err *e)

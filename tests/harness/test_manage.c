@@ -191,6 +191,46 @@ static void merged(void)
     EXPECT(!manage_merge(&r, test_inside("here"), test_inside("nowhere"), &e), "from nowhere");
 }
 
+/* Two experiments of one name: their runs would be seeds of the same variants. Nothing is brought,
+ * and a record in which they are mixed already is left out. */
+static void of_one_name(void)
+{
+    manage_report r;
+    err e = {{0}};
+    EXPECT(file_make_folders(test_inside("here"), &e), "%s", e.text);
+    EXPECT(file_make_folders(test_inside("there"), &e), "%s", e.text);
+    fake(test_inside("here"), "one");
+    fake(test_inside("there"), "one");
+    fake(test_inside("there"), "two");
+    const char *path = test_inside("there/experiments/one.json");
+    json_t *theirs = json_read(path, &e), *run;
+    size_t i;
+    json_array_foreach(json_object_get(theirs, "runs"), i, run)
+    {
+        char id[17];
+        snprintf(id, sizeof id, "%016d", (int)i);
+        json_object_set_new(run, "run", json_string(id));
+        json_object_set_new(run, "variant", json_string("of another spec"));
+    }
+    EXPECT(json_write(path, theirs, &e), "%s", e.text);
+    EXPECT(!manage_merge(&r, test_inside("here"), test_inside("there"), &e) &&
+               strstr(e.text, "there/experiments/one.json: 'short', seed 1 (run 0000") &&
+               strstr(e.text, "loci mv"),
+           "%s", e.text);
+    expect_counts("not merged", test_inside("here"), 1, 4);
+    EXPECT(manage_rename(test_inside("there"), "one", "three", &e), "%s", e.text);
+    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e) && r.experiments == 2,
+           "%d: %s", r.experiments, e.text);
+    path = test_inside("here/experiments/one.json");
+    json_t *ours = json_read(path, &e);
+    json_array_extend(json_object_get(ours, "runs"), json_object_get(theirs, "runs"));
+    collect_report c;
+    EXPECT(json_write(path, ours, &e) && collect(&c, test_inside("here"), false, &e), "%s", e.text);
+    EXPECT(c.unreadable == 1 && strstr(c.why, "one.json: 'short', seed 1"), "%s", c.why);
+    json_decref(ours);
+    json_decref(theirs);
+}
+
 /* What cannot be copied is named, wherever in a folder it lies, and nothing is left of what was;
  * folders may be as deep as paths are long. */
 static void not_to_be_copied(void)
@@ -397,6 +437,7 @@ const test_suite test_manage = {"harness/manage",
                                  {"running stays", running_stays},
                                  {"kept_models", kept_models},
                                  {"merged", merged},
+                                 {"of_one_name", of_one_name},
                                  {"not_to_be_copied", not_to_be_copied},
                                  {"removed_under_its_lock", removed_under_its_lock},
                                  {"replaced", replaced},
