@@ -267,7 +267,8 @@ static bool copy_beginning(const char *folder, const char *run, const char *sour
     /* The checkpoint last and at once: killed before, the folder has no beginning yet. */
     if (!file_join(from, source, "checkpoint", e) || !file_join(to, folder, "beginning", e) ||
         !file_join(put, folder, "checkpoint", e) || !file_remove_tree(to, e) ||
-        !copy_files(from, to, e) || !file_remove_tree(put, e)) {
+        !copy_files(from, to, e) || !checkpoint_files_begin(to, run, e) ||
+        !file_remove_tree(put, e)) {
         return false;
     }
     return file_rename(to, put, e);

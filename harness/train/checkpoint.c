@@ -236,9 +236,10 @@ static bool load_files(const char *folder, trainer *t, err *e)
 {
     safetensors *s = checkpoint_files_open(folder, "model", e);
     if (!s) return false;
-    bool ok = checkpoint_files_values(t->values, model_params_const(t->w->model), s, e);
+    bool own = checkpoint_files_own(folder, s, e);
+    bool ok = own && checkpoint_files_values(t->values, model_params_const(t->w->model), s, e);
     safetensors_close(s);
-    if (!ok) return err_prefix(e, "%s", folder);
+    if (!ok) return own && err_prefix(e, "%s", folder);
     if (!(s = checkpoint_files_open(folder, "train", e))) return false;
     arena_auto *a = arena_new(1 << 16);
     ok = load_moments(s, t->optim, e) && load_progress(s, t, e);

@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "results/store/run_damage.h"
 
 /* A checkpoint is what the manifest names. Saving in this order makes every instant safe:
  *
@@ -257,6 +258,40 @@ bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e
                    "was trained on tokens of another vocabulary (tokenizer %.12s) than this text's "
                    "(%.12s); give the text the run's `tokenizer`",
                    trained, own);
+}
+
+/* The run's id in the path of its checkpoint; "" in any other. */
+static void run_of(char id[NAME_BYTES], const char *folder)
+{
+    char parent[FILE_PATH_BYTES];
+    const char *slash = strrchr(folder, '/');
+    file_parent(parent, folder);
+    const char *name = run_damage_name(parent);
+    bool own = slash && strcmp(slash + 1, "checkpoint") == 0 && name;
+    snprintf(id, NAME_BYTES, "%s", own ? name : "");
+}
+
+bool checkpoint_files_own(const char *folder, const safetensors *s, err *e)
+{
+    char id[NAME_BYTES], path[FILE_PATH_BYTES];
+    const char *of = safetensors_metadata(s, "run");
+    run_of(id, folder);
+    if (!of || !id[0] || strcmp(of, id) == 0) return true;
+    json_auto_t *manifest = file_join(path, folder, MANIFEST, NULL) ? json_read(path, NULL) : NULL;
+    const char *begins = json_get_text(manifest, "begins");
+    return (begins && strcmp(begins, id) == 0) ||
+           err_set(e,
+                   "%s: is the model of run %.100s; put the run's own there, or remove the folder",
+                   folder, of);
+}
+
+bool checkpoint_files_begin(const char *folder, const char *run, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    json_auto_t *manifest = file_join(path, folder, MANIFEST, e) ? json_read(path, e) : NULL;
+    if (!manifest) return false;
+    json_object_set_new(manifest, "begins", json_string(run));
+    return json_write(path, manifest, e);
 }
 
 /* Every parameter of the model must be in the file; more tensors than these in it do no harm. */

@@ -2,7 +2,8 @@
  * opened.
  *
  *   FOLDER/<kind>-<step>.safetensors
- *   FOLDER/manifest.json   {"step", "nats_per_token", "files": {name: {"sha256", "bytes"}}}
+ *   FOLDER/manifest.json   {"step", "nats_per_token", "files": {name: {"sha256", "bytes"}},
+ *                           "begins": the run whose beginning it is, if it is another's}
  *
  * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
  * only then the files of the previous checkpoint go. Opening checks sizes and checksums first. */
@@ -50,6 +51,13 @@ int64_t checkpoint_files_number(const safetensors *s, const char *key);
 /* Whether the text's tokenizer (corpus_tokenizer) is the one that it was trained with, where both
  * are known: ids of another would be taken for the trained one's without an error. */
 bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e);
+
+/* Whether the model of OUT/runs/ID/checkpoint is that run's, or was put there as its beginning: one
+ * that was copied from another run would be gone on from, and evaluated, as this one's. True of
+ * folders elsewhere, and where the file does not say whose it is. */
+bool checkpoint_files_own(const char *folder, const safetensors *s, err *e);
+/* Notes that what was copied there from a shorter run is this one's beginning. */
+bool checkpoint_files_begin(const char *folder, const char *run, err *e);
 
 /* Its parameters into values [params.total]: all of the model's must be there, in their shapes. */
 bool checkpoint_files_values(real *values, const params *p, const safetensors *s, err *e);

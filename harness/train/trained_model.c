@@ -90,8 +90,10 @@ trained_source *trained_model_source_open(const init_options *o, const char *run
     trained_source *s = arena_push_zero(a, 1, sizeof *s);
     *s = (trained_source){.memory = a, .places = *places, .at = o->at};
     s->tensors = (tensor_source){s, get_tensor};
-    if (find_folder(s, o, runs, e) && (s->file = checkpoint_files_open(s->folder, "model", e)))
+    if (find_folder(s, o, runs, e) && (s->file = checkpoint_files_open(s->folder, "model", e)) &&
+        checkpoint_files_own(s->folder, s->file, e)) {
         return s;
+    }
     trained_model_source_close(s);
     return NULL;
 }
@@ -347,7 +349,8 @@ static bool load(trained_model *m, const char *folder, const node *data, bool ba
     safetensors *s = checkpoint_files_open(inner, "model", e);
     if (!s) return false;
     m->memory = arena_new(0);
-    bool ok = open_loaded(m, s, inner, data, bare, sizes, places, e);
+    bool ok =
+        checkpoint_files_own(inner, s, e) && open_loaded(m, s, inner, data, bare, sizes, places, e);
     safetensors_close(s);
     if (!ok) trained_model_close(m);
     return ok;

@@ -244,8 +244,7 @@ static bool checkpoint_is_whole(search *s)
 
 /* ---- the folder ---- */
 
-/* What a folder in OUT/runs is called. NULL: it lies elsewhere, where a name says nothing. */
-static const char *name_in_runs(const char *folder)
+const char *run_damage_name(const char *folder)
 {
     char parent[FILE_PATH_BYTES];
     file_parent(parent, folder);
@@ -259,7 +258,7 @@ static const char *name_in_runs(const char *folder)
 static bool is_of_its_name(search *s)
 {
     static const char *const records[] = {"plan.json", "run.json"};
-    const char *name = name_in_runs(s->folder);
+    const char *name = run_damage_name(s->folder);
     for (int i = 0; name && i < 2; i++) {
         json_auto_t *o = NULL;
         const char *run = read_object(s, records[i], false, &o) ? json_get_text(o, "run") : NULL;

@@ -29,6 +29,9 @@ typedef enum run_damage {
  * wrong with it, with what mends DAMAGE_PAST; "" for DAMAGE_NONE. */
 run_damage run_damage_find(char *why, const char *folder);
 
+/* What a folder in OUT/runs is called, within its path. NULL: it lies elsewhere, where a name says
+ * nothing. */
+const char *run_damage_name(const char *folder);
 /* Are the files of a folder in OUT/runs those of the run that it is called after? For whoever goes
  * from a run's id to its files. False and e: they say another's. */
 bool run_damage_of_its_name(const char *folder, err *e);

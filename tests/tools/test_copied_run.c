@@ -83,6 +83,32 @@ static void in_the_place_of_a_run(void)
     EXPECT(before && after && strcmp(before, after) == 0, "it was planned over");
 }
 
+/* A model that was copied into another run's folder is neither that run's to be evaluated, nor its
+ * to go on from. */
+static void model_of_another(void)
+{
+    if (!test_program()) return;
+    char id[32], other[32], command[3 * FILE_PATH_BYTES];
+    snprintf(id, sizeof id, "%s", put_run());
+    program_expect(
+        LOCI("run", test_inside("x.yaml"), "--set", "sweep.seeds=[2]", "--set", "name=y"), 0, NULL,
+        NULL);
+    json_auto_t *y = json_read(test_inside("out/experiments/y.json"), NULL);
+    const char *run = json_get_text(json_array_get(json_object_get(y, "runs"), 0), "run");
+    snprintf(other, sizeof other, "%s", run ? run : "");
+    snprintf(command, sizeof command, "cd '%s' && rm -r %s/checkpoint && cp -r %s/checkpoint %s",
+             in_runs("", ""), id, other, id);
+    EXPECT(system(command) == 0, "%s", command);
+    char words[100];
+    snprintf(words, sizeof words, "%s/checkpoint: is the model of run %s", id, other);
+    program_expect(LOCI("eval", "x", "--split", "test"), 1, NULL, words);
+    program_expect(LOCI("generate", "x", "--tokens", "3"), 1, NULL, words);
+    program_expect(LOCI("eval", "y", "--split", "test"), 0, NULL, NULL);
+    file_remove(in_runs(id, "status.json"), NULL); /* it is to go on */
+    file_remove(in_runs(id, "evals.jsonl"), NULL);
+    program_expect(LOCI("run", test_inside("x.yaml")), 3, NULL, words);
+}
+
 /* A copy beside its run changes nothing of it, and a whole id is that run's alone. */
 static void backup(void)
 {
@@ -103,5 +129,6 @@ static void backup(void)
 const test_suite test_copied_run = {"tools/copied_run",
                                     {{"renamed", renamed},
                                      {"in_the_place_of_a_run", in_the_place_of_a_run},
+                                     {"model_of_another", model_of_another},
                                      {"backup", backup},
                                      {0}}};
