@@ -13,6 +13,7 @@
 #include "results/store/schema.h"
 #include "results/store/schema_check.h"
 #include "results/store/stale_mark.h"
+#include "results/store/store_vfs.h"
 
 /* One writer at a time, by a lock beside the database rather than SQLite's own: it is held from
  * before the run folders are looked at until the commit, so that two collectors cannot both read
@@ -56,7 +57,8 @@ bool store_err(store *s, const char *what, err *e)
     /* Read before anything else is asked of SQLite, which would overwrite it. */
     int code = sqlite3_errcode(s->db);
     s->failed = true;
-    bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    /* That it cannot be opened is its journal's fault: it is there, and has been opened. */
+    bool broken = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_CANTOPEN;
     const char *remedy = broken                ? " (loci collect --rebuild makes it again)"
                          : code == SQLITE_FULL ? "; make room"
                                                : "";
@@ -122,7 +124,7 @@ static bool open_file(store *s, int flags, err *e)
      * twelfth of a collection. Refused behind the first opening, when it is already so. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     /* A connection is one thread's alone. */
-    if (sqlite3_open_v2(s->opened, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(s->opened, &s->db, flags | SQLITE_OPEN_NOMUTEX, store_vfs()) != SQLITE_OK) {
         return s->db ? store_err(s, "cannot be opened", e)
                      : err_set(e, "%s: no memory to open it", s->opened);
     }
@@ -233,7 +235,7 @@ static bool is_older(store *s)
     sqlite3_stmt *q;
     int version = 0;
     if (!file_exists(s->path) ||
-        sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+        sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY, store_vfs()) != SQLITE_OK ||
         sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK) {
         q = NULL;
     }
