@@ -2,6 +2,7 @@
  * local header before its bytes, which are stored as they are or deflated. Sizes above 4 GiB are in
  * extra fields (zip64). Everything little-endian, nothing believed before it is compared with the
  * size of the archive. */
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -143,6 +144,34 @@ static bool read_entry(const archive *z, const unsigned char *at, size_t room, s
     return true;
 }
 
+static int by_offset(const void *x, const void *y)
+{
+    const zip_member *a = x, *b = y;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+/* Files that share their packed bytes multiply what an archive unpacks to by their number: from
+ * some kilobytes to terabytes. Apart from each other they unpack to a thousand times the archive at
+ * most, as deflate does. */
+static bool are_apart(const archive *z, const zip_member *list, int64_t count, arena *a)
+{
+    arena_mark mark = arena_now(a);
+    zip_member *sorted = ARENA_NEW(a, zip_member, count + 1);
+    memcpy(sorted, list, (size_t)count * sizeof *list);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_offset);
+    bool ok = true;
+    for (int64_t i = 0, end = 0; ok && i < count; i++) {
+        const zip_member *m = &sorted[i];
+        bool inside = m->offset >= 0 && m->packed_bytes >= 0 && (uint64_t)m->offset <= z->bytes &&
+                      (uint64_t)m->packed_bytes <= z->bytes;
+        ok = inside ? m->offset >= end || damaged(z, "its files share their bytes")
+                    : damaged(z, m->name);
+        if (ok) end = m->offset + LOCAL_BYTES + m->packed_bytes;
+    }
+    arena_rewind(a, mark);
+    return ok;
+}
+
 bool zip_list(zip_member **list, int64_t *count, const unsigned char *data, size_t bytes,
               const char *name, arena *a, err *e)
 {
@@ -162,7 +191,7 @@ bool zip_list(zip_member **list, int64_t *count, const unsigned char *data, size
         if (m.name) (*list)[(*count)++] = m;
         at += length;
     }
-    return true;
+    return are_apart(&z, *list, *count, a);
 }
 
 /* ---- one file ---- */

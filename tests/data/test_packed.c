@@ -208,6 +208,31 @@ static void bad_zips(void)
     free(text);
 }
 
+/* Files of one packed text: a thousand of them are a thousand times what deflate made small. */
+static void shared_bytes(void)
+{
+    char *text = corpora_text(3, 5000);
+    zip_out *z = zip_new();
+    zip_add(z, "train.txt", text, true);
+    zip_add(z, "valid.txt", text, true);
+    zip_write(z, "apart.zip");
+    corpus *apart = corpora_need("{corpus: text, path: apart.zip}");
+    if (apart) corpus_close(apart);
+    free(z);
+    z = zip_new();
+    size_t one = 0;
+    for (int i = 0; i < 2; i++) {
+        zip_add(z, i ? "valid.txt" : "train.txt", text, true);
+        if (i == 0) one = z->used;
+        put_number(z->entries + z->entries_used - 46 - 9 + 42, 0, 4);
+        z->used = one;
+    }
+    zip_write(z, "bomb.zip");
+    refuses("{corpus: text, path: bomb.zip}", "its files share their bytes");
+    free(z);
+    free(text);
+}
+
 /* ---- what is no text ---- */
 
 static const struct {
@@ -303,6 +328,7 @@ const test_suite test_packed = {
     {{"gzip is read", gzip_is_read},
      {"zip is read", zip_is_read},
      {"bad zips", bad_zips},
+     {"shared bytes", shared_bytes},
      {"others are refused by name", others_are_refused_by_name},
      {"enwik8 as people have it", enwik8_as_people_have_it},
      {"text8 is letters and spaces", text8_is_letters_and_spaces},
