@@ -45,8 +45,16 @@ static bool strip_number(char out[MAX_NUMBER_BYTES], double *scale, const char *
     return used > 0 && (!suffix || isdigit((unsigned char)out[used - 1]));
 }
 
+/* Has the number a digit above 0 before its exponent? */
+static bool is_written_as_zero(const char *digits)
+{
+    size_t mantissa = strcspn(digits, "eE");
+    return strcspn(digits, "123456789") >= mantissa;
+}
+
 /* One grammar for what is left: that of YAML's core schema. Infinity and NaN are no values of
- * options. */
+ * options; nor is a number that is too small to be told from 0, which often means something of its
+ * own (all, none). */
 bool option_text_to_real(const char *text, double *value)
 {
     char digits[MAX_NUMBER_BYTES];
@@ -55,7 +63,7 @@ bool option_text_to_real(const char *text, double *value)
     node n = {.kind = NODE_SCALAR, .text = digits, .plain = true};
     if (!node_to_number(&n, &number) || !isfinite(number * scale)) return false;
     *value = number * scale;
-    return true;
+    return number != 0 || is_written_as_zero(digits);
 }
 
 bool option_text_to_int(const char *text, int64_t *value)

@@ -60,23 +60,9 @@ static void numbers(void)
                 {"2.5e3", 2500},
                 {"9007199254740993", 9007199254740993},
                 {"-9223372036854775808", INT64_MIN}};
-    static const char *const bad[] = {"",
-                                      "k",
-                                      "1.5",
-                                      "1e-3",
-                                      "x",
-                                      "1__0",
-                                      "_1",
-                                      "1_",
-                                      "1 ",
-                                      "2m",
-                                      "1e99",
-                                      "0x",
-                                      ".inf",
-                                      ".nan",
-                                      "-",
-                                      "1kk",
-                                      "99999999999999999999"};
+    static const char *const bad[] = {
+        "",   "k",    "1.5", "1e-3", "x",    "1__0", "_1",  "1_",     "1 ",
+        "2m", "1e99", "0x",  ".inf", ".nan", "-",    "1kk", "1e-400", "99999999999999999999"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int64_t v = 77;
         EXPECT(option_text_to_int(good[i].text, &v) && v == good[i].value, "%s gives %lld",
@@ -91,6 +77,9 @@ static void numbers(void)
     EXPECT(option_text_to_real("1.5M", &x) && x == 1.5e6, "%g", x);
     EXPECT(!option_text_to_real(".inf", &x) && !option_text_to_real("1e999", &x), "%s",
            "finite only");
+    EXPECT(!option_text_to_real("1e-400", &x) && option_text_to_real("0e-400", &x) && x == 0 &&
+               option_text_to_real("-0.00", &x) && option_text_to_real("0x0", &x),
+           "what is written as 0 alone is 0");
 }
 
 static void reads_and_defaults(void)
