@@ -9,6 +9,15 @@ bool text_ends(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+int text_turns(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    if (c[0] != 0xe2) return 0;
+    bool turns = (c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+                 (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+    return turns ? 3 : 0;
+}
+
 /* 17 digits always read back as the same double; a NaN is equal to nothing, and the bound ends its
  * loop. */
 const char *text_number(char text[TEXT_NUMBER_BYTES], double x, int digits)

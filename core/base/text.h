@@ -7,6 +7,11 @@
 
 bool text_ends(const char *text, const char *end);
 
+/* Bytes of a mark that turns the direction in which a line is shown (U+202A to U+202E, U+2066 to
+ * U+2069), if the text begins with one; else 0. A stranger's word would turn the figures behind it,
+ * where text is shown by what obeys such marks: pages, pictures. */
+int text_turns(const char *text);
+
 enum { TEXT_NUMBER_BYTES = 40 };
 /* The shortest digits that read back as the same number, of so many and more; returns text. */
 const char *text_number(char text[TEXT_NUMBER_BYTES], double x, int digits);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/text.h"
 
 /* Text of corpora and specs goes into the page only through page_html_text: `<` and `&` would be
  * markup. Newlines are shown, since a trigger's last token often is one. */
@@ -14,7 +15,9 @@ void page_html_text(FILE *out, const char *text)
 {
     for (int n; *text; text += MAX(n, 1)) {
         n = json_utf8_bytes(text);
-        if (*text == '<') {
+        if (text_turns(text)) {
+            fputs("\uFFFD", out);
+        } else if (*text == '<') {
             fputs("&lt;", out);
         } else if (*text == '&') {
             fputs("&amp;", out);

@@ -10,6 +10,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/base/text.h"
 #include "results/plot/plot_fonts.h"
 #include "results/plot/plot_text.h"
 
@@ -48,7 +49,9 @@ static void put_quoted(FILE *out, const char *text, bool as_format, bool lines)
         }
         /* A tic's text is a format for its number: "50 %" needs the sign twice. */
         if (*text == '%' && as_format) fputc('%', out);
-        if (bytes > 1) {
+        if (text_turns(text)) {
+            fputs("\uFFFD", out);
+        } else if (bytes > 1) {
             fwrite(text, 1, (size_t)bytes, out);
         } else {
             fputc(bytes == 0 ? '?' : (unsigned char)*text < 0x20 ? ' ' : *text, out);

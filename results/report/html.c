@@ -1,14 +1,20 @@
 #include "results/report/html.h"
 
+#include "core/base/text.h"
+
 /* All text that comes from a spec, a label, a log or a note goes through html_text, also inside of
  * attributes, which are always between double quotes. A page may be opened by somebody who did not
  * make the runs, and a label that is a script must be shown and not run; the page's policy
  * (report.c) forbids requests besides. */
 
-/* The four characters that end a text or an attribute. */
+/* The four characters that end a text or an attribute, and marks that would turn what stands beside
+ * the text. */
 void html_text(FILE *out, const char *text)
 {
-    for (; *text; text++) {
+    for (int turn; *text; text += MAX(turn, 1)) {
+        turn = text_turns(text);
+        if (turn) fputs("\uFFFD", out);
+        if (turn) continue;
         switch (*text) {
         case '&':
             fputs("&amp;", out);

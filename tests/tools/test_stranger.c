@@ -217,6 +217,7 @@ static void page(void)
         }
         EXPECT(text && (!hostile || strstr(text, "&lt;script&gt;alert(1)")),
                "no texts on the page");
+        EXPECT(text && !strstr(text, "\xe2\x80\xae"), "a turn of direction");
         free(text);
     }
     for (int i = 0; i < 3; i++) {
@@ -248,7 +249,7 @@ static void drawn(void)
         snprintf(name, sizeof name, "out/plots/x/%s", names[i]);
         char *text = file_read(test_inside(name), NULL, NULL);
         EXPECT(text && !strstr(text, "<script") && !strstr(text, "<img") &&
-                   !strstr(text, "<svg on"),
+                   !strstr(text, "<svg on") && !strstr(text, "\xe2\x80\xae"),
                "%s", names[i]);
         free(text);
         svg++;
