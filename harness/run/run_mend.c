@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/base/file.h"
+#include "harness/evaluate/eval_keep.h"
 #include "harness/run/evaluate_again.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
@@ -141,10 +142,22 @@ static bool had_blown_up(const mend *m, char text[BLOWUP_TEXT_BYTES])
     return m->step > 0 && blowup_find(text, &facts);
 }
 
+/* A run that was killed behind its last line has no word of what was asked for, and may have kept
+ * the evaluation's parts. An empty final.json is a damaged one, by which this is found to be done
+ * until it is, whatever the status says by then. */
+static bool ask_again(const mend *m, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!run_lease_holds(m->lease, e) || !file_join(path, m->folder, "final.json", e)) return false;
+    if (m->final && !eval_keep_clear(m->folder, e)) return false;
+    return file_exists(path) || file_write(path, "", 0, e);
+}
+
 static bool mend_status(mend *m, err *e)
 {
     char text[BLOWUP_TEXT_BYTES];
     if (is_whole(m, "status.json", "status")) return true;
+    if (!ask_again(m, e)) return false;
     run_status s = {.state = RUN_DONE,
                     .step = m->step,
                     .steps = m->step,

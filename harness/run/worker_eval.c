@@ -69,9 +69,10 @@ static bool prepare(worker *w, named_eval *x, bool final, err *e)
     return true;
 }
 
-/* From its line on the evaluation exists. eval_at is set after it, and saved by the next checkpoint
- * only: killed in between, the line is cut off and made again. What was kept on the way can be used
- * until all is there, and goes last. */
+/* From its line on the evaluation exists, and the final one's says that the run has ended, should
+ * its status be lost: the model that is kept for it comes before. eval_at is set after it, and
+ * saved by the next checkpoint only: killed in between, the line is cut off and made again. What
+ * was kept on the way can be used until all is there, and goes last. */
 static bool record(worker *w, const named_eval *x, const evaluation *r, json_t *more, bool final,
                    err *e)
 {
@@ -80,11 +81,11 @@ static bool record(worker *w, const named_eval *x, const evaluation *r, json_t *
     json_t *layers = x->task.watch ? routing_trace_end(w->trainer->routing) : NULL;
     if (layers) json_object_set_new(line, "layers", layers);
     json_object_update_recursive(line, more);
+    w->evaluated = r->nats / (double)r->tokens;
+    if (w->work.train.keep_best && !worker_save_model(w, "best", w->evaluated, e)) return false;
     if (!run_lease_holds(w->lease, e) || !run_lines_append_record(w->evals, line, e)) return false;
     if (final && !run_record_final(w->folder, &w->plan, e)) return false;
     p->eval_at = p->step;
-    w->evaluated = r->nats / (double)r->tokens;
-    if (w->work.train.keep_best && !worker_save_model(w, "best", w->evaluated, e)) return false;
     file_failpoint("eval_line");
     return eval_keep_clear(w->folder, e);
 }
