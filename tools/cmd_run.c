@@ -85,11 +85,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
     /* Of fixed seeds, too, for which it is the supervisor itself. False is a sweep that could not
      * go on at all. Runs that fail are in the result, and not an error here. */
     if (!until_decided_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
-    if (r.gaps > 0) {
-        bool one = r.gaps == 1;
-        one_line_print(stderr, "loci: warning: %d finished run%s%s: %s", r.gaps,
-                       one ? " has a gap" : "s have gaps", one ? "" : "; the first", r.gap.text);
-    }
+    supervision_gaps_say(stderr, &r);
     if (!o->quiet) {
         fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
                 r.skipped, r.failed);

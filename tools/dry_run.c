@@ -22,7 +22,7 @@ enum { CALIBRATE_SECONDS = 2 };
  * It has to agree with the supervisor about what is left, or the time would be that of another
  * sweep: a finished run that lacks an evaluation counts, a failed one only if --retry asks for it.
  */
-static bool look(const char **states, bool *left, const experiment *x,
+static bool look(const char **states, bool *left, supervisor_result *gaps, const experiment *x,
                  const supervisor_options *how, err *e)
 {
     for (int i = 0; i < x->run_count; i++) {
@@ -32,6 +32,7 @@ static bool look(const char **states, bool *left, const experiment *x,
         if (!run_folder_path(folder, how->out, x->runs[i].id, e)) return false;
         /* What is damaged is taken up by the next run, so it is left to do. */
         bool known = run_status_read(&now, folder, &damaged);
+        if (known) supervision_gap(gaps, &x->runs[i], &now);
         bool failed = known && (now.state == RUN_FAILED || now.state == RUN_DIVERGED);
         states[i] = known ? run_status_state_name(now.state) : "damaged";
         left[i] = !known ||
@@ -125,7 +126,8 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
                                   .threads = how->threads,
                                   .calibrate = calibrate ? CALIBRATE_SECONDS : 0};
     /* Calibration trains: only what is left, and only where no run tells how long it takes. */
-    bool ok = look(states, left, x, how, e) && sweep_time_estimate(times, left, x, &o, e);
+    supervisor_result gaps = {0};
+    bool ok = look(states, left, &gaps, x, how, e) && sweep_time_estimate(times, left, x, &o, e);
     if (ok) {
         int count = 0;
         for (int i = 0; i < x->run_count; i++) {
@@ -137,6 +139,8 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
         FILE *out = programs ? stderr : stdout;
         print_total(out, times, x->run_count, supervision_jobs(how, count));
         idle_cores_say(out, x, left, how, host_cores());
+        fflush(stdout);
+        supervision_gaps_say(stderr, &gaps);
     }
     return ok;
 }

@@ -53,6 +53,15 @@ bool run_lines_append_record(const char *path, const json_t *record, err *e)
     return run_lines_append(path, line, bytes, true, e);
 }
 
+/* Said in the place of lines that are gone without a trace: a JSON text, but no object, so that
+ * every reader sees a line that is none, where one is missing. */
+static const char LOST[] = "\"lines are lost here\"\n";
+
+bool run_lines_mark_lost(const char *path, err *e)
+{
+    return run_lines_append(path, LOST, sizeof LOST - 1, true, e);
+}
+
 /* Which lines stay, and what is found on the way. */
 typedef struct passage {
     line_keep keep;
@@ -62,14 +71,17 @@ typedef struct passage {
     int64_t *damaged; /* NULL: nobody asks */
 } passage;
 
-static bool line_stays(const passage *p, const char *line, size_t bytes, int64_t number)
+typedef enum line_kind { LINE_GOES, LINE_STAYS, LINE_DAMAGED } line_kind;
+
+static line_kind look_at_line(const passage *p, const char *line, size_t bytes, int64_t number)
 {
     /* One in the middle that is no JSON: a cut one with a whole one written behind it; or its
      * checksum is another's. */
     json_auto_t *record = json_line_load(line, bytes, 0, NULL);
     if (!record && p->damaged && *p->damaged == 0) *p->damaged = number;
     bool keeps = record && p->keep(p->user, record);
-    return keeps || p->all;
+    if (keeps || p->all) return LINE_STAYS;
+    return record ? LINE_GOES : LINE_DAMAGED;
 }
 
 /* A file of which everything is kept is not written again. */
@@ -79,14 +91,17 @@ static bool pass(const char *path, const passage *p, err *e)
     size_t bytes;
     text_auto *text = file_read(path, &bytes, e);
     if (!text) return false;
-    size_t kept = 0, at = 0;
+    size_t kept = 0, at = 0, held = 0; /* bytes of damaged lines behind those that are kept */
     for (int64_t number = 1; at < bytes; number++) {
         const char *end = memchr(text + at, '\n', bytes - at);
         if (!end) break; /* the writer was killed in the middle of a line */
         size_t length = (size_t)(end - (text + at)) + 1;
-        if (line_stays(p, text + at, length, number)) {
-            memmove(text + kept, text + at, length);
-            kept += length;
+        line_kind kind = look_at_line(p, text + at, length, number);
+        if (kind != LINE_GOES) memmove(text + kept + held, text + at, length);
+        if (kind == LINE_DAMAGED) held += length;
+        if (kind == LINE_STAYS) {
+            kept += held + length;
+            held = 0;
         }
         at += length;
     }

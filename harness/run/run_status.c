@@ -22,7 +22,7 @@
  *   running     yes         running
  *   running     no          interrupted: nobody had the time to say so (SIGKILL, a power cut)
  *   anything    no          interrupted and damaged, where files of the folder are missing or cut
- *   done        no          done, with a gap, where that is of its past alone
+ *   the same    no          as written, with a gap, where that is of its past alone
  *   the rest    -           as written
  *
  * So a kill needs nobody who cleans up after it, and no state is ever wrong for longer than a look.

@@ -35,8 +35,9 @@ typedef struct run_status {
     run_state state;
     run_kind kind;
     char reason[ERR_TEXT_BYTES]; /* "" if none */
-    char gap[ERR_TEXT_BYTES];    /* of a finished run: what its past lacks (DAMAGE_PAST in
-                                  * run_damage.h), found when it is read and never written */
+    char gap[ERR_TEXT_BYTES];    /* what its past lacks, while it counts or goes on all the same
+                                  * (DAMAGE_PAST in run_damage.h), found when it is read and never
+                                  * written */
     bool ended;                  /* of a damaged run: it was trained to its end, and what is to be
                                   * mended needs no training (DAMAGE_END); never written */
     int64_t pid;

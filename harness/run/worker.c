@@ -22,7 +22,8 @@
  *
  *   1. lines whose step is beyond the checkpoint's may be there; they are cut off when the run goes
  *     on, and made again, equal. Lines up to the checkpoint's step must be there: they are on the
- *     disk before the manifest that counts on them
+ *     disk before the manifest that counts on them. Where a disk has lost one all the same, the
+ *     run goes on, and what shows the gap stays in its place
  *   2. an evaluation's line, its losses file and final.json come before the status `done`; what an
  *     interrupted evaluation kept (part-ID.*) goes after its line
  *   3. what is damaged is removed before the status says anything but damaged
@@ -202,7 +203,9 @@ static int run_locked(worker *w, err *e)
     err lost;
     /* From here on files are removed and written, which may be what another machine writes. */
     if (!run_lease_holds(w->lease, &lost)) return *e = lost, EXIT_BUSY;
-    if (ready && damage != DAMAGE_NONE && !worker_begin_mend(w, damage, why, e)) return EXIT_FAILED;
+    if (damage == DAMAGE_PAST) fprintf(stderr, "%s\n", why);
+    bool whole = run_damage_counts(damage);
+    if (ready && !whole && !worker_begin_mend(w, damage, why, e)) return EXIT_FAILED;
     /* An unreadable plan has not stopped us above: the status is what tells of it. */
     if (!worker_status_begin(w, e)) return EXIT_FAILED;
     ready = ready && run_folder_tidy(w->folder, e) && worker_begin(w, e);

@@ -22,47 +22,88 @@ bool worker_begin_plan(worker *w, err *e)
 /* Records younger than the checkpoint are cut off: they will be made again, equal. A step's line,
  * then, belongs to the checkpoint that has made this step. Lines without a step are a
  * stranger's. */
+typedef struct cutting {
+    const train_progress *p;
+    int64_t last; /* step of the last line that is kept */
+} cutting;
+
 static bool keep_metric(void *user, const json_t *line)
 {
-    const train_progress *p = user;
+    cutting *c = user;
     int64_t step = json_get_int(line, "step", -1);
-    return step >= 0 && step <= p->step;
+    bool keeps = step >= 0 && step <= c->p->step;
+    if (keeps) c->last = step;
+    return keeps;
 }
 
 static bool keep_eval(void *user, const json_t *line)
 {
-    const train_progress *p = user;
+    cutting *c = user;
+    const train_progress *p = c->p;
     int64_t step = json_get_int(line, "step", -1);
     /* The final line always goes: a run that is not done has to evaluate again in any case, and
      * what the evaluation kept on the way makes that short. At the checkpoint's own step the line
      * stays only where the checkpoint knows of the evaluation (eval_at); otherwise it would stand
      * there twice. */
     if (step < 0 || json_is_true(json_object_get(line, "final"))) return false;
-    return step < p->step || (step == p->step && p->eval_at == step);
+    bool keeps = step < p->step || (step == p->step && p->eval_at == step);
+    if (keeps) c->last = step;
+    return keeps;
 }
 
-/* Into the run's log: what is dropped for its damage is not made again where training does not pass
- * it once more. */
-static bool cut_lines(const char *path, line_keep keep, train_progress *p, err *e)
+/* Into the run's log: what is damaged is not made again where training does not pass it once more.
+ * There it stays, or a mark takes its place: the gap is told of the run as long as it is there.
+ * due: the step of the last line that has to be there; *stood: that of the last one that was. */
+static bool cut_lines(const char *path, line_keep keep, const train_progress *p, int64_t due,
+                      int64_t *stood, err *e)
 {
     int64_t damaged;
-    if (!run_lines_filter(path, keep, p, &damaged, e)) return false;
+    cutting c = {p, 0};
+    if (!run_lines_filter(path, keep, &c, &damaged, e)) return false;
     if (damaged > 0) {
-        fprintf(stderr,
-                "%s:%lld: is no JSON, or no longer what was written; such lines are left out\n",
+        fprintf(stderr, "%s:%lld: is no JSON, or no longer what was written; it counts no more\n",
                 path, (long long)damaged);
     }
-    return true;
+    *stood = MAX(c.last, due);
+    if (c.last >= due) return true;
+    file_failpoint("lines_cut");
+    fprintf(stderr, "%s: lines until step %lld are lost\n", path, (long long)due);
+    return run_lines_mark_lost(path, e);
+}
+
+/* What the run was trained by last; NULL: nothing is known. */
+static json_t *read_provenance(const worker *w)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, w->folder, "run.json", NULL) || !file_exists(path)) return NULL;
+    return json_read(path, NULL);
 }
 
 /* Written anew by every worker of the run: host, processor and versions are those of who worked on
- * it last. */
-static bool write_provenance(worker *w, err *e)
+ * it last. What has stood there then has to be there from now on: later ones may log, and
+ * evaluate, more often. */
+static bool write_provenance(worker *w, const run_damage_due *stood, err *e)
 {
     char path[FILE_PATH_BYTES];
+    int64_t step = w->trainer->progress.step;
     if (!file_join(path, w->folder, "run.json", e)) return false;
     json_auto_t *o = provenance_record(w->plan.record, w->trainer);
+    json_t *resumed = json_pack("{s:I, s:I, s:I}", "step", (json_int_t)step, "metrics",
+                                (json_int_t)stood->metrics, "evals", (json_int_t)stood->evals);
+    json_object_set_new(o, "resumed", step > 0 ? resumed : json_null());
+    if (step == 0) json_decref(resumed);
     return json_write(path, o, e);
+}
+
+/* The records are cut to where the trainer stands, and it is said who works on the run. */
+static bool begin_records(worker *w, err *e)
+{
+    const train_progress *p = &w->trainer->progress;
+    json_auto_t *before = read_provenance(w);
+    run_damage_due stood, due = run_damage_lines_due(before, p->step);
+    return cut_lines(w->metrics, keep_metric, p, due.metrics, &stood.metrics, e) &&
+           cut_lines(w->evals, keep_eval, p, due.evals, &stood.evals, e) &&
+           write_provenance(w, &stood, e);
 }
 
 /* The folder of all runs' folders: other runs lie beside this one. */
@@ -164,11 +205,7 @@ bool worker_begin(worker *w, err *e)
         if (!checkpoint_load(w->checkpoint, w->trainer, e)) return false;
         worker_save_note(w);
     }
-    train_progress *p = &w->trainer->progress;
-    if (!cut_lines(w->metrics, keep_metric, p, e) || !cut_lines(w->evals, keep_eval, p, e)) {
-        return false;
-    }
     w->saved_at = w->told_at = host_monotonic_s();
-    w->begun = write_provenance(w, e);
+    w->begun = begin_records(w, e);
     return w->begun;
 }

@@ -9,7 +9,7 @@
 bool worker_begin_plan(worker *w, err *e);
 
 /* Removes what is damaged, so that the run is taken up where its checkpoint stands, a finished one
- * at the end, or at the beginning. */
+ * at the end, or at the beginning; then what is whole is set aside. */
 bool worker_begin_mend(worker *w, run_damage damage, const char *why, err *e);
 
 /* Opens the workload, makes the trainer, loads the checkpoint if there is one, cuts the records to

@@ -1,6 +1,8 @@
 /* What a supervisor is asked for, and what it answers. */
 #pragma once
 
+#include <stdio.h>
+
 #include "harness/run/experiment.h"
 #include "harness/run/run_status.h"
 
@@ -39,10 +41,14 @@ typedef struct supervisor_result {
     bool gave_up; /* max_failures was reached */
     bool moved;   /* something was trained or evaluated here, and is kept */
     bool shared;  /* ended as a task that leaves the rest to others: `busy` is no interruption */
-    int gaps;     /* finished runs whose past is damaged (run_status.gap), */
+    int gaps;     /* runs whose past is damaged (run_status.gap), */
     err gap;      /* and what is wrong with the first */
     err broken;   /* why the sweep cannot go on here at all; empty text: it can */
 } supervisor_result;
+
+/* Counts the run's gap, if it has one; and says what was counted, in one line. */
+void supervision_gap(supervisor_result *r, const run_plan *run, const run_status *status);
+void supervision_gaps_say(FILE *print, const supervisor_result *r);
 
 /* Whether a run that ended so is started again. */
 bool supervision_retries(const supervisor_options *o, run_state state);

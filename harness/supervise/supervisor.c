@@ -54,13 +54,10 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
     if (!run_folder_path(j->folder, s->o->out, plan->id, e)) return false;
     /* Read as planned, and so queued. */
     if (!run_status_read(&status, j->folder, &ignored)) status = (run_status){0};
+    supervision_gap(s->result, plan, &status);
     switch (status.state) {
     /* What it took is what other seeds of its variant will take. */
     case RUN_DONE:
-        if (status.gap[0] && s->result->gaps++ == 0) {
-            err_set(&s->result->gap, "%s, seed %lld: %.1000s", plan->label, (long long)plan->seed,
-                    status.gap);
-        }
         job_memory_learn(&s->room, plan->variant_index, status.peak_anon_bytes);
         j->evaluates = evaluate_again_wanted(j->folder, plan);
         if (j->evaluates) break;

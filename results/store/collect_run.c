@@ -310,7 +310,10 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
     /* A failure under a lock is reported, and read again when the worker is done with the file. */
     if (locked || (ok && !*fresh)) {
         *fresh = *fresh || noted;
-        return ok;
+        if (ok || !read) return ok;
+        /* It has gone on past the gap: lines are read as they are written, one at a time. */
+        snprintf(c->damage, sizeof c->damage, "%s", skipped.text);
+        return tell_again(c, id, e);
     }
     run_damage damage = run_damage_find_known(why, folder, &known);
     /* Where reading failed though every file is whole, e says why. */

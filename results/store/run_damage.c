@@ -25,9 +25,9 @@ typedef struct search {
     const run_damage_known *known; /* all 0: nothing is */
     char path[FILE_PATH_BYTES];    /* of the file looked at */
     err why;
-    int64_t step;                  /* from status.json: of the last one trained */
-    int64_t eval_every, log_every; /* from plan.json */
-    int64_t saved;                 /* step of the checkpoint; -1: there is none */
+    int64_t step;   /* from status.json: of the last one trained */
+    json_t *record; /* what it was trained by: run.json, of a finished one else the plan */
+    int64_t saved;  /* step of the checkpoint; -1: there is none */
     bool done;
     bool stateless; /* a run was begun, and nothing says how it stands */
     bool trains;    /* the checkpoint holds what training goes on from */
@@ -81,10 +81,10 @@ static bool record_is_whole(search *s, const char *name, bool needed, const char
     if (ok && o && !json_object_get(o, key)) {
         ok = err_set(&s->why, "%s: does not say its %s", s->path, key);
     }
-    const json_t *train = json_object_get(json_object_get(o, "spec"), "train");
-    if (strcmp(name, "plan.json") == 0) {
-        s->eval_every = json_get_int(train, "eval_every", 0);
-        s->log_every = json_get_int(train, "log_every", 0);
+    bool trained = s->done || strcmp(name, "run.json") == 0;
+    if (ok && trained && json_object_get(o, "spec")) {
+        json_decref(s->record);
+        s->record = json_incref(o);
     }
     return ok;
 }
@@ -101,7 +101,6 @@ void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
         l->final = true;
         l->final_step = step;
     } else if (step > l->last_on_the_way && step < end) {
-        l->on_the_way++;
         l->last_on_the_way = step;
     }
 }
@@ -142,25 +141,6 @@ static bool read_lines(search *s, const char *name, const run_damage_lines *know
     return text && wrong == 0;
 }
 
-/* The whole lines of steps that the checkpoint has behind it. Lines are not judged here: the one
- * that was being written when the process died may be of any form, and will be cut off before
- * training goes on. */
-static bool count_until(search *s, const char *name, run_damage_lines *l)
-{
-    size_t bytes;
-    if (!file_join(s->path, s->folder, name, &s->why)) return false;
-    if (!file_exists(s->path)) return true;
-    text_auto *text = read_text(s, &bytes);
-    const char *end;
-    for (const char *at = text; at && (end = memchr(at, '\n', bytes - (size_t)(at - text)));
-         at = end + 1) {
-        json_auto_t *line = json_line_load(at, (size_t)(end - at), 0, NULL);
-        int64_t step = json_get_int(line, "step", -1);
-        if (step >= 0 && step <= s->saved) run_damage_count(l, line, s->saved);
-    }
-    return text != NULL;
-}
-
 /* The last step is always logged, whatever log_every says. */
 static bool metrics_are_whole(search *s)
 {
@@ -184,14 +164,13 @@ static found_evals look_at_evals(search *s)
     found_evals f = {0};
     f.whole = read_lines(s, "evals.jsonl", &s->known->evals, &l, &f.behind);
     f.final = l.final;
-    /* At multiples of eval_every below the last step; the end has its own, the final one. */
-    int64_t due = s->eval_every > 0 ? (s->step - 1) / s->eval_every : 0;
-    f.lost = l.on_the_way < due && s->step > 0;
+    /* Below the last step; the end has its own, the final one. */
+    int64_t due = run_damage_lines_due(s->record, s->step).evals;
+    f.lost = due > 0 && l.last_on_the_way < due;
     if (f.whole && !l.final) {
         f.whole = err_set(&s->why, "%s: has no final evaluation", s->path);
     } else if (f.whole && f.lost) {
-        f.whole = err_set(&s->why, "%s: has %lld of %lld evaluations on the way", s->path,
-                          (long long)l.on_the_way, (long long)due);
+        f.whole = err_set(&s->why, "%s: has no evaluation of step %lld", s->path, (long long)due);
     }
     return f;
 }
@@ -337,25 +316,68 @@ static run_damage find_in_results(search *s)
     return DAMAGE_PAST;
 }
 
-/* Of a run that goes on from its checkpoint, what was logged until there must be there: it is not
- * made again. Younger lines are, and the last may be cut off. */
+/* ---- a run that goes on ---- */
+
+/* The last multiple of `every` up to a step that was made since the process began at `from`; else
+ * what stood there then. */
+static int64_t last_due(int64_t step, int64_t every, int64_t from, int64_t stood)
+{
+    int64_t due = every > 0 && step > 0 ? step - step % every : 0;
+    return due > from ? due : MIN(stood, step);
+}
+
+run_damage_due run_damage_lines_due(const json_t *record, int64_t saved)
+{
+    const json_t *train = json_object_get(json_object_get(record, "spec"), "train");
+    const json_t *resumed = json_object_get(record, "resumed");
+    int64_t from = json_get_int(resumed, "step", 0);
+    /* An evaluation at the checkpoint's own step may have been stopped. */
+    return (run_damage_due){last_due(saved, json_get_int(train, "log_every", 0), from,
+                                     json_get_int(resumed, "metrics", 0)),
+                            last_due(saved - 1, json_get_int(train, "eval_every", 0), from,
+                                     json_get_int(resumed, "evals", 0))};
+}
+
+/* Lines of steps that the checkpoint has behind it are not made again. Younger ones are, and the
+ * last, which was being written when the process died, may be of any form: damaged is what stands
+ * before one of those, or takes the place of the last that is due. */
+static bool lines_reach(search *s, const char *name, int64_t due)
+{
+    size_t bytes;
+    if (!file_join(s->path, s->folder, name, &s->why)) return false;
+    text_auto *text = file_exists(s->path) ? read_text(s, &bytes) : NULL;
+    const char *end;
+    int64_t number = 1, wrong = 0, found = 0, last = 0;
+    for (const char *at = text; at && (end = memchr(at, '\n', bytes - (size_t)(at - text)));
+         at = end + 1, number++) {
+        json_auto_t *line = json_line_load(at, (size_t)(end - at), 0, NULL);
+        int64_t step = json_get_int(line, "step", -1);
+        if (!json_is_object(line) && wrong == 0) wrong = number;
+        if (step < 0 || step > s->saved || json_is_true(json_object_get(line, "final"))) continue;
+        last = step;
+        if (found == 0) found = wrong;
+    }
+    if (found > 0) {
+        return err_set(&s->why, "%s:%lld: is cut off, changed or no JSON", s->path,
+                       (long long)found);
+    }
+    return last >= due ||
+           err_set(&s->why, "%s: has no line of step %lld, and its checkpoint is of %lld", s->path,
+                   (long long)due, (long long)s->saved);
+}
+
 static bool lines_reach_checkpoint(search *s)
 {
-    run_damage_lines metrics = RUN_DAMAGE_NO_LINES, evals = RUN_DAMAGE_NO_LINES;
-    /* The last multiple of log_every that the checkpoint has behind it. */
-    int64_t logged = s->log_every > 0 ? s->saved - s->saved % s->log_every : 0;
-    int64_t due = s->eval_every > 0 ? (s->saved - 1) / s->eval_every : 0;
     if (s->saved <= 0) return true;
-    if (!count_until(s, "metrics.jsonl", &metrics) || !count_until(s, "evals.jsonl", &evals)) {
-        return false;
+    run_damage_due due = run_damage_lines_due(s->record, s->saved);
+    if (lines_reach(s, "metrics.jsonl", due.metrics) && lines_reach(s, "evals.jsonl", due.evals)) {
+        return true;
     }
-    if (metrics.last_step < logged) {
-        return err_set(&s->why, "%s/metrics.jsonl: ends before step %lld of its checkpoint",
-                       s->folder, (long long)s->saved);
-    }
-    return evals.on_the_way >= due ||
-           err_set(&s->why, "%s/evals.jsonl: has %lld of %lld evaluations until its checkpoint",
-                   s->folder, (long long)evals.on_the_way, (long long)due);
+    err why = s->why;
+    return err_set(&s->why,
+                   "%s; the run goes on from its checkpoint without; a good copy of the file fills "
+                   "the gap",
+                   why.text);
 }
 
 bool run_damage_of_its_name(const char *folder, err *e)
@@ -391,9 +413,12 @@ run_damage run_damage_find_known(char *why, const char *folder, const run_damage
         found = find_in_results(&s);
     } else if (!status || !records_are_whole(&s)) {
         found = DAMAGE_RECORD;
-    } else if (!checkpoint_is_whole(&s) || !lines_reach_checkpoint(&s)) {
+    } else if (!checkpoint_is_whole(&s)) {
         found = DAMAGE_TRAINING;
+    } else if (!lines_reach_checkpoint(&s)) {
+        found = DAMAGE_PAST;
     }
+    json_decref(s.record);
     if (found != DAMAGE_NONE && s.unread.text[0]) {
         s.why = s.unread;
         found = DAMAGE_UNKNOWN;

@@ -9,10 +9,10 @@
 
 typedef enum run_damage {
     DAMAGE_NONE,
-    DAMAGE_PAST,     /* of a finished run: losses in training, evaluations on the way, or what its
+    DAMAGE_PAST,     /* losses in training, evaluations on the way, or (of a finished run) what its
                       * checkpoint consists of. Only to train again would make them anew, which
-                      * takes hours and the model: the run stays and counts, and what it lacks is
-                      * told */
+                      * takes hours and the model: the run stays and counts, or goes on from its
+                      * checkpoint, and what it lacks is told */
     DAMAGE_END,      /* of a run that was trained to its end: its records, or its final evaluation,
                       * are made anew from its lines and its model, and nothing is trained */
     DAMAGE_RECORD,   /* its checkpoint is whole: the rest is written anew from there */
@@ -36,16 +36,15 @@ const char *run_damage_name(const char *folder);
  * from a run's id to its files. False and e: they say another's. */
 bool run_damage_of_its_name(const char *folder, err *e);
 
-/* Are the results of a finished run usable all the same? */
+/* Are the results of a finished run usable all the same, and can another go on as it is? */
 static inline bool run_damage_counts(run_damage d)
 {
     return d == DAMAGE_NONE || d == DAMAGE_PAST;
 }
 
-/* What a file of lines says as far as it matters here. `on_the_way`: evaluations before the end,
- * counted once per step, however often a step stands there. */
+/* What a file of lines says as far as it matters here. `on_the_way`: before the end. */
 typedef struct run_damage_lines {
-    int64_t count, last_step, on_the_way, last_on_the_way;
+    int64_t count, last_step, last_on_the_way;
     bool final;
     int64_t final_step;
     bool whole; /* every line is an object, and the last one has its end */
@@ -53,6 +52,14 @@ typedef struct run_damage_lines {
 #define RUN_DAMAGE_NO_LINES ((run_damage_lines){.last_step = -1, .last_on_the_way = -1})
 /* end: the run's last step. */
 void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end);
+
+/* Up to which steps metrics.jsonl and evals.jsonl have to reach at a checkpoint at step `saved`: as
+ * often as `record` (run.json; the plan has the same) says that was logged and evaluated since the
+ * process began, and no less than it found then (`resumed`). NULL: nothing is known. */
+typedef struct run_damage_due {
+    int64_t metrics, evals;
+} run_damage_due;
+run_damage_due run_damage_lines_due(const json_t *record, int64_t saved);
 
 /* The same for who has just read the folder's files: they are not read twice. */
 typedef struct run_damage_known {

@@ -2,12 +2,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/base/file.h"
 #include "harness/run/exit_status.h"
 #include "harness/train/checkpoint_files.h"
+#include "tests/support/damaged_run.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
@@ -82,39 +81,6 @@ static void steps_are_kept(void)
            (long long)before);
 }
 
-/* Cut to `bytes`; or removed; or a digit of its first line is another, as a disk or a copy may
- * leave it: still JSON, still a number. */
-enum { REMOVED = -1, CHANGED = -2 };
-static void damage(const char *folder, const char *name, long bytes)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    EXPECT(file_join(path, folder, name, &e), "%s", e.text);
-    if (bytes != CHANGED) {
-        EXPECT((bytes < 0 ? remove(path) : truncate(path, bytes)) == 0, "%s", path);
-        return;
-    }
-    size_t size;
-    text_auto *text = file_read(path, &size, &e);
-    char *digit = text ? strchr(text, '.') : NULL;
-    EXPECT(digit, "%s: %s", path, e.text);
-    if (!digit) return;
-    digit[1] = digit[1] == '7' ? '8' : '7';
-    EXPECT(file_write(path, text, size, &e), "%s", e.text);
-}
-
-/* The bytes of a run's model: two runs that are the same have the same. */
-static void model_hash(char hex[SHA256_HEX], const char *folder)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    EXPECT(file_join(path, folder, "checkpoint", &e), "%s", e.text);
-    arena *a = arena_new(0);
-    const char *hash = checkpoint_files_hash(a, path, &e);
-    snprintf(hex, SHA256_HEX, "%.64s", hash ? hash : "none");
-    arena_free(a);
-}
-
 /* What is damaged of a finished run is no end: it is interrupted, the worker goes on from what is
  * whole, and its end is the same. */
 static void damage_is_mended(void)
@@ -129,9 +95,9 @@ static void damage_is_mended(void)
     if (!test_program()) return;
     trial_folder(folder, "mended", TRIAL_SPEC, NULL, 3);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-    model_hash(before, folder);
+    damaged_run_model(before, folder);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        damage(folder, cases[i].file, cases[i].bytes);
+        damaged_run_file(folder, cases[i].file, cases[i].bytes);
         run_status s = trial_status(folder);
         EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED &&
                    strstr(s.reason, cases[i].file),
@@ -139,21 +105,10 @@ static void damage_is_mended(void)
         EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", cases[i].file,
                trial_status(folder).reason);
         s = trial_status(folder);
-        model_hash(after, folder);
+        damaged_run_model(after, folder);
         EXPECT(s.state == RUN_DONE && strcmp(before, after) == 0, "%s: %s: %s", cases[i].file,
                run_status_state_name(s.state), s.reason);
     }
-}
-
-/* The file's time and size, which tell whether it was made again. */
-static void stamp_of(char text[64], const char *folder, const char *name)
-{
-    struct stat is;
-    char path[FILE_PATH_BYTES];
-    bool there = file_join(path, folder, name, NULL) && stat(path, &is) == 0;
-    EXPECT(there, "%s", path);
-    snprintf(text, 64, "%lld %lld.%09ld", there ? (long long)is.st_ino : 0,
-             there ? (long long)is.st_mtim.tv_sec : 0, there ? is.st_mtim.tv_nsec : 0);
 }
 
 /* What training alone could make again is no reason to lose a model and hours: the run is done, its
@@ -176,19 +131,19 @@ static void past_is_kept(void)
     if (!test_program()) return;
     trial_folder(folder, "past", TRIAL_SPEC, NULL, 3);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-    stamp_of(before, folder, "checkpoint/model-10.safetensors");
+    damaged_run_stamp(before, folder, "checkpoint/model-10.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t bytes, left = 0;
         EXPECT(file_join(path, folder, cases[i].file, &e), "%s", e.text);
         text_auto *whole = file_read(path, &bytes, &e);
-        damage(folder, cases[i].file, cases[i].bytes);
+        damaged_run_file(folder, cases[i].file, cases[i].bytes);
         text_auto *damaged = file_exists(path) ? file_read(path, &left, &e) : NULL;
         EXPECT(trial_worker(folder, NULL, -1, 0) == cases[i].code, "%s: %s", cases[i].file,
                trial_status(folder).reason);
         run_status s = trial_status(folder);
         EXPECT(s.state == RUN_DONE && strstr(s.gap, cases[i].file) && strstr(s.gap, "copy"),
                "%s: %s: %s", cases[i].file, run_status_state_name(s.state), s.gap);
-        stamp_of(after, folder, "checkpoint/model-10.safetensors");
+        damaged_run_stamp(after, folder, "checkpoint/model-10.safetensors");
         EXPECT(strcmp(before, after) == 0, "%s: trained again", cases[i].file);
         size_t is = 0;
         text_auto *now = file_exists(path) ? file_read(path, &is, &e) : NULL;
@@ -199,171 +154,77 @@ static void past_is_kept(void)
     }
 }
 
-/* As `loci gc` leaves a finished run: its model, and nothing that training goes on from. */
-static void drop_training_state(const char *folder)
+/* A copy of the file `from` of another run takes its place. */
+static void put_copy(const char *folder, const char *of, const char *name)
 {
-    char path[FILE_PATH_BYTES];
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
     err e = {0};
-    EXPECT(file_join(path, folder, "checkpoint/manifest.json", &e), "%s", e.text);
-    json_auto_t *manifest = json_read(path, &e);
-    EXPECT(json_object_del(json_object_get(manifest, "files"), "train-10.safetensors") == 0 &&
-               json_write(path, manifest, &e),
+    EXPECT(file_join(from, of, name, &e) && file_join(to, folder, name, &e) &&
+               file_copy(from, to, &e),
            "%s", e.text);
-    damage(folder, "checkpoint/train-10.safetensors", REMOVED);
 }
 
-/* A finished run's worker ends so, and neither model nor curve are made again. */
-static void mended_untrained(const char *what, const char *folder, const char *failpoint,
-                             int wanted)
-{
-    char before[2][64], after[2][64];
-    stamp_of(before[0], folder, "checkpoint/model-10.safetensors");
-    stamp_of(before[1], folder, "metrics.jsonl");
-    int code = trial_worker(folder, failpoint, -1, 0);
-    EXPECT(code == wanted, "%s: %d: %s", what, code, trial_status(folder).reason);
-    stamp_of(after[0], folder, "checkpoint/model-10.safetensors");
-    stamp_of(after[1], folder, "metrics.jsonl");
-    EXPECT(strcmp(before[0], after[0]) == 0 && strcmp(before[1], after[1]) == 0, "%s: trained",
-           what);
-}
-
-static void is_damaged_end(const char *what, const char *folder)
-{
-    run_status s = trial_status(folder);
-    EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED && s.ended, "%s: %s: %s", what,
-           run_status_state_name(s.state), s.reason);
-}
-
-/* No training state is left, so that a record that is lost could not be made by training on: it is
- * made from the lines and the model. */
-static void records_need_no_training(void)
+/* A line that is lost before the checkpoint is no reason to train again what the checkpoint holds:
+ * the run goes on from there, to the same end, and the gap is told before and after, until a copy
+ * of the lines is put there. */
+static void gap_before_checkpoint_is_told(void)
 {
     static const struct {
         const char *file;
         long bytes;
-        bool gap; /* evaluations on the way went with it */
-    } cases[] = {{"run.json", CHANGED, false},    {"status.json", CHANGED, false},
-                 {"run.json", 50, false},         {"run.json", REMOVED, false},
-                 {"final.json", 3, false},        {"status.json", 12, false},
-                 {"status.json", REMOVED, false}, {"evals.jsonl", 40, true},
-                 {"evals.jsonl", REMOVED, true}};
-    char folder[FILE_PATH_BYTES], evals[FILE_PATH_BYTES];
-    err e = {0};
+    } cases[] = {{"metrics.jsonl", CHANGED}, {"metrics.jsonl", 300},  {"metrics.jsonl", REMOVED},
+                 {"evals.jsonl", CHANGED},   {"evals.jsonl", 40},     {"evals.jsonl", REMOVED},
+                 {"metrics.jsonl", REMOVED}, {"evals.jsonl", REMOVED}};
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], name[32];
+    char wanted[SHA256_HEX], hash[SHA256_HEX];
     if (!test_program()) return;
-    trial_folder(folder, "stateless", TRIAL_SPEC, NULL, 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-    drop_training_state(folder);
-    run_status was = trial_status(folder);
-    EXPECT(was.state == RUN_DONE && file_join(evals, folder, "evals.jsonl", &e), "%s", was.reason);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t bytes;
-        text_auto *whole = file_read(evals, &bytes, &e);
-        damage(folder, cases[i].file, cases[i].bytes);
-        is_damaged_end(cases[i].file, folder);
-        mended_untrained(cases[i].file, folder, NULL, EXIT_DONE);
-        run_status s = trial_status(folder);
-        EXPECT(s.state == RUN_DONE && !s.gap[0] == !cases[i].gap && s.step == was.step &&
-                   s.tokens == was.tokens && s.loss == was.loss,
-               "%s: %s, step %lld: %s", cases[i].file, run_status_state_name(s.state),
-               (long long)s.step, s.gap);
-        EXPECT(whole && file_write(evals, whole, bytes, &e), "%s", e.text);
-    }
-}
-
-/* What only the lost record knew is unknown in the one that takes its place; what follows from the
- * spec is there. */
-static void lost_provenance_is_unknown(void)
-{
-    static const char *const lost[] = {"host", "created_at", "git_revision", "compiler", "threads"};
-    static const char *const known[] = {
-        "run",         "variant",  "params",      "forward_flops_per_token",
-        "corpus_hash", "numerics", "steps_budget"};
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    err e = {0};
-    if (!test_program()) return;
-    trial_folder(folder, "unknown", TRIAL_SPEC, NULL, 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-    EXPECT(file_join(path, folder, "run.json", &e), "%s", e.text);
-    json_auto_t *before = json_read(path, &e);
-    damage(folder, "run.json", 60);
-    mended_untrained("run.json", folder, NULL, EXIT_DONE);
-    json_auto_t *after = json_read(path, &e);
-    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
-        EXPECT(json_is_null(json_object_get(after, lost[i])), "%s", lost[i]);
-    }
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        const json_t *x = json_object_get(before, known[i]);
-        EXPECT(x && json_equal(x, json_object_get(after, known[i])), "%s", known[i]);
-    }
-}
-
-/* Killed behind any of its writes, a mending is gone on with. */
-static void killed_mending_goes_on(void)
-{
-    static const char *const at[] = {"mended:1", "mended:2", "mended:3"};
-    char folder[FILE_PATH_BYTES];
-    if (!test_program()) return;
-    trial_folder(folder, "killed-mending", TRIAL_SPEC, NULL, 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-    drop_training_state(folder);
-    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        damage(folder, "run.json", 20);
-        damage(folder, "evals.jsonl", 40);
-        damage(folder, "final.json", 2);
-        damage(folder, "status.json", 0);
-        is_damaged_end(at[i], folder);
-        mended_untrained(at[i], folder, at[i], 128 + SIGKILL);
-        is_damaged_end(at[i], folder);
-        mended_untrained(at[i], folder, NULL, EXIT_DONE);
-        EXPECT(trial_status(folder).state == RUN_DONE, "%s: %s", at[i],
-               trial_status(folder).reason);
-    }
-}
-
-/* A run that had blown up does not come back as one that is done. */
-static void lost_divergence_is_found(void)
-{
-    char folder[FILE_PATH_BYTES];
-    if (!test_program()) return;
-    trial_folder(folder, "blown-up", TRIAL_SPEC,
-                 "optimizer: {lr: 30}\nschedule: {kind: constant}\n", 3);
-    trial_worker(folder, NULL, -1, 0);
-    EXPECT(trial_status(folder).state == RUN_DIVERGED, "%s", trial_status(folder).reason);
-    damage(folder, "status.json", REMOVED);
-    is_damaged_end("blown-up", folder);
-    mended_untrained("blown-up", folder, NULL, EXIT_FAILED);
-    run_status s = trial_status(folder);
-    EXPECT(s.state == RUN_DIVERGED && strstr(s.reason, "a uniform guess"), "%s: %s",
-           run_status_state_name(s.state), s.reason);
-}
-
-/* Where neither a model nor a final evaluation is left it is trained again, and what is whole lies
- * beside until then, also where the process is killed while it puts it there. */
-static void training_again_sets_aside(void)
-{
-    static const char *const at[] = {NULL, "set_aside:1", "set_aside:2"};
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[32], before[64], after[64];
-    err e = {0};
-    if (!test_program()) return;
-    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        snprintf(name, sizeof name, "aside%d", (int)i);
+    trial_folder(whole, "whole", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(whole).reason);
+    damaged_run_model(wanted, whole);
+    for (int i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "gap%d", i);
         trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
-        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-        drop_training_state(folder);
-        stamp_of(before, folder, "metrics.jsonl");
-        damage(folder, "checkpoint/model-10.safetensors", REMOVED);
-        damage(folder, "evals.jsonl", 40);
-        EXPECT(trial_status(folder).kind == KIND_DAMAGED && !trial_status(folder).ended, "%s",
+        trial_worker(folder, "step:8", -1, 0);
+        damaged_run_file(folder, cases[i].file, cases[i].bytes);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_SIGNAL &&
+                   strstr(s.gap, cases[i].file) && strstr(s.gap, "a good copy"),
+               "%s: %s: %s", name, s.reason, s.gap);
+        /* The last two are killed once more behind the cut, and in the first step. */
+        if (i >= 6) trial_worker(folder, i == 6 ? "lines_cut" : "step:1", -1, 0);
+        EXPECT(strstr(trial_status(folder).gap, cases[i].file), "%s", name);
+        /* It has three steps left, not ten. */
+        EXPECT(trial_worker(folder, "step:4", -1, 0) == EXIT_DONE, "%s: %s", name,
                trial_status(folder).reason);
-        if (at[i]) trial_worker(folder, at[i], -1, 0);
-        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-        stamp_of(after, folder, "before-1/metrics.jsonl");
-        EXPECT(strcmp(before, after) == 0, "%s: another curve", name);
-        EXPECT(file_join(path, folder, "before-1/checkpoint/manifest.json", &e) &&
-                   file_exists(path),
-               "%s", path);
-        EXPECT(file_join(path, folder, "before-2", &e) && !file_exists(path), "%s", path);
+        s = trial_status(folder);
+        EXPECT(s.state == RUN_DONE && strstr(s.gap, cases[i].file), "%s: %s: %s", name,
+               run_status_state_name(s.state), s.gap);
+        damaged_run_model(hash, folder);
+        EXPECT(strcmp(hash, wanted) == 0, "%s: another model", name);
+        put_copy(folder, whole, cases[i].file);
+        EXPECT(!trial_status(folder).gap[0], "%s: %s", name, trial_status(folder).gap);
     }
+}
+
+/* Who asks for more lines than a run began with, or than the process before logged, has lost none;
+ * and what it logged since is missed. */
+static void other_cadence_is_no_gap(void)
+{
+    static const char MORE[] = "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, "
+                               "accumulate: 2, log_every: 1,\n"
+                               "  eval_every: 1, checkpoint_seconds: 0}\n";
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "cadence", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:6", -1, 0);
+    trial_folder(folder, "cadence", TRIAL_SPEC, MORE, 3);
+    EXPECT(!trial_status(folder).gap[0], "%s", trial_status(folder).gap);
+    trial_worker(folder, "step:1", -1, 0);
+    EXPECT(!trial_status(folder).gap[0], "%s", trial_status(folder).gap);
+    trial_worker(folder, "step:3", -1, 0);
+    EXPECT(!trial_status(folder).gap[0], "%s", trial_status(folder).gap);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE && !trial_status(folder).gap[0], "%s",
+           trial_status(folder).gap);
 }
 
 /* Of a run that goes on, the line that is lost is named in its log. */
@@ -374,7 +235,7 @@ static void dropped_line_is_said(void)
     if (!test_program()) return;
     trial_folder(folder, "dropped", TRIAL_SPEC, NULL, 3);
     trial_worker(folder, "step:5", -1, 0);
-    damage(folder, "metrics.jsonl", CHANGED);
+    damaged_run_file(folder, "metrics.jsonl", CHANGED);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
     EXPECT(file_join(path, folder, "log.txt", &e), "%s", e.text);
     text_auto *log = file_read(path, NULL, &e);
@@ -396,7 +257,7 @@ static void length_is_kept(void)
     EXPECT(file_join(path, folder, "run.json", &e), "%s", e.text);
     json_auto_t *record = json_read(path, &e);
     int64_t steps = json_get_int(record, "steps_budget", 0);
-    damage(folder, "length.json", CHANGED);
+    damaged_run_file(folder, "length.json", CHANGED);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
     EXPECT(steps > 5 && trial_status(folder).step == steps, "%lld steps, not %lld",
            (long long)trial_status(folder).step, (long long)steps);
@@ -414,7 +275,7 @@ static void cut_checkpoint_begins_again(void)
         trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
         trial_worker(folder, "step:5", -1, 0);
         snprintf(name, sizeof name, "checkpoint/%s", files[i % 3]);
-        damage(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
+        damaged_run_file(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
         run_status s = trial_status(folder);
         EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED, "%s: %s", name, s.reason);
         EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", name,
@@ -429,11 +290,8 @@ const test_suite test_worker_damage = {
      {"steps_are_kept", steps_are_kept},
      {"damage_is_mended", damage_is_mended},
      {"past_is_kept", past_is_kept},
-     {"records_need_no_training", records_need_no_training},
-     {"lost_provenance_is_unknown", lost_provenance_is_unknown},
-     {"killed_mending_goes_on", killed_mending_goes_on},
-     {"lost_divergence_is_found", lost_divergence_is_found},
-     {"training_again_sets_aside", training_again_sets_aside},
+     {"gap_before_checkpoint_is_told", gap_before_checkpoint_is_told},
+     {"other_cadence_is_no_gap", other_cadence_is_no_gap},
      {"dropped_line_is_said", dropped_line_is_said},
      {"length_is_kept", length_is_kept},
      {"cut_checkpoint_begins_again", cut_checkpoint_begins_again},

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/file_lock.h"
 #include "tests/support/collected.h"
 #include "tests/test.h"
 
@@ -88,6 +89,49 @@ static void damaged_past(void)
         EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
         collected_now(x.out, false, 1);
         EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == all, "not put right");
+    }
+}
+
+/* A run that goes on past a line that is lost is shown as it stands, with the lines that are whole,
+ * while nobody works on it and while somebody does; and the gap is told each time. */
+static void gap_of_a_run_under_way(void)
+{
+    static const char MANIFEST[] = "{\"step\": 150, \"files\": {}}";
+    fake_experiment x = collected_sample(2);
+    char path[FILE_PATH_BYTES], id[17];
+    err e = {0};
+    size_t bytes;
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    collected_now(x.out, false, 6);
+    double all = fake_ask(x.out, "SELECT count(*) FROM step");
+    snprintf(path, sizeof path, "%s/runs/%s/checkpoint", x.out, id);
+    EXPECT(file_make_folders(path, &e), "%s", e.text);
+    snprintf(path, sizeof path, "%s/runs/%s/checkpoint/manifest.json", x.out, id);
+    EXPECT(file_write(path, MANIFEST, sizeof MANIFEST - 1, &e), "%s", e.text);
+    snprintf(path, sizeof path, "%s/runs/%s/status.json", x.out, id);
+    json_auto_t *status = json_read(path, &e);
+    json_object_set_new(status, "status", json_string("running"));
+    EXPECT(json_write(path, status, &e), "%s", e.text);
+    snprintf(path, sizeof path, "%s/runs/%s/metrics.jsonl", x.out, id);
+    text_auto *lines = file_read(path, &bytes, &e);
+    if (lines) lines[0] = '(';
+    EXPECT(lines && file_write(path, lines, bytes, &e), "%s", e.text);
+    for (int i = 0; i < 4; i++) {
+        collect_report r;
+        bool locked = i >= 2;
+        snprintf(path, sizeof path, "%s/runs/%s/lock", x.out, id);
+        int lock = locked ? file_lock(path, LOCK_EX, &e) : -1;
+        EXPECT(collect(&r, x.out, i == 1, &e) && r.unreadable == 1 &&
+                   strstr(r.why, "metrics.jsonl:1"),
+               "%d: %d unreadable: %s", i, r.unreadable, r.why);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM step") == all - 1, "%d: lines are lost", i);
+        EXPECT(fake_ask(x.out, locked ? "SELECT count(*) FROM run WHERE status = 'running' "
+                                        "AND reason IS NULL AND step = 200"
+                                      : "SELECT count(*) FROM run WHERE status = 'interrupted' "
+                                        "AND reason LIKE 'its process%' AND step = 200") == 1,
+               "%d: its state", i);
+        if (locked) close(lock);
     }
 }
 
@@ -298,6 +342,7 @@ const test_suite test_collect_damage = {"results/collect_damage",
                                         {{"damaged_files", damaged_files},
                                          {"damaged_past", damaged_past},
                                          {"changed_records", changed_records},
+                                         {"gap_of_a_run_under_way", gap_of_a_run_under_way},
                                          {"damaged_manifests", damaged_manifests},
                                          {"unreadable_losses", unreadable_losses},
                                          {"unreadable_run", unreadable_run},

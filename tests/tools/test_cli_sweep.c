@@ -163,9 +163,12 @@ static void gap_is_told(void)
     snprintf(path, sizeof path, "out/%s", said);
     EXPECT(file_remove(test_inside(path), &e), "%s", e.text);
     r = LOCI("run", file, "--set", seed, "--quiet");
-    program_expect(r, 0, NULL, "loci: warning: 1 finished run has a gap: ");
+    program_expect(r, 0, NULL, "loci: warning: 1 run has a gap: ");
     program_expect(r, 0, NULL, said);
     program_expect(LOCI("run", file, "--set", seed), 0, NULL, "0 trained, 2 finished before");
+    r = LOCI("run", file, "--set", seed, "--dry-run");
+    program_expect(r, 0, "done", "loci: warning: 1 run has a gap: ");
+    program_expect(r, 0, NULL, said);
     r = LOCI("status", "tiny");
     program_expect(r, 0, "2 of 2 runs done", said);
     program_expect(LOCI("compare", "tiny"), 0, "1/1", said);

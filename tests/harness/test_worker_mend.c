@@ -1,0 +1,173 @@
+/* A finished run of which records are damaged is mended by what the rest of its folder tells:
+ * nothing that took hours is made again, or removed. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "harness/run/exit_status.h"
+#include "tests/support/damaged_run.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+/* A finished run's worker ends so, and neither model nor curve are made again. */
+static void mended_untrained(const char *what, const char *folder, const char *failpoint,
+                             int wanted)
+{
+    char before[2][64], after[2][64];
+    damaged_run_stamp(before[0], folder, "checkpoint/model-10.safetensors");
+    damaged_run_stamp(before[1], folder, "metrics.jsonl");
+    int code = trial_worker(folder, failpoint, -1, 0);
+    EXPECT(code == wanted, "%s: %d: %s", what, code, trial_status(folder).reason);
+    damaged_run_stamp(after[0], folder, "checkpoint/model-10.safetensors");
+    damaged_run_stamp(after[1], folder, "metrics.jsonl");
+    EXPECT(strcmp(before[0], after[0]) == 0 && strcmp(before[1], after[1]) == 0, "%s: trained",
+           what);
+}
+
+static void is_damaged_end(const char *what, const char *folder)
+{
+    run_status s = trial_status(folder);
+    EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED && s.ended, "%s: %s: %s", what,
+           run_status_state_name(s.state), s.reason);
+}
+
+/* No training state is left, so that a record that is lost could not be made by training on: it is
+ * made from the lines and the model. */
+static void records_need_no_training(void)
+{
+    static const struct {
+        const char *file;
+        long bytes;
+        bool gap; /* evaluations on the way went with it */
+    } cases[] = {{"run.json", CHANGED, false},    {"status.json", CHANGED, false},
+                 {"run.json", 50, false},         {"run.json", REMOVED, false},
+                 {"final.json", 3, false},        {"status.json", 12, false},
+                 {"status.json", REMOVED, false}, {"evals.jsonl", 40, true},
+                 {"evals.jsonl", REMOVED, true}};
+    char folder[FILE_PATH_BYTES], evals[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "stateless", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    damaged_run_without_state(folder);
+    run_status was = trial_status(folder);
+    EXPECT(was.state == RUN_DONE && file_join(evals, folder, "evals.jsonl", &e), "%s", was.reason);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t bytes;
+        text_auto *whole = file_read(evals, &bytes, &e);
+        damaged_run_file(folder, cases[i].file, cases[i].bytes);
+        is_damaged_end(cases[i].file, folder);
+        mended_untrained(cases[i].file, folder, NULL, EXIT_DONE);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == RUN_DONE && !s.gap[0] == !cases[i].gap && s.step == was.step &&
+                   s.tokens == was.tokens && s.loss == was.loss,
+               "%s: %s, step %lld: %s", cases[i].file, run_status_state_name(s.state),
+               (long long)s.step, s.gap);
+        EXPECT(whole && file_write(evals, whole, bytes, &e), "%s", e.text);
+    }
+}
+
+/* What only the lost record knew is unknown in the one that takes its place; what follows from the
+ * spec is there. */
+static void lost_provenance_is_unknown(void)
+{
+    static const char *const lost[] = {"host", "created_at", "git_revision", "compiler", "threads"};
+    static const char *const known[] = {
+        "run",         "variant",  "params",      "forward_flops_per_token",
+        "corpus_hash", "numerics", "steps_budget"};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "unknown", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    EXPECT(file_join(path, folder, "run.json", &e), "%s", e.text);
+    json_auto_t *before = json_read(path, &e);
+    damaged_run_file(folder, "run.json", 60);
+    mended_untrained("run.json", folder, NULL, EXIT_DONE);
+    json_auto_t *after = json_read(path, &e);
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+        EXPECT(json_is_null(json_object_get(after, lost[i])), "%s", lost[i]);
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const json_t *x = json_object_get(before, known[i]);
+        EXPECT(x && json_equal(x, json_object_get(after, known[i])), "%s", known[i]);
+    }
+}
+
+/* Killed behind any of its writes, a mending is gone on with. */
+static void killed_mending_goes_on(void)
+{
+    static const char *const at[] = {"mended:1", "mended:2", "mended:3"};
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "killed-mending", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    damaged_run_without_state(folder);
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        damaged_run_file(folder, "run.json", 20);
+        damaged_run_file(folder, "evals.jsonl", 40);
+        damaged_run_file(folder, "final.json", 2);
+        damaged_run_file(folder, "status.json", 0);
+        is_damaged_end(at[i], folder);
+        mended_untrained(at[i], folder, at[i], 128 + SIGKILL);
+        is_damaged_end(at[i], folder);
+        mended_untrained(at[i], folder, NULL, EXIT_DONE);
+        EXPECT(trial_status(folder).state == RUN_DONE, "%s: %s", at[i],
+               trial_status(folder).reason);
+    }
+}
+
+/* A run that had blown up does not come back as one that is done. */
+static void lost_divergence_is_found(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "blown-up", TRIAL_SPEC,
+                 "optimizer: {lr: 30}\nschedule: {kind: constant}\n", 3);
+    trial_worker(folder, NULL, -1, 0);
+    EXPECT(trial_status(folder).state == RUN_DIVERGED, "%s", trial_status(folder).reason);
+    damaged_run_file(folder, "status.json", REMOVED);
+    is_damaged_end("blown-up", folder);
+    mended_untrained("blown-up", folder, NULL, EXIT_FAILED);
+    run_status s = trial_status(folder);
+    EXPECT(s.state == RUN_DIVERGED && strstr(s.reason, "a uniform guess"), "%s: %s",
+           run_status_state_name(s.state), s.reason);
+}
+
+/* Where neither a model nor a final evaluation is left it is trained again, and what is whole lies
+ * beside until then, also where the process is killed while it puts it there. */
+static void training_again_sets_aside(void)
+{
+    static const char *const at[] = {NULL, "set_aside:1", "set_aside:2"};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[32], before[64], after[64];
+    err e = {0};
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        snprintf(name, sizeof name, "aside%d", (int)i);
+        trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+        damaged_run_without_state(folder);
+        damaged_run_stamp(before, folder, "metrics.jsonl");
+        damaged_run_file(folder, "checkpoint/model-10.safetensors", REMOVED);
+        damaged_run_file(folder, "evals.jsonl", 40);
+        EXPECT(trial_status(folder).kind == KIND_DAMAGED && !trial_status(folder).ended, "%s",
+               trial_status(folder).reason);
+        if (at[i]) trial_worker(folder, at[i], -1, 0);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+        damaged_run_stamp(after, folder, "before-1/metrics.jsonl");
+        EXPECT(strcmp(before, after) == 0, "%s: another curve", name);
+        EXPECT(file_join(path, folder, "before-1/checkpoint/manifest.json", &e) &&
+                   file_exists(path),
+               "%s", path);
+        EXPECT(file_join(path, folder, "before-2", &e) && !file_exists(path), "%s", path);
+    }
+}
+const test_suite test_worker_mend = {"harness/worker_mend",
+                                     {{"records_need_no_training", records_need_no_training},
+                                      {"lost_provenance_is_unknown", lost_provenance_is_unknown},
+                                      {"killed_mending_goes_on", killed_mending_goes_on},
+                                      {"lost_divergence_is_found", lost_divergence_is_found},
+                                      {"training_again_sets_aside", training_again_sets_aside},
+                                      {0}}};
