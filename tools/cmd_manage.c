@@ -4,6 +4,7 @@
  * again, which is slower than deleting rows and cannot forget one. --dry-run goes the
  * same way and stops where something would be removed. */
 #include "core/base/file.h"
+#include "core/base/one_line.h"
 #include "harness/launch/launch_list.h"
 #include "harness/launch/slurm.h"
 #include "harness/supervise/manage_merge.h"
@@ -167,6 +168,10 @@ static int merge_results(const cli_call *c)
     /* Copies only: nothing here is removed but what a finished run replaces. */
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
     if (done) say_report(&r, "brought in");
+    if (done && r.left_out) {
+        one_line_print(stderr, "loci: %d folder%s left out: %s", r.left_out,
+                       r.left_out == 1 ? " was" : "s were", r.why.text);
+    }
     return end_change(o, mark, done, &e);
 }
 

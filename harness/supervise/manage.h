@@ -10,6 +10,8 @@ typedef struct manage_report {
     int experiments, runs; /* removed, renamed or brought in */
     int kept;              /* runs: another experiment needs them, or a process works on them */
     int64_t bytes;         /* of what was removed */
+    int left_out;          /* folders that are not the run that they are called after */
+    err why;               /* of the first of them */
 } manage_report;
 
 /* Removes the experiment's record and the runs that no other experiment names and no other run

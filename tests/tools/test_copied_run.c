@@ -60,7 +60,8 @@ static void renamed(void)
     for (int i = 0; i < 4; i++) {
         program_expect(program_run(calls[i]), 2, NULL, "plan.json: is of run ");
     }
-    program_expect(LOCI("merge", test_inside("out"), "--out", test_inside("other")), 1, NULL, id);
+    program_expect(LOCI("merge", test_inside("out"), "--out", test_inside("other")), 0, NULL, id);
+    EXPECT(!file_exists(test_inside("other/runs")), "brought in");
     program_expect(LOCI("show", "x/x/1"), 0, "planned", "plan.json: is of run ");
     /* The run that it was is trained anew, in a folder of its own; this one stays. */
     program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
@@ -124,6 +125,11 @@ static void backup(void)
     EXPECT(r.status == 0 && strstr(r.out, "validation, step 3"), "%s%s", r.out, r.err);
     program_expect(LOCI("generate", id, "--tokens", "3"), 0, NULL, NULL);
     program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
+    program_result m = LOCI("merge", test_inside("out"), "--out", test_inside("other"));
+    program_expect(m, 0, NULL, "brought in: 1 experiments, 1 runs");
+    program_expect(m, 0, NULL, "1 folder was left out: ");
+    program_expect(LOCI("ls", "x", "--format", "csv", "--out", test_inside("other")), 0, ",done,",
+                   NULL);
 }
 
 const test_suite test_copied_run = {"tools/copied_run",
