@@ -34,13 +34,29 @@ static bool replace_layer(arena *a, node *own, const assignment *s, node *value,
     return node_put(a, own, parent, fresh, e);
 }
 
-/* Sweep and claims are taken out: they are about variants, and the spec of a run has to be the same
- * whatever else is in the sweep. */
+/* Sweep and claims are left out: they are about variants, and the spec of a run has to be the same
+ * whatever else is in the sweep. Before anything is copied, or each of n variants would have a copy
+ * of what makes n of them. */
+static node *copy_own(arena *a, const node *spec)
+{
+    node own = *spec;
+    own.count = 0;
+    own.keys = ARENA_NEW(a, const char *, spec->count);
+    own.key_nodes = ARENA_NEW(a, node *, spec->count);
+    own.items = ARENA_NEW(a, node *, spec->count);
+    for (int i = 0; i < spec->count; i++) {
+        const char *key = spec->keys[i];
+        if (strcmp(key, "sweep") == 0 || strcmp(key, "claims") == 0) continue;
+        own.keys[own.count] = key;
+        own.key_nodes[own.count] = spec->key_nodes[i];
+        own.items[own.count++] = spec->items[i];
+    }
+    return node_copy(a, &own);
+}
+
 node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e)
 {
-    node *own = node_copy(a, spec);
-    node_remove(own, "sweep");
-    node_remove(own, "claims");
+    node *own = copy_own(a, spec);
     for (int i = 0; i < v->assignment_count; i++) {
         const assignment *s = &v->assignments[i];
         node *value = node_copy(a, s->value);

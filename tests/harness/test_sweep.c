@@ -406,6 +406,25 @@ static void hundred_thousand(void)
     }
 }
 
+/* A variant's spec does not grow with the sweep, or n variants would take n times n. */
+static void variants_are_small(void)
+{
+    static char text[200000];
+    size_t n = (size_t)snprintf(text, sizeof text, "model: {width: 4}\nsweep:\n  list:\n");
+    for (int i = 0; i < 3000; i++) {
+        n += (size_t)snprintf(text + n, sizeof text - n, "    - {label: v%d, model.width: %d}\n", i,
+                              i + 1);
+    }
+    arena *a = arena_new(0), *own = arena_new(0);
+    err e = {""};
+    node *root = node_parse(a, text, n, "s.yaml", &e);
+    sweep *s = root ? sweep_expand(a, node_get(root, "sweep"), "probe", &e) : NULL;
+    EXPECT(s && variant_apply(own, root, &s->variants[7], &e), "%s", e.text);
+    EXPECT(arena_bytes(own) < 8192, "%zu bytes", arena_bytes(own));
+    arena_free(own);
+    arena_free(a);
+}
+
 static void applies(void)
 {
     arena *a = arena_new(0);
@@ -475,6 +494,7 @@ const test_suite test_sweep = {"harness/sweep",
                                 {"product property", product_property},
                                 {"random sweeps", random_sweeps},
                                 {"hundred thousand", hundred_thousand},
+                                {"variants are small", variants_are_small},
                                 {"applies", applies},
                                 {"replaces layers", replaces_layers},
                                 {0}}};
