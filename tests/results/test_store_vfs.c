@@ -1,5 +1,6 @@
 /* A stranger's journal beside the database names a file elsewhere, which SQLite would remove. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/base/file.h"
 #include "results/store/collect.h"
@@ -71,5 +72,27 @@ static void files_elsewhere(void)
     EXPECT(file_exists(mine), "a file elsewhere was removed");
 }
 
+/* Pipes in the place of its files: the figures are those of the folders, and nothing is waited
+ * for. */
+static void pipes(void)
+{
+    static const char *const names[] = {"loci.db", "loci.db-journal"};
+    fake_experiment x = collected_sample(2);
+    char path[FILE_PATH_BYTES];
+    fake_write(&x);
+    for (int i = 0; i < 2; i++) {
+        err e = {""}, note = {""};
+        collected_now(x.out, true, 6);
+        snprintf(path, sizeof path, "%s/%s", x.out, names[i]);
+        EXPECT(file_remove(path, &e) && mkfifo(path, 0600) == 0, "%s", path);
+        store_auto *s = collect_and_open(x.out, &note, &e);
+        query q = QUERY(s, &e, "SELECT count(*) AS n FROM run", NULL);
+        EXPECT(s && query_next(&q) && query_int(&q, "n", 0) == 6, "%s: %s%s", names[i], e.text,
+               note.text);
+        query_close(&q);
+        collected_now(x.out, true, 6);
+    }
+}
+
 const test_suite test_store_vfs = {"results/store_vfs",
-                                   {{"files_elsewhere", files_elsewhere}, {0}}};
+                                   {{"files_elsewhere", files_elsewhere}, {"pipes", pipes}, {0}}};
