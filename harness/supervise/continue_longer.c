@@ -226,14 +226,15 @@ static bool copy_eval(void *user, const json_t *line)
     return true;
 }
 
-/* Read from a copy: the other run's file stays as it is. */
-static bool rename_evals(const char *path, const char *run, err *e)
+/* At once: with the shorter run's lines in its folder, its final one among them, the longer would
+ * look as if it had ended. */
+static bool copy_evals(const char *from, const char *to, const char *run, err *e)
 {
     text_memory m;
     evals_copy c = {run, text_begin(&m)};
-    bool ok = run_lines_each(path, copy_eval, &c, e);
+    bool ok = run_lines_look(from, copy_eval, &c, e);
     text_auto *text = text_end(&m);
-    return ok && (!file_exists(path) || file_write(path, text, m.bytes, e));
+    return ok && (!file_exists(from) || file_write(to, text, m.bytes, e));
 }
 
 /* The models that the shorter run has kept on the way are those of the longer. */
@@ -255,15 +256,16 @@ static bool copy_kept(const char *from, const char *to, err *e)
  */
 static bool copy_beginning(const char *folder, const char *run, const char *source, err *e)
 {
-    static const char *const lines[] = {"metrics.jsonl", "evals.jsonl"};
     char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], put[FILE_PATH_BYTES];
-    for (int i = 0; i < 2; i++) {
-        if (!file_join(from, source, lines[i], e) || !file_join(to, folder, lines[i], e) ||
-            (file_exists(from) && !file_copy(from, to, e))) {
-            return false;
-        }
+    if (!file_join(from, source, "metrics.jsonl", e) ||
+        !file_join(to, folder, "metrics.jsonl", e) ||
+        (file_exists(from) && !file_copy(from, to, e)) ||
+        !file_join(from, source, "evals.jsonl", e) || !file_join(to, folder, "evals.jsonl", e) ||
+        !copy_evals(from, to, run, e)) {
+        return false;
     }
-    if (!rename_evals(to, run, e) || !copy_kept(source, folder, e)) return false;
+    file_failpoint("beginning");
+    if (!copy_kept(source, folder, e)) return false;
     /* The checkpoint last and at once: killed before, the folder has no beginning yet. */
     if (!file_join(from, source, "checkpoint", e) || !file_join(to, folder, "beginning", e) ||
         !file_join(put, folder, "checkpoint", e) || !file_remove_tree(to, e) ||

@@ -1,6 +1,7 @@
 /* Folders of runs that were copied, renamed or put in another run's place: neither do their figures
  * count for the run that they are called after, nor is it trained over, nor is its model the run's.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ static const char *put_run(void)
     static const char spec[] =
         "name: x\n"
         "data: {corpus: markov, symbols: 5, tokens: 200, held_out: 80, length: 40}\n"
+        "schedule: {kind: constant}\n"
         "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 8}}]}\n"
         "train: {budget: {steps: 3}, batch: 2, log_every: 1}\n";
     static char id[32];
@@ -132,9 +134,25 @@ static void backup(void)
                    NULL);
 }
 
+/* Killed while it takes over a shorter run, the longer one has not ended, though the shorter has.
+ */
+static void killed_beginning(void)
+{
+    if (!test_program()) return;
+    put_run();
+    const char *set[] = {"run", test_inside("x.yaml"), "--set", "train.budget.steps=5", NULL};
+    setenv("LOCI_FAILPOINT", "beginning:1", 1);
+    program_expect(program_run(set), 128 + SIGKILL, NULL, NULL);
+    unsetenv("LOCI_FAILPOINT");
+    program_expect(LOCI("status", "x"), 0, "planned", NULL);
+    program_expect(program_run(set), 0, NULL, "x: 1 trained, 0 finished before, 0 failed");
+    program_expect(LOCI("show", "x/x/1"), 0, "5 of 5", NULL);
+}
+
 const test_suite test_copied_run = {"tools/copied_run",
                                     {{"renamed", renamed},
                                      {"in_the_place_of_a_run", in_the_place_of_a_run},
                                      {"model_of_another", model_of_another},
                                      {"backup", backup},
+                                     {"killed_beginning", killed_beginning},
                                      {0}}};
