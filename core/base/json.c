@@ -101,7 +101,7 @@ json_t *json_parse(const char *text, size_t bytes, const char *path, err *e)
     if (seal == JSON_SEALED) json_object_del(value, "crc");
     if (seal != JSON_CHANGED) return value;
     json_decref(value);
-    err_set(e, "%s: " JSON_CHANGED_TEXT "; put a good copy there", path);
+    err_set(e, "%s: " JSON_CHANGED_TEXT JSON_CHANGED_REMEDY, path);
     return NULL;
 }
 

@@ -30,3 +30,6 @@ json_seal_state json_seal_look(const char *text, size_t bytes);
 
 /* Said of a text that is no more what was sealed. */
 #define JSON_CHANGED_TEXT "changed since it was written"
+/* Of a file, which a person may have changed as well. */
+#define JSON_CHANGED_REMEDY                                                                        \
+    "; put a good copy there, or, if you changed it, take its last key, \"crc\", out"

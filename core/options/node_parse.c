@@ -401,7 +401,7 @@ node *node_load(arena *a, const char *path, err *e)
     if (bytes > MAX_FILE_BYTES) {
         err_set(e, "%s: larger than 64 MiB: not a spec", path);
     } else if (json_seal_look(text, bytes) == JSON_CHANGED) { /* a record of this program's */
-        err_set(e, "%s: " JSON_CHANGED_TEXT "; put a good copy there", path);
+        err_set(e, "%s: " JSON_CHANGED_TEXT JSON_CHANGED_REMEDY, path);
     } else {
         root = node_parse(a, text, bytes, path, e);
     }
