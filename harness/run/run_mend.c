@@ -112,10 +112,21 @@ static train_length length_of(const mend *m)
     return train_options_length(&w->train.budget, &w->shape, model_costs(w->model).train_flops);
 }
 
+/* A record of which a byte was changed, or that a person did, still says them where, when and by
+ * which build: what no other file does. The first stays, which is what was damaged. */
+static bool keep_damaged(const mend *m, const char *name, err *e)
+{
+    char path[FILE_PATH_BYTES], aside[FILE_PATH_BYTES];
+    if (!run_lease_holds(m->lease, e) || !file_join(path, m->folder, name, e)) return false;
+    snprintf(aside, sizeof aside, "%.*s" RUN_RECORD_DAMAGED, FILE_PATH_BYTES - 32, path);
+    return !file_exists(path) || file_exists(aside) || file_copy(path, aside, e);
+}
+
 static bool mend_provenance(const mend *m, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (is_whole(m, "run.json", "run")) return true;
+    if (!keep_damaged(m, "run.json", e)) return false;
     json_auto_t *o = provenance_remade(m->plan.record, &m->work, length_of(m));
     bool ok = run_lease_holds(m->lease, e) && file_join(path, m->folder, "run.json", e) &&
               json_write(path, o, e);
@@ -157,14 +168,16 @@ static bool mend_status(mend *m, err *e)
 {
     char text[BLOWUP_TEXT_BYTES];
     if (is_whole(m, "status.json", "status")) return true;
-    if (!ask_again(m, e)) return false;
+    if (!keep_damaged(m, "status.json", e) || !ask_again(m, e)) return false;
+    /* Seconds and loss of an earlier line are not those of the end. */
+    const json_t *end = json_get_int(m->last, "step", -1) == m->step ? m->last : NULL;
     run_status s = {.state = RUN_DONE,
                     .step = m->step,
                     .steps = m->step,
                     .tokens = m->tokens,
-                    .train_seconds = json_get_double(m->last, "seconds"),
-                    .tokens_per_second = json_get_double(m->last, "tokens_per_second"),
-                    .loss = json_get_double(m->last, "loss")};
+                    .train_seconds = json_get_double(end, "seconds"),
+                    .tokens_per_second = json_get_double(end, "tokens_per_second"),
+                    .loss = json_get_double(end, "loss")};
     m->diverged = had_blown_up(m, text);
     if (m->diverged) {
         s.state = RUN_DIVERGED;

@@ -2,13 +2,15 @@
  * nothing is trained.
  *
  *   run.json      from the plan and the text; what only the lost one knew is null
- *   status.json   from the final evaluation, or the model, and the last line of metrics
+ *   status.json   from the final evaluation, or the model, and the last line of metrics, if that is
+ *                 of the end; else its seconds and its loss are null
  *   evals.jsonl   the final evaluation, by the model that stands there, if its line is lost
  *   final.json    with that line
  *   speed.json    removed: to be measured again
  *
- * Each is replaced atomically, and found damaged until it is: killed anywhere, the next worker goes
- * on. plan.json has been written by who starts it. */
+ * What was damaged of the first two stays beside, as NAME.damaged. Each is replaced atomically, and
+ * found damaged until it is: killed anywhere, the next worker goes on. plan.json has been written
+ * by who starts it. */
 #pragma once
 
 #include <signal.h>

@@ -19,6 +19,8 @@
  *
  * `why` is what was found wrong last; where checks follow that overwrite it, it is set aside. */
 
+static const char *const RECORDS[] = {"plan.json", "run.json"};
+
 /* What is known of the run while its files are looked at. */
 typedef struct search {
     const char *folder;
@@ -29,10 +31,11 @@ typedef struct search {
     json_t *record; /* what it was trained by: run.json, of a finished one else the plan */
     int64_t saved;  /* step of the checkpoint; -1: there is none */
     bool done;
-    bool stateless; /* a run was begun, and nothing says how it stands */
-    bool trains;    /* the checkpoint holds what training goes on from */
-    bool model;     /* it holds the model */
-    err unread;     /* text is empty as long as all could be read */
+    bool stateless;  /* a run was begun, and nothing says how it stands */
+    bool trains;     /* the checkpoint holds what training goes on from */
+    bool model;      /* it holds the model */
+    json_t *kept[2]; /* RECORDS, where their name was looked at: they are not read twice */
+    err unread;      /* text is empty as long as all could be read */
 } search;
 
 /* NULL, and what was in the way is kept: that is no damage. */
@@ -48,6 +51,9 @@ static json_t *known_object(const search *s, const char *name)
     for (int i = 0; i < s->known->count; i++) {
         json_t *o = s->known->objects[i];
         if (strcmp(s->known->names[i], name) == 0 && json_is_object(o)) return json_incref(o);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (s->kept[i] && strcmp(RECORDS[i], name) == 0) return json_incref(s->kept[i]);
     }
     return NULL;
 }
@@ -105,8 +111,17 @@ void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
     }
 }
 
+/* Of a damaged line: an evaluation that somebody asked for, cut off on a full disk perhaps, says so
+ * in its first words, and is none that a run ends with. */
+static bool may_be_final(const char *line, size_t bytes)
+{
+    static const char OTHER[] = "\"final\":false";
+    return !memmem(line, bytes, OTHER, sizeof OTHER - 1);
+}
+
 /* Every line whole, with what is counted of those that are: behind a damaged one, too. A missing
- * file has none. *behind (may be NULL): one that is damaged stands behind the last final one. */
+ * file has none. *behind (may be NULL): a damaged one that may have been final stands behind the
+ * last final one. */
 static bool read_lines(search *s, const char *name, const run_damage_lines *known,
                        run_damage_lines *l, bool *behind)
 {
@@ -125,13 +140,13 @@ static bool read_lines(search *s, const char *name, const run_damage_lines *know
             run_damage_count(l, line, s->step);
             if (json_is_true(json_object_get(line, "final"))) last_final = number;
         } else {
-            last_wrong = number;
+            if (may_be_final(at, (size_t)(end - at))) last_wrong = number;
             if (wrong == 0) wrong = number;
         }
     }
     /* A last line without its end is cut off: nobody is writing any more. */
     if (text && at != text + bytes) {
-        last_wrong = number;
+        if (may_be_final(at, (size_t)(text + bytes - at))) last_wrong = number;
         if (wrong == 0) wrong = number;
     }
     if (behind) *behind = last_wrong > last_final;
@@ -236,11 +251,10 @@ const char *run_damage_name(const char *folder)
  * To make it anew could destroy somebody's only copy. A file that is damaged is found later. */
 static bool is_of_its_name(search *s)
 {
-    static const char *const records[] = {"plan.json", "run.json"};
     const char *name = run_damage_name(s->folder);
     for (int i = 0; name && i < 2; i++) {
-        json_auto_t *o = NULL;
-        const char *run = read_object(s, records[i], false, &o) ? json_get_text(o, "run") : NULL;
+        bool there = read_object(s, RECORDS[i], false, &s->kept[i]);
+        const char *run = there ? json_get_text(s->kept[i], "run") : NULL;
         if (!run || strcmp(run, name) == 0) continue;
         return err_set(&s->unread,
                        "%s: is of run %.100s: the folder is a copy, or was renamed; give it that "
@@ -380,11 +394,20 @@ static bool lines_reach_checkpoint(search *s)
                    why.text);
 }
 
+static void forget_records(search *s)
+{
+    json_decref(s->record);
+    json_decref(s->kept[0]);
+    json_decref(s->kept[1]);
+}
+
 bool run_damage_of_its_name(const char *folder, err *e)
 {
     static const run_damage_known none;
     search s = {.folder = folder, .known = &none};
-    return is_of_its_name(&s) || err_set(e, "%s", s.unread.text);
+    bool own = is_of_its_name(&s);
+    forget_records(&s);
+    return own || err_set(e, "%s", s.unread.text);
 }
 
 run_damage run_damage_find(char *why, const char *folder)
@@ -418,7 +441,7 @@ run_damage run_damage_find_known(char *why, const char *folder, const run_damage
     } else if (!lines_reach_checkpoint(&s)) {
         found = DAMAGE_PAST;
     }
-    json_decref(s.record);
+    forget_records(&s);
     if (found != DAMAGE_NONE && s.unread.text[0]) {
         s.why = s.unread;
         found = DAMAGE_UNKNOWN;

@@ -1,5 +1,6 @@
 /* A finished run of which records are damaged is mended by what the rest of its folder tells:
  * nothing that took hours is made again, or removed. */
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/run/exit_status.h"
+#include "harness/run/run_lines.h"
 #include "tests/support/damaged_run.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -69,6 +71,16 @@ static void records_need_no_training(void)
     }
 }
 
+static void expect_bytes(const char *folder, const char *name, int64_t wanted)
+{
+    char path[FILE_PATH_BYTES];
+    int64_t bytes = -1;
+    err e = {0};
+    EXPECT(file_join(path, folder, name, &e) && file_stat(path, &bytes, NULL, &e) &&
+               bytes == wanted,
+           "%s: %lld bytes: %s", name, (long long)bytes, e.text);
+}
+
 /* What only the lost record knew is unknown in the one that takes its place; what follows from the
  * spec is there. */
 static void lost_provenance_is_unknown(void)
@@ -87,12 +99,56 @@ static void lost_provenance_is_unknown(void)
     damaged_run_file(folder, "run.json", 60);
     mended_untrained("run.json", folder, NULL, EXIT_DONE);
     json_auto_t *after = json_read(path, &e);
+    expect_bytes(folder, "run.json.damaged", 60);
     for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
         EXPECT(json_is_null(json_object_get(after, lost[i])), "%s", lost[i]);
     }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const json_t *x = json_object_get(before, known[i]);
         EXPECT(x && json_equal(x, json_object_get(after, known[i])), "%s", known[i]);
+    }
+}
+
+/* Where the last line of metrics is lost as well, what an earlier one says is not said of the end.
+ */
+static void lost_end_is_unknown(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    trial_folder(folder, "no-end", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    damaged_run_without_state(folder);
+    damaged_run_file(folder, "metrics.jsonl", 500);
+    damaged_run_file(folder, "status.json", REMOVED);
+    mended_untrained("no end", folder, NULL, EXIT_DONE);
+    run_status s = trial_status(folder);
+    EXPECT(s.state == RUN_DONE && s.step == 10 && s.gap[0] && s.train_seconds == 0 && isnan(s.loss),
+           "%s, step %lld, %g s, loss %g: %s", run_status_state_name(s.state), (long long)s.step,
+           s.train_seconds, s.loss, s.gap);
+}
+
+/* An evaluation that somebody asked for, cut off on a full disk behind the final one, takes no
+ * result from the run; one that may have been final does. */
+static void cut_evaluation_is_a_gap(void)
+{
+    static const char *const cut[] = {"{\"eval\":\"0123456789abcdef\",\"step\":10,\"tokens_seen\":"
+                                      "80,\"final\":false,\"split\":\"te",
+                                      "{\"eval\":\"0123456789abcdef\",\"step\":10,\"tokens_seen\":"
+                                      "80,\"final\":true,\"split\":\"te"};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "cut", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    EXPECT(file_join(path, folder, "evals.jsonl", &e), "%s", e.text);
+    for (int i = 0; i < 2; i++) {
+        size_t bytes;
+        text_auto *whole = file_read(path, &bytes, &e);
+        EXPECT(whole && run_lines_append(path, cut[i], strlen(cut[i]), false, &e), "%s", e.text);
+        run_status s = trial_status(folder);
+        EXPECT(i == 0 ? s.state == RUN_DONE && strstr(s.gap, "evals.jsonl") : s.ended,
+               "%d: %s: %s%s", i, run_status_state_name(s.state), s.gap, s.reason);
+        EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
     }
 }
 
@@ -167,6 +223,8 @@ static void training_again_sets_aside(void)
 const test_suite test_worker_mend = {"harness/worker_mend",
                                      {{"records_need_no_training", records_need_no_training},
                                       {"lost_provenance_is_unknown", lost_provenance_is_unknown},
+                                      {"lost_end_is_unknown", lost_end_is_unknown},
+                                      {"cut_evaluation_is_a_gap", cut_evaluation_is_a_gap},
                                       {"killed_mending_goes_on", killed_mending_goes_on},
                                       {"lost_divergence_is_found", lost_divergence_is_found},
                                       {"training_again_sets_aside", training_again_sets_aside},
