@@ -166,10 +166,12 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
  * False and e. */
 static bool records_agree(const json_t *ours, const json_t *theirs, const char *path, err *e)
 {
+    err why;
     json_auto_t *known = json_object();
-    return (experiment_runs_agree(known, json_object_get(ours, "runs"), e) &&
-            experiment_runs_agree(known, json_object_get(theirs, "runs"), e)) ||
-           err_prefix(e, "%s", path);
+    return (experiment_runs_agree(known, json_object_get(ours, "runs"), &why) &&
+            experiment_runs_agree(known, json_object_get(theirs, "runs"), &why)) ||
+           err_set(e, "%s: %.1000s; loci mv gives one of the two experiments another name", path,
+                   why.text);
 }
 
 /* Asked of all before anything is brought. */

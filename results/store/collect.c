@@ -110,8 +110,12 @@ static bool put_experiment(collector *c, const char *file, const json_t *x, err 
     if (!collect_rows_put(c, t, e)) return false;
     size_t i;
     json_t *run;
+    err why;
     json_auto_t *known = json_object();
-    if (!experiment_runs_agree(known, json_object_get(x, "runs"), e)) return false;
+    if (!experiment_runs_agree(known, json_object_get(x, "runs"), &why)) {
+        return err_set(e, "%.1000s; loci run with the spec that is meant records it anew",
+                       why.text);
+    }
     json_array_foreach(json_object_get(x, "runs"), i, run)
     {
         if (!put_planned(c, name, (int)i, run, e)) return false;

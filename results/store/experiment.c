@@ -48,7 +48,7 @@ bool experiment_runs_agree(json_t *known, const json_t *runs, err *e)
         if (agrees(known, label, variant) && agrees(known, key, id)) continue;
         return err_set(e,
                        "'%.100s', seed %lld (run %.50s), is of another spec than what is called "
-                       "so already; loci mv gives one of the two experiments another name",
+                       "so already",
                        label, (long long)seed, id);
     }
     return true;
