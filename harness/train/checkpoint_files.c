@@ -7,7 +7,6 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
-#include "results/store/run_damage.h"
 
 /* A checkpoint is what the manifest names. Saving in this order makes every instant safe:
  *
@@ -260,15 +259,18 @@ bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e
                    trained, own);
 }
 
-/* The run's id in the path of its checkpoint; "" in any other. */
+/* The run whose checkpoint the folder is by the plan beside it; "" where there is none: a folder
+ * that somebody made, or `loci import`. */
 static void run_of(char id[NAME_BYTES], const char *folder)
 {
-    char parent[FILE_PATH_BYTES];
+    char parent[FILE_PATH_BYTES], plan[FILE_PATH_BYTES];
     const char *slash = strrchr(folder, '/');
+    bool own = slash && strcmp(slash + 1, "checkpoint") == 0;
     file_parent(parent, folder);
-    const char *name = run_damage_name(parent);
-    bool own = slash && strcmp(slash + 1, "checkpoint") == 0 && name;
-    snprintf(id, NAME_BYTES, "%s", own ? name : "");
+    bool there = own && file_join(plan, parent, "plan.json", NULL) && file_exists(plan);
+    json_auto_t *o = there ? json_read(plan, NULL) : NULL;
+    const char *run = json_get_text(o, "run");
+    snprintf(id, NAME_BYTES, "%s", run ? run : "");
 }
 
 bool checkpoint_files_own(const char *folder, const safetensors *s, err *e)

@@ -52,9 +52,9 @@ int64_t checkpoint_files_number(const safetensors *s, const char *key);
  * are known: ids of another would be taken for the trained one's without an error. */
 bool checkpoint_files_tokenizer_is(const safetensors *s, const char *own, err *e);
 
-/* Whether the model of OUT/runs/ID/checkpoint is that run's, or was put there as its beginning: one
- * that was copied from another run would be gone on from, and evaluated, as this one's. True of
- * folders elsewhere, and where the file does not say whose it is. */
+/* Whether the model of a run's folder is that run's, by the plan beside it, or was put there as its
+ * beginning: one that was copied from another run would be gone on from, and evaluated, as this
+ * one's. True of folders without a plan, and where the file does not say whose it is. */
 bool checkpoint_files_own(const char *folder, const safetensors *s, err *e);
 /* Notes that what was copied there from a shorter run is this one's beginning. */
 bool checkpoint_files_begin(const char *folder, const char *run, err *e);

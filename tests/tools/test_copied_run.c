@@ -127,11 +127,23 @@ static void backup(void)
     EXPECT(r.status == 0 && strstr(r.out, "validation, step 3"), "%s%s", r.out, r.err);
     program_expect(LOCI("generate", id, "--tokens", "3"), 0, NULL, NULL);
     program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
+    program_expect(LOCI("eval", in_runs(copy, ""), "--split", "test"), 0, NULL, NULL);
     program_result m = LOCI("merge", test_inside("out"), "--out", test_inside("other"));
     program_expect(m, 0, NULL, "brought in: 1 experiments, 1 runs");
     program_expect(m, 0, NULL, "1 folder was left out: ");
     program_expect(LOCI("ls", "x", "--format", "csv", "--out", test_inside("other")), 0, ",done,",
                    NULL);
+}
+
+/* What was imported is called as people like, wherever it lies. */
+static void imported_beside_runs(void)
+{
+    if (!test_program()) return;
+    const char *id = put_run();
+    const char *words[] = {"import", "checkpoint",        in_runs(id, ""),
+                           "--to",   in_runs("mine", ""), NULL};
+    program_expect(program_run(words), 0, NULL, NULL);
+    program_expect(LOCI("eval", in_runs("mine", ""), "--split", "test"), 0, NULL, NULL);
 }
 
 /* Killed while it takes over a shorter run, the longer one has not ended, though the shorter has.
@@ -154,5 +166,6 @@ const test_suite test_copied_run = {"tools/copied_run",
                                      {"in_the_place_of_a_run", in_the_place_of_a_run},
                                      {"model_of_another", model_of_another},
                                      {"backup", backup},
+                                     {"imported_beside_runs", imported_beside_runs},
                                      {"killed_beginning", killed_beginning},
                                      {0}}};
