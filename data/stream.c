@@ -36,6 +36,21 @@ int64_t stream_document_tokens(const corpus_split *split, int64_t doc, int64_t m
     return most > 0 ? MIN(tokens, most) : tokens;
 }
 
+/* Of a document of so many tokens. */
+static int64_t spans_of(int64_t tokens, int64_t span)
+{
+    return tokens == 0 ? 0 : span == 0 ? 1 : (tokens + span - 1) / span;
+}
+
+int64_t stream_spans(const corpus_split *split, const stream_options *options)
+{
+    int64_t spans = 0;
+    for (int64_t i = 0, n = split_documents(split); i < n; i++) {
+        spans += spans_of(stream_document_tokens(split, i, options->most), options->span);
+    }
+    return spans;
+}
+
 static int64_t tokens_of(const stream *s, int64_t doc)
 {
     return stream_document_tokens(s->split, doc, s->options.most);
@@ -62,9 +77,7 @@ stream *stream_new(const corpus_split *split, const stream_options *options, err
     s->first = ARENA_NEW(memory, int64_t, documents + 1);
     s->first[0] = 0;
     for (int64_t i = 0; i < documents; i++) {
-        int64_t tokens = tokens_of(s, i), span = options->span;
-        int64_t spans = tokens == 0 ? 0 : span == 0 ? 1 : (tokens + span - 1) / span;
-        s->first[i + 1] = s->first[i] + spans;
+        s->first[i + 1] = s->first[i] + spans_of(tokens_of(s, i), options->span);
     }
     s->spans = s->first[documents];
     s->rows = ARENA_NEW(memory, row_place, options->rows);

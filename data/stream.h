@@ -28,6 +28,9 @@ typedef struct stream_options {
 /* Tokens of a document that are read: all, or the first `most`. */
 int64_t stream_document_tokens(const corpus_split *split, int64_t doc, int64_t most);
 
+/* Of an epoch. Where there are fewer than rows, these read the same text at the same time. */
+int64_t stream_spans(const corpus_split *split, const stream_options *options);
+
 /* Borrows the split. NULL and e on failure. */
 stream *stream_new(const corpus_split *split, const stream_options *options, err *e);
 void stream_free(stream *s);

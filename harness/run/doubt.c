@@ -12,11 +12,24 @@ static const char *sentence(arena *a, const node *at, const char *text)
     return arena_strdup(a, e.text);
 }
 
-const char *doubt_of(arena *a, const workload *w)
+static const char *few_spans(arena *a, const workload *w)
 {
-    if (w->train.budget.kind == BUDGET_SECONDS || w->schedule.warmup == 0) return NULL;
-    double flops = model_costs(w->model).train_flops;
-    int64_t steps = train_options_length(&w->train.budget, &w->shape, flops).steps;
+    const corpus_split *split = corpus_get(w->corpus, SPLIT_TRAIN);
+    const stream_options how = workload_stream(w);
+    int64_t spans = split ? stream_spans(split, &how) : how.rows;
+    if (spans >= how.rows) return NULL;
+    char text[256];
+    snprintf(text, sizeof text,
+             "%lld rows, but the training text has %lld %s%s: rows read the same text at the same "
+             "time; a smaller batch, more text%s",
+             (long long)how.rows, (long long)spans, how.span ? "span" : "document",
+             spans == 1 ? "" : "s", how.span ? ", or a shorter data.span" : "");
+    return sentence(a, node_at(w->spec, "train.batch"), text);
+}
+
+/* steps: 0 where the budget has no length yet. */
+static const char *long_warmup(arena *a, const workload *w, int64_t steps)
+{
     /* Integer halves: a run of three steps with a warm-up of one is left in peace. */
     if (steps == 0 || w->schedule.warmup <= steps / 2) return NULL;
     char text[256];
@@ -26,4 +39,13 @@ const char *doubt_of(arena *a, const workload *w)
              w->schedule.warmup >= steps ? "so that it ends before the warm-up does"
                                          : "most of which are warm-up");
     return sentence(a, node_at(w->spec, "schedule.warmup"), text);
+}
+
+const char *doubt_of(arena *a, const workload *w)
+{
+    double flops = model_costs(w->model).train_flops;
+    bool known = w->train.budget.kind != BUDGET_SECONDS;
+    int64_t steps = known ? train_options_length(&w->train.budget, &w->shape, flops).steps : 0;
+    const char *doubt = known && steps == 0 ? NULL : few_spans(a, w);
+    return doubt ? doubt : long_warmup(a, w, steps);
 }

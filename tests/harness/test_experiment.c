@@ -147,13 +147,29 @@ static void resolved_reads_back(void)
     }
 }
 
+typedef struct doubted {
+    const char *more, *part; /* NULL: there is no doubt */
+} doubted;
+
+static void expect_doubts(const doubted *cases, size_t count, const char *at)
+{
+    for (size_t i = 0; i < count; i++) {
+        workload w;
+        arena *a = arena_new(0);
+        if (!trial_open(&w, TRIAL_SPEC, cases[i].more, 1)) return;
+        const char *doubt = doubt_of(a, &w), *part = cases[i].part;
+        bool right = part ? doubt && strstr(doubt, at) && strstr(doubt, part) : !doubt;
+        EXPECT(right, "%s: %s", cases[i].more, doubt ? doubt : "no doubt");
+        workload_close(&w);
+        arena_free(a);
+    }
+}
+
 /* A warm-up that takes most of the run can be run, and is warned of; so many targets of a step
  * count as the corpus has, however few. */
 static void long_warmups_are_doubted(void)
 {
-    static const struct {
-        const char *more, *part;
-    } cases[] = {
+    static const doubted cases[] = {
         {"schedule: {warmup: 500}\ntrain: {budget: {steps: 60}}\n", "ends before the warm-up"},
         {"schedule: {warmup: 31}\ntrain: {budget: {steps: 60}}\n", "most of which are warm-up"},
         {"schedule: {warmup: 500}\ntrain: {budget: {tokens: 2k}}\n", "ends before the warm-up"},
@@ -165,18 +181,23 @@ static void long_warmups_are_doubted(void)
          "schedule: {warmup: 20}\ntrain: {budget: {tokens: 1k}}\n",
          NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        workload w;
-        arena *a = arena_new(0);
-        if (!trial_open(&w, TRIAL_SPEC, cases[i].more, 1)) return;
-        const char *doubt = doubt_of(a, &w);
-        bool right = cases[i].part ? doubt && strstr(doubt, "schedule.warmup: ") &&
-                                         strstr(doubt, cases[i].part)
-                                   : !doubt;
-        EXPECT(right, "%s: %s", cases[i].more, doubt ? doubt : "no doubt");
-        workload_close(&w);
-        arena_free(a);
-    }
+    expect_doubts(cases, sizeof cases / sizeof *cases, "schedule.warmup: ");
+}
+
+/* With more rows than there are spans each step is that of fewer rows, counted as many tokens: two
+ * batches of a sweep would be compared that are one. */
+static void few_spans_are_doubted(void)
+{
+#define TEXT "corpus: markov, symbols: 6, order: 1, held_out: 500, tokens: 700, length: 100"
+    static const doubted cases[] = {
+        {"data: {" TEXT "}\ntrain: {batch: 8, budget: {steps: 9}}\n", "8 rows, but"},
+        {"data: {" TEXT "}\ntrain: {batch: 7, budget: {steps: 9}}\n", NULL},
+        {"data: {" TEXT ", span: 50}\ntrain: {batch: 8, budget: {steps: 9}}\n", NULL},
+        {"data: {" TEXT "}\ntrain: {batch: 8, budget: {steps: 0}}\n", NULL},
+        {"data: {" TEXT "}\ntrain: {batch: 8, budget: {seconds: 9}}\n", "7 documents"},
+    };
+    expect_doubts(cases, sizeof cases / sizeof *cases, "train.batch: ");
+#undef TEXT
 }
 
 static void repetitions(void)
@@ -261,6 +282,7 @@ const test_suite test_experiment = {"harness/experiment",
                                      {"identity", identity},
                                      {"resolved reads back", resolved_reads_back},
                                      {"long warm-ups are doubted", long_warmups_are_doubted},
+                                     {"fewer spans than rows are doubted", few_spans_are_doubted},
                                      {"repetitions", repetitions},
                                      {"refuses", refuses},
                                      {"nothing to evaluate", nothing_to_evaluate},
