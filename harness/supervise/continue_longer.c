@@ -165,15 +165,29 @@ static bool still_there(const char *out, const char *id)
     return record != NULL;
 }
 
+/* Whether the checkpoint is that of run `id` to the bit, and does not say that it is a beginning: a
+ * version before copied it, and was killed before the run had one of its own. */
+static bool is_unmarked(const char *checkpoint, const char *out, const char *id)
+{
+    char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    if (!file_join(ours, checkpoint, "manifest.json", NULL) ||
+        !run_folder_path(theirs, out, id, NULL) ||
+        !file_join(theirs, theirs, "checkpoint/manifest.json", NULL)) {
+        return false;
+    }
+    json_auto_t *own = json_read(ours, NULL), *other = json_read(theirs, NULL);
+    const json_t *files = json_object_get(own, "files");
+    return files && !json_object_get(own, "begins") &&
+           json_equal(files, json_object_get(other, "files"));
+}
+
 const char *continue_longer_find(const json_t *all, const run_plan *p, const char *out,
                                  const char *folder)
 {
     char checkpoint[FILE_PATH_BYTES];
     double amount = 0, best = 0;
-    if (!all || !file_join(checkpoint, folder, "checkpoint", NULL) ||
-        checkpoint_files_exist(checkpoint)) {
-        return NULL;
-    }
+    if (!all || !file_join(checkpoint, folder, "checkpoint", NULL)) return NULL;
+    bool begun = checkpoint_files_exist(checkpoint);
     json_auto_t *tree = tree_of(p);
     json_t *value;
     const char *kind = any_length(tree) ? budget_of(tree, &amount) : NULL, *found = NULL, *id;
@@ -184,6 +198,7 @@ const char *continue_longer_find(const json_t *all, const run_plan *p, const cha
         double length = json_number_value(value);
         /* As long, or longer, is no beginning: a run cannot go back. */
         if (length >= amount || length <= best || !still_there(out, id)) continue;
+        if (begun && !is_unmarked(checkpoint, out, id)) continue;
         best = length;
         found = id;
     }
@@ -285,8 +300,11 @@ bool continue_longer_begin(const char *folder, const run_plan *p, const char *ou
         !run_folder_path(source, out, beginning, e)) {
         return false;
     }
-    /* It has begun on its own since it was looked for. */
-    if (checkpoint_files_exist(checkpoint)) return true;
+    /* It has begun on its own since it was looked for, if not before. */
+    if (checkpoint_files_exist(checkpoint)) {
+        return !is_unmarked(checkpoint, out, beginning) ||
+               checkpoint_files_begin(checkpoint, p->id, e);
+    }
     int lock = run_folder_lock(source, &ignored); /* from gc; whoever else has it only reads */
     bool ok = copy_beginning(folder, p->id, source, e);
     if (lock >= 0) close(lock);

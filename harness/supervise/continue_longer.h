@@ -16,7 +16,8 @@ bool continue_longer_possible(const run_plan *p);
 json_t *continue_longer_beginnings(const char *out);
 
 /* The id of the longest of them that is a beginning of this run, or NULL: there is none, or the
- * run's folder has a checkpoint of its own. Lives as long as `all`. */
+ * run's folder has a checkpoint of its own, which one that a version before put there is not. Lives
+ * as long as `all`. */
 const char *continue_longer_find(const json_t *all, const run_plan *p, const char *out,
                                  const char *folder);
 

@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "harness/run/exit_status.h"
 #include "tests/support/program.h"
 #include "tests/test.h"
 
@@ -161,6 +162,26 @@ static void killed_beginning(void)
     program_expect(LOCI("show", "x/x/1"), 0, "5 of 5", NULL);
 }
 
+/* A version before did not say that a beginning is one: killed before it had a checkpoint of its
+ * own, the longer run goes on all the same. */
+static void unmarked_beginning(void)
+{
+    if (!test_program()) return;
+    put_run();
+    const char *set[] = {"run", test_inside("x.yaml"), "--set", "train.budget.steps=5", NULL};
+    setenv("LOCI_FAILPOINT", "step:1", 1);
+    program_expect(program_run(set), EXIT_INTERRUPTED, NULL, "which is its beginning");
+    unsetenv("LOCI_FAILPOINT");
+    json_auto_t *x = json_read(test_inside("out/experiments/x.json"), NULL);
+    const char *id = json_get_text(json_array_get(json_object_get(x, "runs"), 0), "run");
+    const char *path = in_runs(id ? id : "", "checkpoint/manifest.json");
+    json_auto_t *manifest = json_read(path, NULL);
+    EXPECT(json_object_del(manifest, "begins") == 0 && json_write(path, manifest, NULL), "%s",
+           path);
+    program_expect(program_run(set), 0, NULL, "x: 1 trained, 0 finished before, 0 failed");
+    program_expect(LOCI("show", "x/x/1"), 0, "5 of 5", NULL);
+}
+
 const test_suite test_copied_run = {"tools/copied_run",
                                     {{"renamed", renamed},
                                      {"in_the_place_of_a_run", in_the_place_of_a_run},
@@ -168,4 +189,5 @@ const test_suite test_copied_run = {"tools/copied_run",
                                      {"backup", backup},
                                      {"imported_beside_runs", imported_beside_runs},
                                      {"killed_beginning", killed_beginning},
+                                     {"unmarked_beginning", unmarked_beginning},
                                      {0}}};
