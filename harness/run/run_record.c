@@ -151,12 +151,16 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
 
 json_t *run_record_spec(const char *out, const char *id)
 {
+    /* The second holds all of the first, of a run that was begun. */
+    static const char *const records[] = {"plan.json", "run.json"};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    if (!run_folder_path(folder, out, id, NULL) || !file_join(path, folder, "plan.json", NULL)) {
-        return NULL;
+    json_t *found = NULL;
+    if (!run_folder_path(folder, out, id, NULL)) return NULL;
+    for (int i = 0; i < 2 && !found; i++) {
+        json_auto_t *o = file_join(path, folder, records[i], NULL) ? json_read(path, NULL) : NULL;
+        found = json_incref(json_object_get(o, "spec"));
     }
-    json_auto_t *plan = json_read(path, NULL);
-    return json_incref(json_object_get(plan, "spec"));
+    return found;
 }
 
 /* The plan is ours to write, so a wrong one is a file that somebody or something spoilt. */

@@ -51,6 +51,29 @@ static void removed(void)
     EXPECT(!manage_remove(&r, test_folder(), "../x", false, &e), "a path");
 }
 
+/* What a run starts from stays, though its plan is damaged: its record says it, too. */
+static void source_stays(void)
+{
+    static const char *const records[] = {"run.json", "plan.json"};
+    manage_report r;
+    err e = {{0}};
+    char id[17], source[17], path[FILE_PATH_BYTES];
+    fake(test_folder(), "one");
+    fake(test_folder(), "two");
+    fake_run_id(id, "one", "long", 1);
+    fake_run_id(source, "two", "short", 1);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/runs/%s/%s", test_folder(), id, records[i]);
+        json_auto_t *o = json_read(path, &e);
+        json_object_set_new(o, "spec", json_pack("{s:{s:s}}", "init_from", "run", source));
+        EXPECT(json_write(path, o, &e), "%s", e.text);
+    }
+    EXPECT(truncate(path, 20) == 0, "%s", path);
+    EXPECT(file_remove(test_inside("experiments/two.json"), &e), "%s", e.text);
+    EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, true, &e) && r.runs == 3, "%d: %s",
+           r.runs, e.text);
+}
+
 /* A run that two experiments name stays with the second. */
 static void shared(void)
 {
@@ -432,6 +455,7 @@ static void half_replaced(void)
 
 const test_suite test_manage = {"harness/manage",
                                 {{"removed", removed},
+                                 {"source_stays", source_stays},
                                  {"shared", shared},
                                  {"renamed", renamed},
                                  {"garbage", garbage},
