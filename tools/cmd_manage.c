@@ -107,6 +107,10 @@ static void say_report(const manage_report *r, const char *done)
     fprintf(stderr, "%s: %d experiments, %d runs, %s bytes", done, r->experiments, r->runs, bytes);
     if (r->kept) fprintf(stderr, "; %d runs are needed elsewhere or in use and stay", r->kept);
     fputc('\n', stderr);
+    if (r->left_out) {
+        one_line_print(stderr, "loci: %d folder%s left out: %s", r->left_out,
+                       r->left_out == 1 ? " was" : "s were", r->why.text);
+    }
 }
 
 static int remove_experiment(const cli_call *c)
@@ -168,10 +172,6 @@ static int merge_results(const cli_call *c)
     /* Copies only: nothing here is removed but what a finished run replaces. */
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
     if (done) say_report(&r, "brought in");
-    if (done && r.left_out) {
-        one_line_print(stderr, "loci: %d folder%s left out: %s", r.left_out,
-                       r.left_out == 1 ? " was" : "s were", r.why.text);
-    }
     return end_change(o, mark, done, &e);
 }
 

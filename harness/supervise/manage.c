@@ -13,6 +13,7 @@
 #include "harness/supervise/manage_names.h"
 #include "harness/train/checkpoint.h"
 #include "results/store/experiment.h"
+#include "results/store/run_damage.h"
 
 /* Runs have no owner. What may go is decided from all records at once: a run stays if any other
  * experiment plans it, or if one that stays starts from it, however many steps away. So a record
@@ -21,6 +22,14 @@
  * Removing takes the runs first and the record last: killed in between, the record still names what
  * is left, and the same command goes on. Renaming writes the other record before it removes this
  * one, for the same reason; for a moment both plan the same runs, which is harmless. */
+
+bool manage_is_run(manage_report *r, const char *folder)
+{
+    err why;
+    if (run_damage_of_its_name(folder, &why)) return true;
+    if (r->left_out++ == 0) r->why = why;
+    return false;
+}
 
 /* ---- who needs a run ---- */
 
@@ -346,7 +355,10 @@ static bool collect_garbage(manage_report *r, const char *out, keep_models kept,
     if (!needed) return false;
     const char **ids = ARENA_NEW(a, const char *, count);
     for (int64_t i = 0; i < count; i++) {
-        if (!json_object_get(needed, names[i])) ids[unnamed++] = names[i];
+        char folder[FILE_PATH_BYTES];
+        if (json_object_get(needed, names[i])) continue;
+        if (!run_folder_path(folder, out, names[i], e)) return false;
+        if (manage_is_run(r, folder)) ids[unnamed++] = names[i];
     }
     /* First what needs no room on a full disk. */
     bool ok = remove_runs(r, a, out, ids, unnamed, dry, e);

@@ -14,6 +14,10 @@ typedef struct manage_report {
     err why;               /* of the first of them */
 } manage_report;
 
+/* Whether a folder is the run that it is called after. A backup beside its run, or a folder that
+ * was renamed, is none: it stays where it is, and is told (left_out). */
+bool manage_is_run(manage_report *r, const char *folder);
+
 /* Removes the experiment's record and the runs that no other experiment names and no other run
  * starts from. dry: only counts. */
 bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e);
@@ -29,7 +33,8 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e);
 typedef enum keep_models { KEEP_ALL, KEEP_BEST, KEEP_LAST } keep_models;
 #define KEEP_MODELS "all|best|last"
 
-/* Removes what no finished run needs: runs that no experiment names; of finished runs the training
- * state beside the model, which only going on would need, and the models that are not to be kept.
+/* Removes what no finished run needs: runs that no experiment names (manage_is_run); of finished
+ * runs the training state beside the model, which only going on would need, and the models that are
+ * not to be kept.
  */
 bool manage_collect_garbage(manage_report *r, const char *out, keep_models kept, bool dry, err *e);

@@ -125,16 +125,6 @@ static bool replace_run(manage_report *r, arena *a, const char *out, const char 
     return ok;
 }
 
-/* A backup that lies beside its run, or a folder that was renamed, is no run of the name that it
- * has: it stays where it is, and all others come. */
-static bool is_run(manage_report *r, const char *source)
-{
-    err why;
-    if (run_damage_of_its_name(source, &why)) return true;
-    if (r->left_out++ == 0) r->why = why;
-    return false;
-}
-
 static bool bring_run(manage_report *r, arena *a, const char *out, const char *from, const char *id,
                       err *e)
 {
@@ -142,7 +132,7 @@ static bool bring_run(manage_report *r, arena *a, const char *out, const char *f
     char theirs[FILE_PATH_BYTES];
     bool further;
     if (!run_folder_path(source, from, id, e) || !run_folder_path(target, out, id, e)) return false;
-    if (!is_run(r, source)) return true;
+    if (!manage_is_run(r, source)) return true;
     if (!file_join(theirs, source, "lock", e) || !is_further(&further, source, target, e)) {
         return false;
     }

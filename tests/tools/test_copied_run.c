@@ -129,6 +129,8 @@ static void backup(void)
     program_expect(LOCI("generate", id, "--tokens", "3"), 0, NULL, NULL);
     program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
     program_expect(LOCI("eval", in_runs(copy, ""), "--split", "test"), 0, NULL, NULL);
+    program_expect(LOCI("gc"), 0, NULL, "1 folder was left out: ");
+    EXPECT(file_exists(in_runs(copy, "plan.json")), "a backup was removed");
     program_result m = LOCI("merge", test_inside("out"), "--out", test_inside("other"));
     program_expect(m, 0, NULL, "brought in: 1 experiments, 1 runs");
     program_expect(m, 0, NULL, "1 folder was left out: ");
