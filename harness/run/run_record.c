@@ -71,6 +71,15 @@ bool run_record_plans(const char *out, const experiment *x)
     return same;
 }
 
+void run_record_aside(char aside[FILE_PATH_BYTES], const char *path)
+{
+    int room = FILE_PATH_BYTES - 32;
+    snprintf(aside, FILE_PATH_BYTES, "%.*s" RUN_RECORD_DAMAGED, room, path);
+    for (int n = 2; file_exists(aside); n++) {
+        snprintf(aside, FILE_PATH_BYTES, "%.*s" RUN_RECORD_DAMAGED "-%d", room, path, n);
+    }
+}
+
 /* The record as it is, NULL in *old if there is none. A damaged one is replaced as a missing one
  * is, since what it says cannot be believed any more: but when it was made, and what was claimed
  * before there were results, stands nowhere else, so a copy stays beside it. */
@@ -83,7 +92,7 @@ static bool read_old(json_t **old, const char *path, err *e)
     text_auto *text = file_read(path, &bytes, e);
     if (!text) return false;
     *old = json_parse(text, bytes, path, NULL);
-    snprintf(aside, sizeof aside, "%.*s" RUN_RECORD_DAMAGED, FILE_PATH_BYTES - 32, path);
+    run_record_aside(aside, path);
     return *old || file_copy(path, aside, e);
 }
 

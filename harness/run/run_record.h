@@ -5,10 +5,13 @@
 #include "core/base/json.h"
 #include "harness/run/experiment.h"
 
-/* Writes OUT/experiments/<name>.json. Of a damaged one a copy stays beside it, its name with this
- * behind it. */
+/* Behind the name of a copy of what was damaged. */
 #define RUN_RECORD_DAMAGED ".damaged"
+/* Writes OUT/experiments/<name>.json. Of a damaged one a copy stays beside it (run_record_aside).
+ */
 bool run_record_experiment(const char *out, const experiment *x, err *e);
+/* Where the copy goes: PATH.damaged, or PATH.damaged-2 and so on, as no earlier one is lost. */
+void run_record_aside(char aside[FILE_PATH_BYTES], const char *path);
 /* Whether that file is there and plans these very runs. */
 bool run_record_plans(const char *out, const experiment *x);
 

@@ -83,10 +83,12 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
     json_auto_t *record = json_read(path, &damaged), *now = json_object();
     json_t *run;
     if (!record) {
+        char aside[FILE_PATH_BYTES];
+        run_record_aside(aside, path);
         fprintf(print,
                 "%s; it is made anew, and its claims count as made today; what is there is kept "
-                "as %s" RUN_RECORD_DAMAGED "\n",
-                damaged.text, path);
+                "as %s\n",
+                damaged.text, aside);
     }
     /* Backwards, so that a label stands for its first seed. */
     for (int i = x->run_count - 1; i >= 0; i--) {

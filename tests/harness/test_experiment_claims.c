@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char BASE[] =
     "name: claimed\n"
@@ -387,8 +388,16 @@ static void damaged_record(void)
     size_t kept;
     text_auto *copy = file_read(aside, &kept, &e);
     EXPECT(copy && kept == bytes && memcmp(copy, text, bytes) == 0, "%s", e.text);
+    /* The copy of a second damage is another. */
+    EXPECT(truncate(path, 20) == 0, "%s", path);
+    json_t *third = record(one);
+    text_auto *still = file_read(aside, &kept, &e);
+    EXPECT(still && kept == bytes && memcmp(still, text, bytes) == 0, "the first copy is lost");
+    snprintf(aside, sizeof aside, "%s" RUN_RECORD_DAMAGED "-2", path);
+    EXPECT(file_exists(aside), "%s", aside);
     json_decref(first);
     json_decref(again);
+    json_decref(third);
 }
 
 const test_suite test_experiment_claims = {"harness/experiment_claims",
