@@ -7,6 +7,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/train/train_kernels.h"
+#include "harness/train/train_options.h"
 
 /* Variants are matched by label, for that is what a person calls them: the same label with another
  * variant id is a change that would otherwise pass unseen, since the runs of before are simply no
@@ -26,13 +27,25 @@ typedef struct teller {
     int waiting, told;
 } teller;
 
+/* Could the option have made another run of it? Not how a run is looked at meanwhile, nor how it is
+ * evaluated, save where it learns then (identity.c). */
+static bool matters(const char *path)
+{
+    if (strncmp(path, "eval.", 5) == 0) return strncmp(path, "eval.dynamic", 12) == 0;
+    for (const option *o = TRAIN_OPTIONS; strncmp(path, "train.", 6) == 0 && o->name; o++) {
+        if (strcmp(path + 6, o->name) == 0) return !o->incidental;
+    }
+    return true;
+}
+
 static void put_difference(void *user, const char *path, const char *x, const char *y)
 {
     FILE *f = user;
+    if (!matters(path)) return;
     if (!x && strcmp(path, "train.gemm") == 0) x = TRAIN_KERNELS_UNSAID;
-    /* An option that is younger than the record has its default there. Only in these two sections:
+    /* An option that is younger than the record has its default there. Only in this section:
      * elsewhere an entry that was not there before may be a part of the model. */
-    bool younger = !x && (strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0);
+    bool younger = !x && strncmp(path, "train.", 6) == 0;
     if (!younger) fprintf(f, "  %s: %s -> %s\n", path, x ? x : "nothing", y ? y : "nothing");
 }
 
@@ -75,12 +88,24 @@ static void add_difference(teller *t, const char *label, char *text)
     t->told++;
 }
 
+/* Every variant's id, and every label with the index of its first run. */
+static json_t *variants_of(const experiment *x)
+{
+    json_t *now = json_pack("{s:{}, s:{}}", "variant", "label");
+    /* Backwards, so that a label stands for its first seed. */
+    for (int i = x->run_count - 1; i >= 0; i--) {
+        json_object_set_new(json_object_get(now, "variant"), x->runs[i].variant, json_true());
+        json_object_set_new(json_object_get(now, "label"), x->runs[i].label, json_integer(i));
+    }
+    return now;
+}
+
 int spec_changes(FILE *print, const experiment *x, const char *out)
 {
     char path[FILE_PATH_BYTES];
     if (!run_folder_record(path, out, x->spec->name, NULL) || !file_exists(path)) return 0;
     err damaged;
-    json_auto_t *record = json_read(path, &damaged), *now = json_object();
+    json_auto_t *record = json_read(path, &damaged), *now = variants_of(x);
     json_t *run;
     if (!record) {
         char aside[FILE_PATH_BYTES];
@@ -90,14 +115,10 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
                 "as %s\n",
                 damaged.text, aside);
     }
-    /* Backwards, so that a label stands for its first seed. */
-    for (int i = x->run_count - 1; i >= 0; i--) {
-        json_object_set_new(now, x->runs[i].label, json_integer(i));
-    }
     teller t = {.print = print};
     json_auto_t *seen = json_object();
     size_t i;
-    int count = 0, gone = 0;
+    int count = 0, gone = 0, lost = 0;
     json_array_foreach(json_object_get(record, "runs"), i, run)
     {
         const char *label = json_get_text(run, "label"), *variant = json_get_text(run, "variant");
@@ -106,15 +127,22 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
          * record, or spoilt. */
         if (!label || !variant || !id || json_object_get(seen, label)) continue;
         json_object_set_new(seen, label, json_true());
-        int64_t index = json_get_int(now, label, -1);
-        gone += index < 0;
-        if (index < 0 || strcmp(x->runs[index].variant, variant) == 0) continue;
+        int64_t index = json_get_int(json_object_get(now, "label"), label, -1);
+        if (index >= 0 && strcmp(x->runs[index].variant, variant) == 0) continue;
+        /* A further axis lengthens every label; the runs are part of it as before. */
+        bool stays = json_object_get(json_object_get(now, "variant"), variant);
+        gone += index < 0 && !stays;
+        lost += !stays;
+        if (index < 0) continue;
         if (count++ < SHOWN) add_difference(&t, label, differences(out, id, &x->runs[index]));
     }
     tell_changes(&t);
     if (count > SHOWN) fprintf(print, "and %d variants more\n", count - SHOWN);
-    if (gone > 0) fprintf(print, "no longer part of %s: %d variants\n", x->spec->name, gone);
-    if (count + gone > 0) {
+    if (gone > 0) {
+        fprintf(print, "no longer part of %s: %d variant%s\n", x->spec->name, gone,
+                gone == 1 ? "" : "s");
+    }
+    if (lost > 0) {
         fprintf(print,
                 "what was trained before stays in %s/runs, but %s is compared without it; "
                 "another `name:` keeps both\n",
