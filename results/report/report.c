@@ -218,7 +218,7 @@ static void put_best(FILE *out, const comparison *c, const char *others)
     html_element(out, "p", "note", text);
 }
 
-/* Between first runs, whose seeds may differ; that is no option. */
+/* Between first runs. */
 static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, err *e)
 {
     const compared_variant *base = c->baseline >= 0 ? &c->variants[c->baseline] : NULL;
@@ -229,25 +229,11 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
         const compared_variant *v = &c->variants[i];
         if (v == base || v->run_count == 0) continue;
         table *t = table_new(a);
-        /* A second table, as rows cannot be taken out of one. */
-        table *shown = table_new(a);
-        if (!run_view_diff(t, s, base->runs[0].run, v->runs[0].run,
-                           (const char *const[]){base->label, v->label}, e))
+        if (!run_view_options(t, s, base->runs[0].run, v->runs[0].run,
+                              (const char *const[]){base->label, v->label}, e))
             return false;
-        int option = table_column(shown, "option", "option", "", TABLE_LEFT);
-        int was = table_column(shown, "a", base->label, "", TABLE_LEFT);
-        int is = table_column(shown, "b", v->label, "", TABLE_LEFT);
-        for (int r = 0; r < t->rows; r++) {
-            const table_cell *x = t->line[r].cell;
-            /* Options are paths ("model.width"), what a run was made with are plain words. */
-            if (!strpbrk(x[0].text, ".[")) continue; /* how it was made: below */
-            table_row(shown);
-            table_text(shown, option, "%s", x[0].text);
-            if (x[1].text) table_text(shown, was, "%s", x[1].text);
-            if (x[2].text) table_text(shown, is, "%s", x[2].text);
-        }
         html_element(out, "h3", "", v->label);
-        if (table_rows(shown) > 0) html_table(out, shown, NULL);
+        if (table_rows(t) > 0) html_table(out, t, NULL);
     }
     return true;
 }

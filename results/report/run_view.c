@@ -329,7 +329,8 @@ static void show_provenance(FILE *out, const json_t *run)
 }
 
 /* The spec, a line per value: as --set takes it. A path as keys and indices, the value as JSON:
- * each line can be copied behind --set. Empty lists and maps are values of their own. The path
+ * each line can be copied behind --set, without `.layers[N]` where the file has a block's layers as
+ * keys. Empty lists and maps are values of their own. The path
  * grows by one part at each level. */
 static void show_values(FILE *out, const char *path, const json_t *x)
 {
@@ -404,6 +405,27 @@ static void put_difference(void *user, const char *path, const char *a, const ch
     if (b) table_text(d->t, d->b, "%s", b);
 }
 
+static diff make_diff(table *t, const char *const heads[2])
+{
+    return (diff){t, table_column(t, "option", "option", "", TABLE_LEFT),
+                  table_column(t, "a", heads[0], "", TABLE_LEFT),
+                  table_column(t, "b", heads[1], "", TABLE_LEFT)};
+}
+
+static void put_options(diff *d, const json_t *x, const json_t *y)
+{
+    json_differences(json_object_get(x, "spec"), json_object_get(y, "spec"), "", put_difference, d);
+}
+
+bool run_view_options(table *t, store *s, const char *a, const char *b, const char *const heads[2],
+                      err *e)
+{
+    json_auto_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
+    diff d = make_diff(t, heads);
+    if (y) put_options(&d, x, y);
+    return y != NULL;
+}
+
 /* First the spec, option by option, then how the runs were made; equal ones are left out. */
 bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
                    err *e)
@@ -414,11 +436,8 @@ bool run_view_diff(table *t, store *s, const char *a, const char *b, const char 
                                        "host",     "threads",  "status"};
     json_auto_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
     if (!y) return false;
-    diff d = {t, table_column(t, "option", "option", "", TABLE_LEFT),
-              table_column(t, "a", heads[0], "", TABLE_LEFT),
-              table_column(t, "b", heads[1], "", TABLE_LEFT)};
-    json_differences(json_object_get(x, "spec"), json_object_get(y, "spec"), "", put_difference,
-                     &d);
+    diff d = make_diff(t, heads);
+    put_options(&d, x, y);
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         json_differences(json_object_get(x, made[i]), json_object_get(y, made[i]), made[i],
                          put_difference, &d);

@@ -31,6 +31,9 @@ json_t *run_view_json(store *s, const char *id, err *e);
  * compiler ...): a row each. heads: what the two columns are called. */
 bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
                    err *e);
+/* The options alone. */
+bool run_view_options(table *t, store *s, const char *a, const char *b, const char *const heads[2],
+                      err *e);
 
 /* All runs, those begun last first; experiment, status, search: NULL for any. search: part of the
  * experiment's name or description, of the label, the id, a note or a tag, in either case. */

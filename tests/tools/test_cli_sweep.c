@@ -199,7 +199,43 @@ static void changes_are_shown(void)
     r = LOCI("run", file, "--set", seed, "--set",
              "sweep.grid={memory: {block: {}, other: {schedule.warmup: 3}}}", "--set",
              "optimizer.lr=2e-2", "--dry-run");
-    program_expect(r, 0, NULL, "no longer part of tiny: 1 variants");
+    program_expect(r, 0, NULL, "no longer part of tiny: 1 variant\n");
+    /* A further axis gives every variant another label, and takes none away. */
+    r = LOCI("run", file, "--set", "sweep.seeds=2", "--set",
+             "sweep.grid.\"optimizer.lr\"=[2e-2, 3e-2]", "--set", "sweep.baseline=null");
+    program_expect(r, 0, NULL, "4 trained, 4 finished before");
+    EXPECT(r.status < 0 || (!strstr(r.err, "no longer") && !strstr(r.err, "without it")), "%s",
+           r.err);
+}
+
+/* A variant that is another one's model, evaluated otherwise, has its place in the page, among the
+ * event files and in no curve over training. */
+static void evaluated_only(void)
+{
+    const char *file = tiny_sweep();
+    program_result r =
+        LOCI("run", file, "--set", "train.eval_every=3", "--set",
+             "sweep={seeds: 1, list: [{label: block}, {label: learns, init_from: {variant: block}, "
+             "train.budget: {steps: 0}, eval.dynamic: {kind: sgd}}]}");
+    program_expect(r, 0, NULL, "learns, seed 1: done, evaluated only");
+    const char *loss = r.err ? strstr(r.err, "training loss ") : NULL;
+    EXPECT(r.status < 0 || (loss && strspn(loss + 14, "0123456789.") == 6 &&
+                            strncmp(loss + 20, " bits/byte\n", 11) == 0),
+           "%s", r.err);
+    program_expect(LOCI("export", "tiny", "--format", "tensorboard"), 0, NULL, "2 runs; ");
+    program_expect(LOCI("plot", "tiny", "--svg"), 0, "validation-tokens.svg", NULL);
+    program_expect(LOCI("report", "tiny", "--no-plots", "--to", test_inside("page.html")), 0, NULL,
+                   NULL);
+    text_auto *page = file_read(test_inside("page.html"), NULL, NULL);
+    EXPECT(r.status < 0 || (page && strstr(page, ">init_from<")), "no init_from in the page");
+    r = LOCI("run", file, "--set",
+             "sweep={seeds: 1, list: [{label: block, train.eval_every: 3}, {label: learns, "
+             "init_from: {variant: block}, train.budget: {steps: 0}, eval.dynamic: {kind: sgd, "
+             "rate: 1e6}}]}");
+    program_expect(r, 3, NULL, "learns at the rate of eval.dynamic, ended at");
+    /* What made it another run is told, and nothing else. */
+    program_expect(r, 3, NULL, "run last: learns\n  eval.dynamic.rate: nothing -> 1");
+    EXPECT(r.status < 0 || !strstr(r.err, "eval_every"), "%s", r.err);
 }
 
 /* How long a sweep takes is known from runs, or measured for a moment. */
@@ -371,6 +407,7 @@ const test_suite test_cli_sweep = {"tools/cli_sweep",
                                     {"evaluations_are_added", evaluations_are_added},
                                     {"gap_is_told", gap_is_told},
                                     {"changes_are_shown", changes_are_shown},
+                                    {"evaluated_only", evaluated_only},
                                     {"time_is_told", time_is_told},
                                     {"speeds_are_recorded", speeds_are_recorded},
                                     {"speeds_leave_runs_alone", speeds_leave_runs_alone},
