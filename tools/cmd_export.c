@@ -46,7 +46,8 @@ static bool write_events(const export_call *o, store *s, const char *name, err *
     if (!file_own_folder(folder, root, name, e)) return false;
     if (!export_tensorboard(folder, s, name, &files, e)) return false;
     one_line_print(stdout, "%s", folder);
-    one_line_print(stderr, "%d runs; tensorboard --logdir %s shows them", files, folder);
+    one_line_print(stderr, "%d run%s; tensorboard --logdir %s shows them", files,
+                   files == 1 ? "" : "s", folder);
     return true;
 }
 

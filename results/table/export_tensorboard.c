@@ -198,11 +198,12 @@ static bool put_hparams(file_out *f, store *s, const char *experiment, const cha
 
 /* ---- runs ---- */
 
-/* Runs that have logged something; others would be empty curves with a name. */
+/* Runs that have logged something, or were evaluated without any training; others would be empty
+ * curves with a name. */
 static const char RUNS[] =
     "SELECT p.run, p.label, p.seed, coalesce(unixepoch(r.started_at), 0) AS began FROM plan p "
-    "JOIN run r USING (run) WHERE p.experiment = ?1 AND EXISTS (SELECT 1 FROM step s WHERE s.run = "
-    "p.run) ORDER BY p.position";
+    "JOIN run r USING (run) WHERE p.experiment = ?1 AND (EXISTS (SELECT 1 FROM step s WHERE s.run "
+    "= p.run) OR EXISTS (SELECT 1 FROM evaluation v WHERE v.run = p.run)) ORDER BY p.position";
 /* Training figures at their step, then evaluations at theirs. */
 static const char FIGURES[] =
     "SELECT s.seconds, s.step, CASE m.layer WHEN '' THEN 'train/' || m.name ELSE m.layer || '/' || "
