@@ -8,13 +8,13 @@
  * has one on validation, since a point that was scored otherwise would be a step in the curve that
  * no model made. Then seeds are averaged step by step, in the database. */
 
-/* A row per step of the seeds that were evaluated there as the final evaluation was done. ?3: per
- * byte, else per token. */
+/* A row per step of the seeds that were evaluated there as the final evaluation was done. What was
+ * evaluated without any training has no course. ?3: per byte, else per token. */
 static const char LOSSES[] =
     "WITH scored AS (SELECT e.step, e.tokens_seen, CASE ?3 WHEN 'bytes' THEN "
     "  e.nats / ln(2) / nullif(e.bytes, 0) ELSE e.nats / nullif(e.tokens, 0) END AS loss "
     "  FROM plan p JOIN evaluation e USING (run) WHERE p.experiment = ?1 AND p.label = ?2 "
-    "  AND e.split = 'validation' AND e.nats IS NOT NULL AND e.tokens_seen IS NOT NULL "
+    "  AND e.split = 'validation' AND e.nats IS NOT NULL AND e.tokens_seen > 0 "
     /* Without a final evaluation on validation (a run under way, or one that ends on test) any
      * protocol. */
     "  AND e.protocol = coalesce((SELECT f.protocol FROM evaluation f WHERE f.run = e.run AND "
@@ -81,6 +81,6 @@ bool plot_validation(plot_report *r, arena *a, store *s, const comparison *c, er
                                                : "validation loss (nats per token)",
                                     .lines = c->count});
     fputs("set xrange [0:*] noextend\n", p.out);
-    plot_series_draw(&p, list, c->count, PLOT_MARKED, c->count <= PLOT_TELLABLE);
+    plot_series_draw(&p, list, c->count, PLOT_MARKED, c->count <= PLOT_TELLABLE, NULL);
     return gnuplot_run(r, &p, e);
 }
