@@ -138,8 +138,7 @@ static double seconds_left(const run_status *s)
     return s->train_seconds / (double)s->step * (double)(s->steps - MIN(s->step, s->steps));
 }
 
-/* As in tables: bits per byte where the text has bytes. */
-static void loss_text(char text[32], const run_status *s)
+void progress_loss(char text[32], const run_status *s)
 {
     if (!isfinite(s->loss)) {
         snprintf(text, 32, "loss -");
@@ -156,7 +155,7 @@ static void job_figures(char *text, size_t size, const progress_job *job)
     const run_status *s = &job->status;
     progress_amount(rate, s->tokens_per_second);
     progress_time(left, seconds_left(s));
-    loss_text(loss, s);
+    progress_loss(loss, s);
     if (s->eval_share > 0) {
         snprintf(text, size, "%s  evaluating: %.0f %%  %s left", loss, 100 * s->eval_share, left);
         /* Trained, and the evaluation has not told its share yet. */

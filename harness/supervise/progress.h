@@ -21,7 +21,9 @@ typedef struct progress_job {
     const char *label;
     int64_t seed;
     run_status status;
-} progress_job; /* The sweep as a whole, whoever did it and when. Work is counted in runs. */
+} progress_job;
+
+/* The sweep as a whole, whoever did it and when. Work is counted in runs. */
 typedef struct progress_sweep {
     int runs, finished, failed;
     double work;   /* runs that have ended, and the parts of others that are done */
@@ -35,6 +37,8 @@ void progress_update(progress *p, const progress_job *jobs, int count, const pro
 double progress_fraction(const run_status *s);
 /* What is left at the speed of this sitting, which has lasted `elapsed` seconds; NaN: not known. */
 double progress_left(double elapsed, const progress_sweep *all);
+/* The training loss of late, as in tables: in bits per byte where the text has bytes. */
+void progress_loss(char text[32], const run_status *s);
 /* "1:02:03", "4:05"; "2.1M", "850k". */
 void progress_time(char text[16], double seconds);
 void progress_amount(char text[16], double amount);

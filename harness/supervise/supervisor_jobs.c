@@ -57,14 +57,14 @@ static void say_bad(supervisor *s, const job *j, int number, const run_status *s
 
 static void say_done(supervisor *s, const job *j, int number, const run_status *status)
 {
-    char took[16], amount[16];
+    char took[16], amount[16], loss[32];
+    progress_loss(loss, status);
     progress_time(took, status->train_seconds);
     progress_amount(amount, (double)status->tokens);
     if (isnan(status->loss)) { /* a budget of no steps: what init_from names was evaluated */
         say_end(s, j, number, false, "done, evaluated only");
     } else {
-        say_end(s, j, number, false, "done, %s tokens in %s, training loss %.4f", amount, took,
-                status->loss);
+        say_end(s, j, number, false, "done, %s tokens in %s, training loss %s", amount, took, loss);
     }
 }
 
