@@ -108,7 +108,8 @@ static int mark_blowup(const again *x, double loss, err *e)
     const blowup_facts facts = {
         .vocab = model_vocab(x->work.model),
         .evaluated = loss,
-        .further = blowup_further(x->work.corpus, eval_options_split(&x->work.eval))};
+        .further = blowup_further(x->work.corpus, eval_options_split(&x->work.eval)),
+        .learns = x->work.eval.dynamic.kind != DYNAMIC_NONE};
     if ((x->tokens == 0 && isfinite(loss)) || !blowup_find(text, &facts)) return EXIT_DONE;
     /* Read again: of the run as it stands, only state, kind and reason change. */
     run_status status;

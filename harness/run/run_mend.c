@@ -149,7 +149,8 @@ static bool had_blown_up(const mend *m, char text[BLOWUP_TEXT_BYTES])
         .last = m->last ? last : 0,
         .evaluated = m->final ? nats / tokens : 0, /* else it is looked at when it is made */
         .step_targets = w->shape.targets_per_step,
-        .further = blowup_further(w->corpus, eval_options_split(&w->eval))};
+        .further = blowup_further(w->corpus, eval_options_split(&w->eval)),
+        .learns = w->eval.dynamic.kind != DYNAMIC_NONE};
     return m->step > 0 && blowup_find(text, &facts);
 }
 

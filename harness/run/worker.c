@@ -148,7 +148,8 @@ static bool has_blown_up(const worker *w, err *e)
         .last = p->last_loss,
         .evaluated = w->evaluated,
         .step_targets = w->work.shape.targets_per_step,
-        .further = blowup_further(w->work.corpus, eval_options_split(&w->work.eval))};
+        .further = blowup_further(w->work.corpus, eval_options_split(&w->work.eval)),
+        .learns = w->work.eval.dynamic.kind != DYNAMIC_NONE};
     if ((p->tokens == 0 && isfinite(w->evaluated)) || !blowup_find(text, &facts)) return false;
     err_set(e, "step %lld: %s", (long long)p->step, text);
     return true;

@@ -44,7 +44,8 @@ bool blowup_find(char text[BLOWUP_TEXT_BYTES], const blowup_facts *f)
     const char *what = NULL;
     double loss = f->evaluated;
     if (is_above(f->evaluated, f->further ? DBL_MAX : 1.05 * guess)) {
-        what = "the final evaluation";
+        what = f->learns ? "the final evaluation, which learns at the rate of eval.dynamic,"
+                         : "the final evaluation";
     } else if (is_above(f->last, 1.05 * guess)) {
         what = "training";
         loss = f->last;

@@ -13,6 +13,7 @@ typedef struct blowup_facts {
     double evaluated;    /* loss of the final evaluation */
     double step_targets; /* what the loss of one step is a mean over */
     bool further;        /* the evaluation asks what training never did: blowup_further */
+    bool learns;         /* it changes the model, at a rate that may be the culprit: eval.dynamic */
 } blowup_facts;
 
 enum { BLOWUP_TEXT_BYTES = 200 };

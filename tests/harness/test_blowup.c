@@ -38,7 +38,8 @@ static void ends_are_judged(void)
                                 cases[i].last,
                                 cases[i].evaluated,
                                 cases[i].targets,
-                                cases[i].further};
+                                cases[i].further,
+                                false};
         bool found = blowup_find(text, &f);
         EXPECT(found == (cases[i].part != NULL) && (!found || strstr(text, cases[i].part)),
                "case %zu: \"%s\"", i, text);
