@@ -166,6 +166,20 @@ static void print_cost(const inspection *x)
     fprintf(stderr, "%.0f MB of memory at most\n", (double)m.peak_anon_bytes / 1e6);
 }
 
+/* A layer that a table lacks is not to look like one that was forgotten. */
+static void say_valueless(const inspection *x)
+{
+    if (!(x->parts & INSPECT_VALUES)) return;
+    for (int i = 0; i < x->layer_count; i++) {
+        const layer_memories *m = &x->layers[i].memories;
+        if (m->values >= 0 || m->value) continue;
+        one_line_print(stderr,
+                       "loci: %s is not among values: what one of its memories adds depends on "
+                       "those of its other hashes (form: slices has values)",
+                       x->layers[i].layer->name);
+    }
+}
+
 /* ---- the verb ---- */
 
 /* All that a signal's handler may touch. The passes look at it between calls. */
@@ -241,6 +255,7 @@ static int keep_inspection(const cli_call *c, const inspection *x, const char *f
             print_part(c, x, part);
         }
     }
+    say_valueless(x);
     print_cost(x);
     one_line_print(stderr, "loci: %s/index.html shows them with examples", path);
     return EXIT_DONE;

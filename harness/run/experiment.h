@@ -44,7 +44,8 @@ typedef struct run_plan {
     int64_t context;             /* positions of a block */
     int distances;               /* that a probe's questions have: distance [distances] */
     int64_t *distance;
-    bool memories, learns, states; /* what loci inspect finds in its layers */
+    bool memories, values, learns, states; /* what loci inspect finds in its layers; values: of
+                                            * memories, which may have none of their own */
     /* What init_from names in this sweep: the run's id, "" if nothing; its index in `runs`, -1. */
     char source[IDENTITY_CHARS];
     int source_run;

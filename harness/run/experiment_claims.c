@@ -314,16 +314,28 @@ static bool check_slice(const claim_statement *s, const run_plan *run, err *e)
                     (long long)end - 1);
 }
 
+/* Of memories whose values depend on each other loci inspect tells which are active, no more. */
+static bool needs_values(const claim_figure *f)
+{
+    bool active = strncmp(f->found, "active", 6) == 0;
+    return strcmp(f->part, "values") == 0 || (strcmp(f->part, "composition") == 0 && !active);
+}
+
 /* Has the model what loci inspect is to look at? */
 static bool check_inspected(const claim_statement *s, const run_plan *run, err *e)
 {
     if (!s->on || s->on->kind != FIGURE_INSPECT) return true;
     /* Parts as loci inspect names them. */
     bool states = strcmp(s->on->part, "states") == 0, changes = strcmp(s->on->part, "changes") == 0;
-    if (states ? run->states : changes ? run->learns : run->memories) return true;
+    bool values = !states && !changes && run->memories && needs_values(s->on);
+    if (values ? run->values : states ? run->states : changes ? run->learns : run->memories) {
+        return true;
+    }
     return node_err(e, figure_at(s), "'%.100s' has no %s: no layer of it %s", run->label,
                     s->on->name,
-                    states    ? "has states (block_recurrent has)"
+                    values    ? "has memories with values of their own (hash_ffn of several hashes "
+                                "has with form: slices)"
+                    : states  ? "has states (block_recurrent has)"
                     : changes ? "learns while it reads (the head fwl does)"
                               : "is a memory of keys and values (ffn is one)");
 }

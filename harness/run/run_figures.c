@@ -38,7 +38,9 @@ static void note_layers(run_plan *run, const model *m)
         const layer *l = i < n ? layers[i] : head;
         layer_memories memories;
         layer_exchange list[MAX_EXCHANGES];
-        run->memories |= i < n && l->cls->memories != NULL && l->cls->memories(l, &memories);
+        bool fires = i < n && l->cls->memories != NULL && l->cls->memories(l, &memories);
+        run->memories |= fires;
+        run->values |= fires && (memories.values >= 0 || memories.value);
         run->learns |= l->cls->learns;
         run->states |= l->cls->exchanges != NULL && l->cls->exchanges(l, list) > 0;
     }

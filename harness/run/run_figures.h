@@ -4,6 +4,6 @@
 
 #include "harness/run/experiment.h"
 
-/* Into the run's figures: has_bytes to distance, memories, learns and states. w is the run, opened;
+/* Into the run's figures: has_bytes to distance, memories to states. w is the run, opened;
  * distances live in a. */
 void run_figures_note(run_plan *run, const workload *w, arena *a);

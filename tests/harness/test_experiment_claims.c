@@ -265,6 +265,36 @@ static void distances(void)
     }
 }
 
+/* Memories of several hashes fire, but only those of slices have values that can be read. */
+static void values_of_several_hashes(void)
+{
+    static const struct {
+        const char *form, *figure;
+        bool good;
+    } cases[] = {{"segments", "keys.triggered", true},
+                 {"segments", "composition.active", true},
+                 {"segments", "composition.zero_agreement", false},
+                 {"segments", "values.agreement", false},
+                 {"slices", "values.agreement", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char whole[1024];
+        err e = {{0}};
+        snprintf(whole, sizeof whole,
+                 "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: 500}\n"
+                 "model: {width: 8, context: 8, blocks: [{hash_ffn: {experts: 4, hidden: 16, "
+                 "hashes: 2, form: %s}}]}\n"
+                 "train: {budget: {steps: 4}, batch: 2}\n"
+                 "sweep: {grid: {train.batch: [2, 4]}}\n"
+                 "claims: [{name: a, variant: {batch: 2}, on: inspect.%s, above: 0.5}]\n",
+                 cases[i].form, cases[i].figure);
+        bool good = claims_of(whole, &e);
+        EXPECT(good == cases[i].good && (good || strstr(e.text, "values of their own")),
+               "%s, %s: "
+               "%s",
+               cases[i].form, cases[i].figure, e.text);
+    }
+}
+
 /* Documents are counted before training, and seeds are not added for them. */
 static void by_document(void)
 {
@@ -406,6 +436,7 @@ const test_suite test_experiment_claims = {"harness/experiment_claims",
                                             {"words of cut documents", words_of_cut_documents},
                                             {"names_that_mean_several", names_that_mean_several},
                                             {"distances", distances},
+                                            {"values_of_several_hashes", values_of_several_hashes},
                                             {"by document", by_document},
                                             {"recorded", recorded},
                                             {"damaged_record", damaged_record},
