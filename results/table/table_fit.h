@@ -10,6 +10,7 @@ enum { TABLE_SIGN_CELLS = 3, TABLE_GAP_CELLS = 2 };
  * unit that is wider than all cells only `whole` knows. */
 typedef struct table_width {
     int before, behind, whole;
+    int least; /* what it can be cut to */
     bool out; /* there is no room for it, or it is for programs */
 } table_width;
 
@@ -18,7 +19,8 @@ typedef struct table_width {
 const char *table_shown(const table_cell *x);
 
 /* w [columns of t]: within `columns` cells. The first column is never left out, as it says what a
- * row is about; then those that the table is read for have their room (TABLE_KEPT), then the
+ * row is about, and is cut no further than its texts can be told apart, unless nothing of what the
+ * table is read for had room then; then those that the table is read for have their room (TABLE_KEPT), then the
  * others, then spare ones, at last those without any content, from the left. Texts are cut where
  * that makes room for a column that is not spare. */
 void table_fit(table_width *w, const table *t, int columns);

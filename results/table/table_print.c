@@ -90,6 +90,16 @@ static void print_line(FILE *out, const table *t, const table_width *w, int whic
     end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
 }
 
+/* Two columns may have one title, and differ in what stands below it. */
+static bool is_title_shared(const table *t, int c)
+{
+    for (int k = 0; k < t->columns; k++) {
+        bool people = !(t->column[k].flags & TABLE_PROGRAMS);
+        if (k != c && people && strcmp(t->column[k].title, t->column[c].title) == 0) return true;
+    }
+    return false;
+}
+
 /* The columns for which there was no room. Named, so that nobody takes the table for the whole;
  * wider terminals and CSV have them. */
 static void print_left_out(FILE *out, const table *t, const table_width *w, int columns)
@@ -99,8 +109,12 @@ static void print_left_out(FILE *out, const table *t, const table_width *w, int 
     for (int c = 0; c < t->columns; c++) {
         bool missed = w[c].out && !(t->column[c].flags & TABLE_PROGRAMS);
         if (!missed || n + 200 > sizeof list) continue;
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.150s",
-                              n ? ", " : "not shown here: ", t->column[c].title);
+        const table_head *h = &t->column[c];
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%.100s",
+                              n ? ", " : "not shown here: ", h->title);
+        if (h->unit[0] && is_title_shared(t, c)) {
+            n += (size_t)snprintf(list + n, sizeof list - n, " (%.90s)", h->unit);
+        }
     }
     if (n == 0) return;
     terminal_wrap(out, list, 0, 2, columns);

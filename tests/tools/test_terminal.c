@@ -427,9 +427,36 @@ static void letters(void)
     EXPECT(strncmp(out, "broken ", 7) == 0, "%s", out);
 }
 
+/* Labels that differ in their middle alone are cut no further than that, whatever is left out for
+ * it; but not where nothing else had room. */
+static void labels_differ(void)
+{
+    static const fake_variant alike[] = {
+        {"short", 0, 0.001, 842000, 51234, NULL, false},
+        {"memory=long-hashes=one-width=16", 0.02, 0.001, 842000, 51234, NULL, false},
+        {"memory=long-hashes=two-width=16", 0.04, 0.001, 842000, 40321, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 3, 3, 4, alike};
+    fake_write(&x);
+    const char *const words[] = {"compare", "memory", "--out", x.out, NULL};
+    for (int columns = 40; columns <= 80; columns += 20) {
+        char *text = on_terminal(columns, 200, words);
+        if (!text) return;
+        char label[2][128] = {"", ""};
+        const char *row = strstr(text, "\nmemory");
+        for (int i = 0; i < 2 && row; i++, row = strstr(row + 1, "\nmemory")) {
+            sscanf(row, " %127s", label[i]);
+        }
+        EXPECT(*label[1] && strcmp(label[0], label[1]) != 0 && strstr(text, "bits/byte"),
+               "at %d: %s", columns, text);
+        expect_within("compare", text, columns);
+        free(text);
+    }
+}
+
 const test_suite test_terminal = {"tools/terminal",
                                   {{"tables", tables},
                                    {"what_is_read_for_stays", what_is_read_for_stays},
+                                   {"labels_differ", labels_differ},
                                    {"identities_are_whole", identities_are_whole},
                                    {"sentences", sentences},
                                    {"bars", bars},
