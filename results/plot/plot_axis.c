@@ -172,7 +172,7 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     for (int k = 0; k < all.series_count; k++) {
         list[k] = series_of(a, &all, sorted, k, c->metric);
     }
-    plot_series_draw(&p, list, all.series_count, PLOT_BAR_LINES, false);
+    plot_series_draw(&p, list, all.series_count, PLOT_BAR_LINES, false, NULL);
     return gnuplot_run(r, &p, e);
 }
 

@@ -91,7 +91,8 @@ static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, e
           "title ",
           gnuplot_item(&p));
     gnuplot_quote(p.plot, name);
-    plot_series_draw(&p, points_of(a, c, cost, cost_of(base, cost)), c->count, PLOT_BARS, false);
+    plot_series_draw(&p, points_of(a, c, cost, cost_of(base, cost)), c->count, PLOT_BARS, false,
+                     NULL);
     return gnuplot_run(r, &p, e);
 }
 
@@ -139,7 +140,7 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
             "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\nset format x '%s'\n%s",
             logarithmic ? "set logscale x\n" : "", logarithmic ? "%.0s%c" : "%g",
             COSTS[cost].logarithmic ? "" : "set xrange [0:*]\n");
-    plot_series_draw(&p, points_of(a, c, cost, units[u].size), c->count, PLOT_BARS, false);
+    plot_series_draw(&p, points_of(a, c, cost, units[u].size), c->count, PLOT_BARS, false, NULL);
     return gnuplot_run(r, &p, e);
 }
 

@@ -276,7 +276,7 @@ static bool draw_curves(plot_report *r, const comparison *c, const plot_series *
     if (facets) {
         put_panels(&p, c, curves, g, f);
     } else {
-        plot_series_draw(&p, curves, c->count, PLOT_LINES, c->count <= PLOT_TELLABLE);
+        plot_series_draw(&p, curves, c->count, PLOT_LINES, c->count <= PLOT_TELLABLE, NULL);
     }
     return gnuplot_run(r, &p, e);
 }

@@ -202,7 +202,7 @@ static bool draw_picture(plot_report *r, arena *a, store *s, const char *run, co
     begin(&p, x->name, x->question, run, x->caption, "memory layer", x->y);
     put_axes(p.out, x, layers);
     if (!x->stacked) {
-        plot_series_draw(&p, lines, count, PLOT_MARKED, true);
+        plot_series_draw(&p, lines, count, PLOT_MARKED, true, NULL);
         return gnuplot_run(r, &p, e);
     }
     for (int i = 0; i < count; i++) {
@@ -235,7 +235,7 @@ static bool draw_confidence(plot_report *r, arena *a, store *s, const char *run,
           "Tenths of all values by the probability of their top token.",
           "probability of the value's top token", "agreement rate");
     fputs("set yrange [0:*]\nunset key\n", p.out);
-    plot_series_draw(&p, &line, 1, PLOT_MARKED, false);
+    plot_series_draw(&p, &line, 1, PLOT_MARKED, false, NULL);
     return gnuplot_run(r, &p, e);
 }
 
@@ -342,7 +342,7 @@ static bool draw_curve(plot_report *r, arena *a, store *s, const char *run, cons
     gnuplot_script p;
     begin(&p, x->name, x->question, run, x->caption, x->x, x->y);
     if (x->doubling) fputs("set logscale x 2\n", p.out);
-    plot_series_draw(&p, lines, n, PLOT_MARKED, false);
+    plot_series_draw(&p, lines, n, PLOT_MARKED, false, NULL);
     return gnuplot_run(r, &p, e);
 }
 

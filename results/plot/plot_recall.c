@@ -64,7 +64,7 @@ static bool draw_distances(plot_report *r, arena *a, const comparison *c,
     /* A seventh beyond the outer distances, since points at the frame are cut in half. */
     fprintf(p.out, "set xrange [%.6g:%.6g]\nset format x '%%.0f'\nset xtics rotate by -35\n",
             (double)x->distances[0] / 1.15, (double)x->distances[x->count - 1] * 1.15);
-    plot_series_draw(&p, list, c->count, PLOT_MARKED, true);
+    plot_series_draw(&p, list, c->count, PLOT_MARKED, true, NULL);
     return gnuplot_run(r, &p, e);
 }
 
@@ -105,7 +105,7 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
     fputs("set offsets graph 0.08, graph 0.08, 0, 0\nset format x '%.0f'\n"
           "set xtics rotate by -35\n",
           p.out);
-    plot_series_draw(&p, list, c->count, PLOT_BARS, false);
+    plot_series_draw(&p, list, c->count, PLOT_BARS, false, NULL);
     return gnuplot_run(r, &p, e);
 }
 

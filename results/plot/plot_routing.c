@@ -146,7 +146,7 @@ static bool draw_variants(plot_report *r, const comparison *c, const routing_plo
                                     .y = kind->y_title,
                                     .lines = count});
     fputs(kind->settings, p.out);
-    plot_series_draw(&p, list, count, kind->points ? PLOT_MARKED : PLOT_LINES, true);
+    plot_series_draw(&p, list, count, kind->points ? PLOT_MARKED : PLOT_LINES, true, NULL);
     return gnuplot_run(r, &p, e);
 }
 

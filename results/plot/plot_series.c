@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "results/compare/compare_notes.h"
+#include "results/plot/plot_band.h"
 #include "results/plot/plot_text.h"
 
 /* What pictures of variants have in common: what each looks like, how wide names are, where the key
@@ -155,12 +156,12 @@ void plot_series_data(FILE *out, const plot_series *x, int index)
 }
 
 /* Nearly transparent: of two that overlap both can be seen. */
-static void put_band(FILE *out, const plot_series *x, int index)
+static void put_band(FILE *out, const plot_series *x, int index, bool cut)
 {
     fprintf(out,
-            "$series%d using 1:3:4 with filledcurves linecolor %d fillstyle transparent solid "
-            "0.18 noborder notitle",
-            index, plot_series_colour(x->look));
+            "$%s%d using %s with filledcurves linecolor %d fillstyle transparent solid 0.18 "
+            "noborder notitle",
+            cut ? "band" : "series", index, cut ? "1:2:3" : "1:3:4", plot_series_colour(x->look));
 }
 
 /* A band without height is not drawn, so that a picture of single seeds has no stray edges. */
@@ -196,14 +197,17 @@ static void put_line(FILE *out, const plot_series *x, int index, plot_style styl
 
 /* Data first, as gnuplot needs a block before the command that uses it. */
 void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plot_style style,
-                      bool bands)
+                      bool bands, const double *range)
 {
     for (int i = 0; i < count; i++) {
         if (list[i].count > 0) plot_series_data(p->out, &list[i], i);
     }
     /* All bands lie below all lines. */
     for (int i = 0; bands && i < count; i++) {
-        if (has_band(&list[i])) put_band(gnuplot_item(p), &list[i], i);
+        bool cut = range && plot_band_leaves(&list[i], range);
+        if (!has_band(&list[i])) continue;
+        if (cut) plot_band_data(p->out, &list[i], i, range);
+        put_band(gnuplot_item(p), &list[i], i, cut);
     }
     for (int i = 0; i < count; i++) {
         if (list[i].count > 0) put_line(gnuplot_item(p), &list[i], i, style);

@@ -4,25 +4,11 @@
 
 #include "results/compare/compare.h"
 #include "results/plot/gnuplot.h"
+#include "results/plot/plot_point.h"
 
 /* So many lines can be told apart, each in its colour and with its band; more of them are drawn
  * without bands, which would hide each other. */
 enum { PLOT_TELLABLE = 7 };
-
-typedef struct plot_point {
-    double x, mean, low, high;
-    int n;            /* seeds behind it; 0: it does not say */
-    const char *more; /* further columns of the script's data; NULL: none */
-} plot_point;
-
-/* From an x to a smaller one its line is broken. */
-typedef struct plot_series {
-    const char *label;
-    int look;     /* which colour, dashes and marks: the variant's index, the same everywhere */
-    double width; /* of its line; 0: as all */
-    int count;    /* 0: nothing to draw */
-    plot_point *point;
-} plot_series;
 
 typedef enum plot_style {
     PLOT_LINES,
@@ -32,9 +18,10 @@ typedef enum plot_style {
 } plot_style;
 
 /* The series' data, all bands if they are wanted, then all lines. The key says the label and over
- * how many seeds. Data blocks are called $series0 and so on, as the list has them. */
+ * how many seeds. Data blocks are called $series0 and so on, as the list has them. range: of the
+ * axis of y, where it may be less than bands take; else NULL. */
 void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plot_style style,
-                      bool bands);
+                      bool bands, const double *range);
 /* The data alone, for pictures that draw otherwise. */
 void plot_series_data(FILE *out, const plot_series *x, int index);
 

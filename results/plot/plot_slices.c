@@ -174,7 +174,7 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
     fprintf(p.out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
     /* The baseline: above the line something is gained. */
     if (gain) fputs("0 linecolor rgb '#404040' dashtype 2 notitle", gnuplot_item(&p));
-    plot_series_draw(&p, lines, c->count, PLOT_MARKED, bands);
+    plot_series_draw(&p, lines, c->count, PLOT_MARKED, bands, range);
     return gnuplot_run(r, &p, e);
 }
 
