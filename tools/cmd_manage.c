@@ -100,11 +100,14 @@ static int check_launched(const cli_call *c)
                     name, l.jobs, q.running, q.pending, name);
 }
 
-static void say_report(const manage_report *r, const char *done)
+/* Bytes are of what was removed. */
+static void say_report(const manage_report *r, const char *done, bool removed)
 {
     char bytes[16];
     table_si(bytes, (double)r->bytes);
-    fprintf(stderr, "%s: %d experiments, %d runs, %s bytes", done, r->experiments, r->runs, bytes);
+    fprintf(stderr, "%s: %d experiment%s, %d run%s", done, r->experiments,
+            r->experiments == 1 ? "" : "s", r->runs, r->runs == 1 ? "" : "s");
+    if (removed) fprintf(stderr, ", %s bytes", bytes);
     if (r->kept) fprintf(stderr, "; %d runs are needed elsewhere or in use and stay", r->kept);
     fputc('\n', stderr);
     if (r->left_out) {
@@ -125,7 +128,7 @@ static int remove_experiment(const cli_call *c)
     int mark = begin_change(o);
     /* Locks, and refuses where somebody works on it. */
     bool done = manage_remove(&r, cli_out(o->out), c->words[0], o->dry_run, &e);
-    if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
+    if (done) say_report(&r, o->dry_run ? "would be removed" : "removed", true);
     return end_change(o, mark, done, &e);
 }
 
@@ -154,7 +157,7 @@ static int collect_garbage(const cli_call *c)
     if (!collect_check_out(cli_out(o->out), &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
     int mark = begin_change(o);
     bool done = manage_collect_garbage(&r, cli_out(o->out), (keep_models)o->keep, o->dry_run, &e);
-    if (done) say_report(&r, o->dry_run ? "would be removed" : "removed");
+    if (done) say_report(&r, o->dry_run ? "would be removed" : "removed", true);
     return end_change(o, mark, done, &e);
 }
 
@@ -171,7 +174,7 @@ static int merge_results(const cli_call *c)
     int mark = begin_change(o);
     /* Copies only: nothing here is removed but what a finished run replaces. */
     bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
-    if (done) say_report(&r, "brought in");
+    if (done) say_report(&r, "brought in", false);
     return end_change(o, mark, done, &e);
 }
 

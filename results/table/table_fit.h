@@ -11,7 +11,7 @@ enum { TABLE_SIGN_CELLS = 3, TABLE_GAP_CELLS = 2 };
 typedef struct table_width {
     int before, behind, whole;
     int least; /* what it can be cut to */
-    bool out; /* there is no room for it, or it is for programs */
+    bool out;  /* there is no room for it, or it is for programs */
 } table_width;
 
 /* What people see of a cell: a dash for an empty one, since a hole in a line makes the eye slip to
@@ -20,7 +20,7 @@ const char *table_shown(const table_cell *x);
 
 /* w [columns of t]: within `columns` cells. The first column is never left out, as it says what a
  * row is about, and is cut no further than its texts can be told apart, unless nothing of what the
- * table is read for had room then; then those that the table is read for have their room (TABLE_KEPT), then the
- * others, then spare ones, at last those without any content, from the left. Texts are cut where
- * that makes room for a column that is not spare. */
+ * table is read for had room then; then those that the table is read for have their room
+ * (TABLE_KEPT), then the others, then spare ones, at last those without any content, from the left.
+ * Texts are cut where that makes room for a column that is not spare. */
 void table_fit(table_width *w, const table *t, int columns);
