@@ -343,9 +343,9 @@ static void print_words(FILE *out, const void *about, bool markdown)
     /* Of claims that were all withdrawn there is no figure to explain. */
     if (!any) return;
     fputs("\nA claim holds, or fails, where p is below 0.05 after Holm's correction for all claims "
-          "of its\nexperiment; intervals are not corrected. Paired by seed, or by document where n "
-          "has documents:\nthen it is one about these models on other text. Cost: FLOPs per token "
-          "of evaluation and\nseconds of training of the two sides.\n",
+          "of its experiment; intervals are not corrected. Paired by seed, or by document where n "
+          "has documents: then it is one about these models on other text. Cost: FLOPs per token "
+          "of evaluation and seconds of training of the two sides.\n",
           out);
 }
 

@@ -90,7 +90,8 @@ static void say_difference(sentence *s, const comparison *c, const compared_vari
 {
     const verdict x = verdict_of(c, v);
     if (x.d.n == 0) {
-        say(s, "'%s' cannot be compared yet: no seed finished both it and '%s'.", x.label, x.base);
+        say(s, "'%s' cannot be compared yet: no seed has a result of both it and '%s'.", x.label,
+            x.base);
     } else if (x.d.n == 1) {
         say_one_seed(s, &x);
     } else if (stats_differs(x.d) && !compare_sure(v)) {
