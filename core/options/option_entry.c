@@ -2,6 +2,7 @@
 
 #include "core/base/text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,11 +60,14 @@ static const char *choice_text(arena *a, const char *choices, int64_t index)
 
 /* ---- values ---- */
 
-/* As few digits as read back as the same double: 0.1 stays 0.1 in a resolved spec. */
+/* As few digits as read back as the same double: 0.1 stays 0.1 in a resolved spec, and 60 is 60
+ * rather than 6e+01. */
 static node *real_node(arena *a, double value)
 {
     char text[TEXT_NUMBER_BYTES];
-    return node_scalar(a, text_number(text, value, 1), true);
+    bool whole = value == floor(value) && fabs(value) < 1e6;
+    if (whole) snprintf(text, sizeof text, "%.0f", value);
+    return node_scalar(a, whole ? text : text_number(text, value, 1), true);
 }
 
 node *option_value(arena *a, const void *options, const option *o)
