@@ -156,8 +156,11 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
     printf("%-22s ", "protocol");
     protocol_print(stdout, json_object_get(record, "protocol"));
     putchar('\n');
-    printf("%-22s %.0f tokens/s, %.2f s; %.4g FLOPs per token; %.0f MiB\n", "cost",
-           r->tokens_per_second, r->seconds, r->flops_per_token, (double)r->anon_bytes / 1048576);
+    char speed[16], flops[16];
+    table_si(speed, r->tokens_per_second);
+    table_si(flops, r->flops_per_token);
+    printf("%-22s %s tokens/s, %.2f s; %s FLOPs/token; %.0f MiB\n", "cost", speed, r->seconds,
+           flops, (double)r->anon_bytes / 1048576);
     for (int i = 0; documents && i < r->count; i++) {
         const eval_document *d = &r->documents[i];
         one_line_print(stdout, "%-22s %.4f nats per token, %lld tokens", d->name,

@@ -262,8 +262,9 @@ static void put_row(table *t, const columns *k, const char *experiment, const st
     put_statement(t, k, c);
     put_figures(t, k, c);
     put_judged(t, k, c);
-    /* One seed has no p; the 1 that stands in for it in the family is not shown. */
-    if (v->n > 1) {
+    /* One seed has no p, nor has a claim whose runs are not all there; the 1 that stands in for it
+     * in the family is not shown. */
+    if (v->n > 1 && !(*v->why && v->p >= 1)) {
         table_real(t, k->p, v->p, 3);
         table_probability(t, k->holm, v->p_holm);
     }

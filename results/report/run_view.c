@@ -261,7 +261,11 @@ static void show_evaluations(FILE *out, const json_t *run)
         if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
         table_perplexity(text, words);
         if (isfinite(words)) fprintf(out, "word perplexity %s, ", text);
-        fprintf(out, "perplexity %.3f", ppl);
+        if (isfinite(ppl)) {
+            fprintf(out, "perplexity %.3f", ppl);
+        } else {
+            fputs("the loss is not a finite number", out);
+        }
         double changed = json_get_double(x, "routing_changed");
         if (isfinite(changed))
             fprintf(out, ", routing changed for %.1f %% of tokens", 100 * changed);

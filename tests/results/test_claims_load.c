@@ -81,6 +81,8 @@ static void verdicts(void)
     EXPECT(strstr(text, "AFTER THE FACT") && strstr(text, "2 were added later") &&
                strstr(text, "gains: holds: 'good' is better than 'base' by more than 0.01"),
            "%s", text);
+    /* No test was made where runs are missing, though three seeds are there. */
+    EXPECT(c->list[3].verdict->n == 3 && !strstr(text, "1.000"), "%s", text);
     free(text);
     for (table_format f = TABLE_MARKDOWN; f <= TABLE_JSON; f++) {
         text = printed(a, c, f);

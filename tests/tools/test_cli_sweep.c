@@ -236,6 +236,8 @@ static void evaluated_only(void)
     /* What made it another run is told, and nothing else. */
     program_expect(r, 3, NULL, "run last: learns\n  eval.dynamic.rate: nothing -> 1");
     EXPECT(r.status < 0 || !strstr(r.err, "eval_every"), "%s", r.err);
+    program_expect(LOCI("show", "tiny/learns/1"), 0, "the loss is not a finite number (final)",
+                   NULL);
 }
 
 /* How long a sweep takes is known from runs, or measured for a moment. */
