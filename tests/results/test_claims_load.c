@@ -318,12 +318,13 @@ static void evaluate_half_way(const fake_experiment *x, int seed, double above)
 {
     char line[512];
     double bits = fake_bits_per_byte(x, 0, seed) + above;
-    snprintf(line, sizeof line,
-             "{\"eval\":\"h%d\",\"step\":100,\"tokens_seen\":%d,\"split\":\"validation\",\"nats\":"
-             "%.17g,\"tokens\":90000,\"bytes\":90000,\"protocol\":{\"context\":256,\"memory\":"
-             "\"carried state, reset at documents\",\"start\":\"learned vector, first token "
-             "counted\",\"data\":\"abcdef0123456789\"}}\n",
-             seed, x->steps * 10240, bits * log(2.0) * 90000);
+    snprintf(
+        line, sizeof line,
+        "{\"eval\":\"%s-h%d\",\"step\":100,\"tokens_seen\":%d,\"split\":\"validation\",\"nats\":"
+        "%.17g,\"tokens\":90000,\"bytes\":90000,\"protocol\":{\"context\":256,\"memory\":"
+        "\"carried state, reset at documents\",\"start\":\"learned vector, first token "
+        "counted\",\"data\":\"abcdef0123456789\"}}\n",
+        x->name, seed, x->steps * 10240, bits * log(2.0) * 90000);
     fake_append(x, 0, seed, "evals.jsonl", line);
 }
 
