@@ -80,11 +80,11 @@ static void tokenized(const fake_experiment *x, int variant, int seed, int token
 {
     char line[2048];
     int used = snprintf(line, sizeof line,
-                        "{\"eval\": \"t%d-%d\", \"step\": 300, \"split\": \"validation\", "
+                        "{\"eval\": \"%s-t%d-%d\", \"step\": 300, \"split\": \"validation\", "
                         "\"final\": true, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "
                         "\"words\": 120, \"unknown_tokens\": %d, \"protocol\": {\"rows\": 3}, "
                         "\"documents\": [",
-                        variant, seed, 600 - 60 * variant + seed, 3 * tokens, unknown);
+                        x->name, variant, seed, 600 - 60 * variant + seed, 3 * tokens, unknown);
     for (int i = 0; i < 3; i++) {
         used += snprintf(line + used, sizeof line - (size_t)used,
                          "%s{\"index\": %d, \"nats\": %d, \"tokens\": %d, \"bytes\": null, "

@@ -70,9 +70,12 @@ static void break_table(const char *out, const char *name, const char *condition
                                 name, name, condition));
 }
 
-static void mend_table(const char *out, const char *name)
+/* Renamed back its words would be others, and the database none of loci's. */
+static void mend_tables(const char *out)
 {
-    change(out, sqlite3_mprintf("DROP VIEW %s; ALTER TABLE whole RENAME TO %s", name, name));
+    collect_report r;
+    err e = {0};
+    EXPECT(collect(&r, out, true, &e), "%s", e.text);
 }
 
 typedef bool (*reader)(store *s, const char *out, arena *a, err *e);
@@ -161,14 +164,13 @@ static void read_errors(void)
         bool gnuplot = list[i].read != plots || system("command -v gnuplot >/dev/null 2>&1") == 0;
         EXPECT(s && (!gnuplot || list[i].read(s, x.out, a, &e)), "%s, whole: %s", list[i].name,
                e.text);
-        store_close(s);
+        /* The database was whole when it was opened: one with such a view is not asked at all. */
         break_table(x.out, list[i].table, list[i].condition);
-        s = store_open_reader(x.out, &e);
         EXPECT(s && !list[i].read(s, x.out, a, &e), "%s: read as if all were there", list[i].name);
         EXPECT(strstr(e.text, "cannot be read"), "%s: %s", list[i].name, e.text);
         store_close(s);
         arena_free(a);
-        mend_table(x.out, list[i].table);
+        mend_tables(x.out);
     }
 }
 

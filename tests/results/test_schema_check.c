@@ -26,12 +26,12 @@ static void foreign_schema(void)
         "CREATE TRIGGER t AFTER INSERT ON evaluation BEGIN UPDATE evaluation SET nats = 0; END",
         "CREATE TABLE mine (a)",
         "CREATE INDEX i ON run (seed)",
-        "DROP VIEW score; CREATE VIEW score AS SELECT *, 0.0 AS bits_per_byte, 1.0 AS perplexity, "
-        "1.0 AS word_perplexity FROM evaluation WHERE (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL "
-        "SELECT x + 1 FROM c) SELECT max(x) FROM c) > 0",
+        ("DROP VIEW score; CREATE VIEW score AS SELECT *, 0.0 AS bits_per_byte, 1.0 AS perplexity, "
+         "1.0 AS word_perplexity FROM evaluation WHERE (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL "
+         "SELECT x + 1 FROM c) SELECT max(x) FROM c) > 0"),
         "DROP VIEW seed_mean",
-        "DROP TABLE step; CREATE TABLE step (run TEXT, step INTEGER, tokens INTEGER, seconds REAL "
-        "CHECK (0))"};
+        ("DROP TABLE step; CREATE TABLE step (run TEXT, step INTEGER, tokens INTEGER, seconds REAL "
+         "CHECK (0))")};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         fake_experiment x = collected_sample(2);
         fake_write(&x);

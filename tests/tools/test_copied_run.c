@@ -132,7 +132,7 @@ static void backup(void)
     program_expect(LOCI("gc"), 0, NULL, "1 folder was left out: ");
     EXPECT(file_exists(in_runs(copy, "plan.json")), "a backup was removed");
     program_result m = LOCI("merge", test_inside("out"), "--out", test_inside("other"));
-    program_expect(m, 0, NULL, "brought in: 1 experiments, 1 runs");
+    program_expect(m, 0, NULL, "brought in: 1 experiment, 1 run");
     program_expect(m, 0, NULL, "1 folder was left out: ");
     program_expect(LOCI("ls", "x", "--format", "csv", "--out", test_inside("other")), 0, ",done,",
                    NULL);
