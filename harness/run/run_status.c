@@ -104,13 +104,16 @@ static void json_moment(char out[40], double wall_s)
     snprintf(out, 40, "\"%s\"", utc);
 }
 
+/* In two calls: libquadmath, which BLAS brings, has glibc's printf take memory for formats of more
+ * than ten conversions, and a call without memory fails. */
 static int status_text(char *text, size_t size, const run_status *s)
 {
     /* Twice: every character of it may have to be escaped. What is longer still is cut by
      * json_quote, and stays JSON. */
-    char reason[2 * sizeof s->reason + 16] = "null", started[40], ended[40];
+    char reason[2 * sizeof s->reason + 16] = "null", kind[64] = "null", started[40], ended[40];
     char seconds[32], rate[32], loss[32], share[32], eval[32], bytes[32], rss[32], anon[32];
     if (s->reason[0]) json_quote(reason, sizeof reason, s->reason);
+    if (s->kind) json_quote(kind, sizeof kind, KINDS[s->kind]);
     json_moment(started, s->started_at);
     json_moment(ended, s->ended_at);
     json_figure(seconds, s->train_seconds);
@@ -121,17 +124,19 @@ static int status_text(char *text, size_t size, const run_status *s)
     json_figure(eval, s->eval_seconds);
     json_peak(rss, s->peak_rss_bytes);
     json_peak(anon, s->peak_anon_bytes);
-    return snprintf(
-        text, size,
-        "{\"status\": \"%s\", \"kind\": %s%s%s, \"reason\": %s, \"pid\": %lld, \"started_at\": %s, "
-        "\"ended_at\": %s, \"step\": %lld, \"steps\": %lld, \"tokens\": %lld, "
-        "\"train_seconds\": %s, \"tokens_per_second\": %s, \"loss\": %s, "
-        "\"bytes_per_token\": %s, \"eval_share\": %s, \"eval_seconds\": %s, "
-        "\"peak_rss_bytes\": %s, \"peak_anon_bytes\": %s}",
-        run_status_state_name(s->state), s->kind ? "\"" : "", s->kind ? KINDS[s->kind] : "null",
-        s->kind ? "\"" : "", reason, (long long)s->pid, started, ended, (long long)s->step,
-        (long long)s->steps, (long long)s->tokens, seconds, rate, loss, bytes, share, eval, rss,
-        anon);
+    int how = snprintf(text, size,
+                       "{\"status\": \"%s\", \"kind\": %s, \"reason\": %s, \"pid\": %lld, "
+                       "\"started_at\": %s, \"ended_at\": %s, \"step\": %lld, \"steps\": %lld, ",
+                       run_status_state_name(s->state), kind, reason, (long long)s->pid, started,
+                       ended, (long long)s->step, (long long)s->steps);
+    CHECK(how > 0 && how < (int)size, "a status of %d bytes", how);
+    int far = snprintf(text + how, size - (size_t)how,
+                       "\"tokens\": %lld, \"train_seconds\": %s, \"tokens_per_second\": %s, "
+                       "\"loss\": %s, \"bytes_per_token\": %s, \"eval_share\": %s, "
+                       "\"eval_seconds\": %s, \"peak_rss_bytes\": %s, \"peak_anon_bytes\": %s}",
+                       (long long)s->tokens, seconds, rate, loss, bytes, share, eval, rss, anon);
+    CHECK(far > 0, "a status of %d and %d bytes", how, far);
+    return how + far;
 }
 
 bool run_status_write(const run_status *s, const char *folder, bool durable, err *e)
