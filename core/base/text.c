@@ -28,19 +28,38 @@ const char *text_number(char text[TEXT_NUMBER_BYTES], double x, int digits)
     return text;
 }
 
+static void make_room(text_memory *m, size_t bytes)
+{
+    if (bytes <= m->room) return;
+    m->room = MAX(bytes, 2 * m->room);
+    m->text = realloc(m->text, m->room + 1);
+    CHECK(m->text, "no memory for a text of %zu bytes", bytes);
+}
+
+static ssize_t keep(void *memory, const char *from, size_t bytes)
+{
+    text_memory *m = memory;
+    make_room(m, m->bytes + bytes);
+    memcpy(m->text + m->bytes, from, bytes);
+    m->bytes += bytes;
+    m->text[m->bytes] = 0;
+    return (ssize_t)bytes;
+}
+
 FILE *text_begin(text_memory *m)
 {
-    m->text = NULL;
-    m->out = open_memstream(&m->text, &m->bytes);
+    enum { FIRST = 255 };
+    *m = (text_memory){0};
+    make_room(m, FIRST);
+    m->text[0] = 0;
+    m->out = fopencookie(m, "w", (cookie_io_functions_t){.write = keep});
     CHECK(m->out, "no memory for a text");
     return m->out;
 }
 
 char *text_end(text_memory *m)
 {
-    /* The stream puts text and length into m only when it is flushed or closed, and may fail
-     * there. */
-    CHECK(fclose(m->out) == 0, "no memory for a text");
+    CHECK(fclose(m->out) == 0, "a text could not be kept");
     return m->text;
 }
 

@@ -17,12 +17,15 @@ enum { TEXT_NUMBER_BYTES = 40 };
 const char *text_number(char text[TEXT_NUMBER_BYTES], double x, int digits);
 
 /* What is printed to the stream that text_begin gives is kept, until text_end closes it and returns
- * the text: the caller frees, or it lives as long as the arena. */
+ * the text: the caller frees, or it lives as long as the arena. Without memory the program ends: a
+ * stream of open_memstream loses what it has no room for, or all of it, and closes without a word.
+ */
 typedef struct text_memory {
     FILE *out;
-    char *text;
-    size_t bytes; /* of it, after its end */
+    char *text;         /* as far as it was flushed, with an end; it moves */
+    size_t bytes, room; /* of it, without its end */
 } text_memory;
+/* m stays where it is until text_end. */
 FILE *text_begin(text_memory *m);
 char *text_end(text_memory *m);
 const char *text_end_in(text_memory *m, arena *a);

@@ -104,9 +104,8 @@ int gnuplot_caption(FILE *out, const gnuplot_script *p)
 void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption)
 {
     *p = (gnuplot_script){.name = name, .width = width, .height = height, .caption = caption};
-    p->out = open_memstream(&p->text, &p->bytes);
-    p->plot = open_memstream(&p->command, &p->command_bytes);
-    CHECK(p->out && p->plot, "no memory for a script");
+    p->out = text_begin(&p->text);
+    p->plot = text_begin(&p->command);
     fprintf(p->out,
             "%s To draw it again, in its folder: gnuplot %s.gp\n"
             "set encoding utf8\n"
@@ -132,7 +131,7 @@ FILE *gnuplot_item(gnuplot_script *p)
 static void put_cairo(gnuplot_script *p, const char *font)
 {
     /* Panels are not drawn again by `replot`. */
-    const char *again = strstr(p->command, "set multiplot") ? p->command : "replot";
+    const char *again = strstr(p->command.text, "set multiplot") ? p->command.text : "replot";
     fprintf(p->out,
             "if (exists('svg_only')) set output; exit\n"
             "set terminal pngcairo size %d,%d noenhanced font '%s,%d' fontscale 1.5 linewidth 2 "
@@ -160,17 +159,17 @@ static void put_formats(gnuplot_script *p, plot_report *r)
     /* Names that viewers on other systems have; the last is a class of fonts. */
     static const char svg_font[] = "font 'Liberation Sans, Arial, sans-serif,12'";
     char font[64], missing[64];
-    fclose(p->plot);
+    text_end(&p->command);
     fflush(p->out); /* so that the text is there, until more is written */
     /* Asked with all texts of the script, as one letter that no font has blackens the whole
      * picture. */
-    bool fonts = plot_fonts_choose(font, p->text, p->command, missing);
+    bool fonts = plot_fonts_choose(font, p->text.text, p->command.text, missing);
     fprintf(p->out,
             "set terminal svg size %d,%d dynamic noenhanced %s background 'white'\n"
             "set output '%s.svg'\n%s\n",
-            p->width, p->height, svg_font, p->name, p->command);
+            p->width, p->height, svg_font, p->name, p->command.text);
     /* Panels have many plots, of which only the last one's place would be known. */
-    if (!strstr(p->command, "set multiplot")) fputs(SAY_MAP, p->out);
+    if (!strstr(p->command.text, "set multiplot")) fputs(SAY_MAP, p->out);
     /* The script then has no PNG and PDF at all, so that running it again later by hand does not
      * fail either. */
     if (!fonts) {
@@ -186,7 +185,7 @@ static void put_formats(gnuplot_script *p, plot_report *r)
         put_cairo(p, font);
     }
     fputs("set output\n", p->out);
-    CHECK(fclose(p->out) == 0, "no memory for a script");
+    text_end(&p->text);
 }
 
 /* ---- gnuplot ---- */
@@ -270,7 +269,8 @@ static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
     char script[80], log[80], path[FILE_PATH_BYTES], words[200];
     snprintf(script, sizeof script, "%s.gp", p->name);
     snprintf(log, sizeof log, "%s.log", p->name);
-    if (!file_join(path, r->folder, script, e) || !file_write(path, p->text, p->bytes, e)) {
+    if (!file_join(path, r->folder, script, e) ||
+        !file_write(path, p->text.text, p->text.bytes, e)) {
         return false;
     }
     int status = run_gnuplot(r->folder, script, log, r->svg_only);
@@ -291,7 +291,7 @@ static bool draw_script(plot_report *r, const gnuplot_script *p, err *e)
         snprintf(name, sizeof name, "%s.%s", p->name, formats[i]);
         if (r->svg_only && i != 1) continue;
         /* Files that the script names: without fonts it names the SVG alone. */
-        if (!strstr(p->text, name) || r->count == PLOT_FILES) continue;
+        if (!strstr(p->text.text, name) || r->count == PLOT_FILES) continue;
         if (i == 1) read_map(r->map[r->count], log_path, p);
         memcpy(r->files[r->count++], name, sizeof name);
     }
@@ -329,15 +329,15 @@ bool gnuplot_run(plot_report *r, gnuplot_script *p, err *e)
     if (!r->all && r->pictures == PLOT_FIRST) {
         size_t n = strlen(r->spared);
         snprintf(r->spared + n, sizeof r->spared - n, "%s%s", n ? ", " : "", p->name);
-        fclose(p->plot);
-        fclose(p->out);
+        text_end(&p->command);
+        text_end(&p->text);
     } else {
         r->pictures++;
         put_formats(p, r);
         ok = draw_script(r, p, e);
     }
-    free(p->command);
-    free(p->text);
+    free(p->command.text);
+    free(p->text.text);
     return ok;
 }
 

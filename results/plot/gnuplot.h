@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/base/base.h"
+#include "core/base/text.h"
 
 enum { PLOT_FILES = 384 };
 
@@ -38,8 +39,7 @@ typedef struct gnuplot_script {
     const char *name;  /* of the files, without ending */
     int width, height; /* of the picture, in SVG's pixels */
     const char *caption;
-    char *text, *command; /* behind the streams */
-    size_t bytes, command_bytes;
+    text_memory text, command; /* behind the streams */
 } gnuplot_script;
 
 /* Opens the script with what all plots share: colours, borders, grid, caption below the plot. */
