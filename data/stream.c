@@ -45,10 +45,10 @@ static int64_t spans_of(int64_t tokens, int64_t span)
 int64_t stream_spans(const corpus_split *split, const stream_options *options)
 {
     int64_t spans = 0;
-    for (int64_t i = 0, n = split_documents(split); i < n; i++) {
+    for (int64_t i = 0, n = split_documents(split); i < n && spans < options->rows; i++) {
         spans += spans_of(stream_document_tokens(split, i, options->most), options->span);
     }
-    return spans;
+    return MIN(spans, options->rows);
 }
 
 static int64_t tokens_of(const stream *s, int64_t doc)

@@ -28,7 +28,8 @@ typedef struct stream_options {
 /* Tokens of a document that are read: all, or the first `most`. */
 int64_t stream_document_tokens(const corpus_split *split, int64_t doc, int64_t most);
 
-/* Of an epoch. Where there are fewer than rows, these read the same text at the same time. */
+/* Spans of an epoch, or as many as there are rows: where there are fewer, rows read the same text
+ * at the same time. */
 int64_t stream_spans(const corpus_split *split, const stream_options *options);
 
 /* Borrows the split. NULL and e on failure. */

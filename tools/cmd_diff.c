@@ -1,5 +1,5 @@
 /* loci diff: in what two runs differ. */
-#include "results/report/run_view.h"
+#include "results/report/run_diff.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
@@ -21,7 +21,7 @@ static int diff_runs(const cli_call *c, store *s, err *e)
     table *t = table_new(c->memory);
     /* Heads of columns are the words as they were typed; the ids are looked for once. */
     if (!reading_one(a, s, heads[0], e) || !reading_one(b, s, heads[1], e)) return EXIT_USAGE;
-    if (!run_view_diff(t, s, a, b, heads, e)) return EXIT_FAILED;
+    if (!run_diff(t, s, a, b, heads, true, e)) return EXIT_FAILED;
     /* Forms for programs have a table all the same, with its columns and no rows. */
     if (table_rows(t) == 0 && format == TABLE_TEXT) {
         fprintf(stderr, "%s and %s do not differ\n", a, b);

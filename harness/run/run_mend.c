@@ -113,13 +113,12 @@ static train_length length_of(const mend *m)
 }
 
 /* A record of which a byte was changed, or that a person did, still says them where, when and by
- * which build: what no other file does. The first stays, which is what was damaged. */
+ * which build: what no other file does. Killed behind it, there will be two such copies. */
 static bool keep_damaged(const mend *m, const char *name, err *e)
 {
-    char path[FILE_PATH_BYTES], aside[FILE_PATH_BYTES];
+    char path[FILE_PATH_BYTES];
     if (!run_lease_holds(m->lease, e) || !file_join(path, m->folder, name, e)) return false;
-    snprintf(aside, sizeof aside, "%.*s" RUN_RECORD_DAMAGED, FILE_PATH_BYTES - 32, path);
-    return !file_exists(path) || file_exists(aside) || file_copy(path, aside, e);
+    return !file_exists(path) || run_record_keep(path, e);
 }
 
 static bool mend_provenance(const mend *m, err *e)

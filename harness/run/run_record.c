@@ -80,20 +80,25 @@ void run_record_aside(char aside[FILE_PATH_BYTES], const char *path)
     }
 }
 
+bool run_record_keep(const char *path, err *e)
+{
+    char aside[FILE_PATH_BYTES];
+    run_record_aside(aside, path);
+    return file_copy(path, aside, e);
+}
+
 /* The record as it is, NULL in *old if there is none. A damaged one is replaced as a missing one
  * is, since what it says cannot be believed any more: but when it was made, and what was claimed
  * before there were results, stands nowhere else, so a copy stays beside it. */
 static bool read_old(json_t **old, const char *path, err *e)
 {
-    char aside[FILE_PATH_BYTES];
     size_t bytes;
     *old = NULL;
     if (!file_exists(path)) return true;
     text_auto *text = file_read(path, &bytes, e);
     if (!text) return false;
     *old = json_parse(text, bytes, path, NULL);
-    run_record_aside(aside, path);
-    return *old || file_copy(path, aside, e);
+    return *old || run_record_keep(path, e);
 }
 
 /* The records' lock is held: what is read here is what is replaced. */

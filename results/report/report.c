@@ -15,6 +15,7 @@
 #include "results/report/report_claims.h"
 #include "results/report/report_page.h"
 #include "results/report/report_plots.h"
+#include "results/report/run_diff.h"
 #include "results/report/run_view.h"
 #include "results/report/sample_view.h"
 #include "results/report/status.h"
@@ -229,8 +230,8 @@ static bool put_differences(FILE *out, arena *a, store *s, const comparison *c, 
         const compared_variant *v = &c->variants[i];
         if (v == base || v->run_count == 0) continue;
         table *t = table_new(a);
-        if (!run_view_options(t, s, base->runs[0].run, v->runs[0].run,
-                              (const char *const[]){base->label, v->label}, e))
+        if (!run_diff(t, s, base->runs[0].run, v->runs[0].run,
+                      (const char *const[]){base->label, v->label}, false, e))
             return false;
         html_element(out, "h3", "", v->label);
         if (table_rows(t) > 0) html_table(out, t, NULL);

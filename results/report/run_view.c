@@ -334,8 +334,7 @@ static void show_provenance(FILE *out, const json_t *run)
 
 /* The spec, a line per value: as --set takes it. A path as keys and indices, the value as JSON:
  * each line can be copied behind --set, without `.layers[N]` where the file has a block's layers as
- * keys. Empty lists and maps are values of their own. The path
- * grows by one part at each level. */
+ * keys. Empty lists and maps are values of their own. The path grows by one part at each level. */
 static void show_values(FILE *out, const char *path, const json_t *x)
 {
     char inner[1024];
@@ -388,64 +387,6 @@ bool run_view_show(FILE *out, store *s, const char *id, err *e)
     fputs("\nspec\n", out);
     show_values(out, "", json_object_get(run, "spec"));
     show_provenance(out, run);
-    return true;
-}
-
-/* ---- differences ---- */
-
-/* What json_differences hands to put_difference: the table and its columns. */
-typedef struct diff {
-    table *t;
-    int option, a, b;
-} diff;
-
-/* One side has no text where only the other has the option. */
-static void put_difference(void *user, const char *path, const char *a, const char *b)
-{
-    const diff *d = user;
-    table_row(d->t);
-    table_text(d->t, d->option, "%s", path);
-    if (a) table_text(d->t, d->a, "%s", a);
-    if (b) table_text(d->t, d->b, "%s", b);
-}
-
-static diff make_diff(table *t, const char *const heads[2])
-{
-    return (diff){t, table_column(t, "option", "option", "", TABLE_LEFT),
-                  table_column(t, "a", heads[0], "", TABLE_LEFT),
-                  table_column(t, "b", heads[1], "", TABLE_LEFT)};
-}
-
-static void put_options(diff *d, const json_t *x, const json_t *y)
-{
-    json_differences(json_object_get(x, "spec"), json_object_get(y, "spec"), "", put_difference, d);
-}
-
-bool run_view_options(table *t, store *s, const char *a, const char *b, const char *const heads[2],
-                      err *e)
-{
-    json_auto_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
-    diff d = make_diff(t, heads);
-    if (y) put_options(&d, x, y);
-    return y != NULL;
-}
-
-/* First the spec, option by option, then how the runs were made; equal ones are left out. */
-bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
-                   err *e)
-{
-    /* Not options, but what could explain a difference between two runs of equal options. */
-    static const char *const made[] = {"seed",     "numerics", "real",  "git_revision", "git_dirty",
-                                       "compiler", "flags",    "blas",  "blas_core",    "cpu",
-                                       "host",     "threads",  "status"};
-    json_auto_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
-    if (!y) return false;
-    diff d = make_diff(t, heads);
-    put_options(&d, x, y);
-    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
-        json_differences(json_object_get(x, made[i]), json_object_get(y, made[i]), made[i],
-                         put_difference, &d);
-    }
     return true;
 }
 

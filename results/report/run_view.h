@@ -1,4 +1,4 @@
-/* Single runs, from the database: found by name, shown whole, compared option by option, listed. */
+/* Single runs, from the database: found by name, shown whole, listed. */
 #pragma once
 
 #include <stdio.h>
@@ -26,14 +26,6 @@ bool run_view_find(char id[RUN_ID_CHARS], int *fits, store *s, const char *name,
 bool run_view_show(FILE *out, store *s, const char *id, err *e);
 /* The same as an object. Decref it. */
 json_t *run_view_json(store *s, const char *id, err *e);
-
-/* The options in which two runs differ, and what of their making does (revision, processor,
- * compiler ...): a row each. heads: what the two columns are called. */
-bool run_view_diff(table *t, store *s, const char *a, const char *b, const char *const heads[2],
-                   err *e);
-/* The options alone. */
-bool run_view_options(table *t, store *s, const char *a, const char *b, const char *const heads[2],
-                      err *e);
 
 /* All runs, those begun last first; experiment, status, search: NULL for any. search: part of the
  * experiment's name or description, of the label, the id, a note or a tag, in either case. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "results/report/run_diff.h"
 #include "results/report/run_view.h"
 #include "results/store/collect.h"
 #include "results/table/export.h"
@@ -109,7 +110,7 @@ static bool print_diff(FILE *out, store *s, const char *what, err *e)
     char x[17], y[17];
     fake_run_id(x, "viewed", "short", 1);
     fake_run_id(y, "viewed", "a/long", 2);
-    bool ok = run_view_diff(t, s, x, y, (const char *const[]){x, y}, e);
+    bool ok = run_diff(t, s, x, y, (const char *const[]){x, y}, true, e);
     table_print(out, t, TABLE_CSV, false);
     arena_free(a);
     return ok;
