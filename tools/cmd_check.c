@@ -15,11 +15,14 @@ typedef struct check_call {
     bool resolved;
 } check_call;
 
-static const option OPTIONS[] = {CLI_SWITCH(check_call, resolved, "resolved",
-                                            "print the first run's spec, every option spelt out"),
-                                 CLI_DATA(check_call),
-                                 CLI_SET(check_call),
-                                 {0}};
+static const option OPTIONS[] = {
+    CLI_SWITCH(check_call, resolved, "resolved",
+               "print the first run's spec, every option spelt out but "
+               "those of eval.dynamic and optimizer.groups, which "
+               "stand as they are given"),
+    CLI_DATA(check_call),
+    CLI_SET(check_call),
+    {0}};
 
 /* Of several files it is said which one is wrong, where the place is in a file that it extends. */
 static int refuse_spec(const cli_call *c, const char *path, const err *e)
@@ -74,11 +77,10 @@ const verb VERB_CHECK = {
     .words = "SPEC...",
     .min_words = 1,
     .max_words = 1 << 20,
-    .help =
-        "Checks experiment files: every option of every variant, corpora included.\n\n"
-        "Trains nothing. Errors begin with file:line:column. What can be run and is hardly\n"
-        "meant (a warm-up longer than the run, fewer than three seeds) is a warning. Claims are\n"
-        "printed in words.",
+    .help = "Checks experiment files: every option of every variant, corpora included.\n\n"
+            "Trains nothing. Errors begin with file:line:column. What can be run and is hardly\n"
+            "meant (a warm-up longer than the run, more rows than the text has spans, fewer than\n"
+            "three seeds) is a warning. Claims are printed in words.",
     .examples = {"check experiments/quickstart.yaml",
                  "check experiments/quickstart.yaml --resolved --set model.width=256"},
     OPTIONS_OF(check_call, OPTIONS),

@@ -28,6 +28,7 @@
 #include "harness/inspect/inspect_samples.h"
 #include "harness/inspect/inspect_states.h"
 #include "harness/inspect/inspect_values.h"
+#include "harness/train/bad_number.h"
 
 /* ---- which layers ---- */
 
@@ -99,6 +100,20 @@ static bool find_layers(inspection *x, err *e)
                    run);
 }
 
+/* Of keys and values that are no numbers there would be figures all the same: nothing compares with
+ * a NaN, and what is counted is 0. */
+static bool check_numbers(const inspection *x, err *e)
+{
+    const trained_model *m = x->task->loaded;
+    bad_number b = {.params = model_params_const(m->model), .values = m->values};
+    bad_number_in_parameters(&b);
+    return !b.text[0] ||
+           err_set(e,
+                   "%s: %s has values that are no finite numbers: the weights are damaged, or too "
+                   "large",
+                   m->run, b.text);
+}
+
 static bool open_text(inspection *x, prefixes *p, int64_t split, int64_t limit, err *e)
 {
     corpus *c = x->task->loaded->corpus;
@@ -135,7 +150,7 @@ static bool inspect_memories(inspection *x, err *e)
 static bool run_parts(inspection *x, err *e)
 {
     const inspect_options *o = x->task->options;
-    if (!find_layers(x, e)) return false;
+    if (!find_layers(x, e) || !check_numbers(x, e)) return false;
     bool keys = x->parts & (INSPECT_KEYS | INSPECT_VALUES);
     bool samples = x->parts & ~(INSPECT_KEYS | INSPECT_VALUES);
     if (keys && !open_text(x, &x->text, o->split, o->tokens, e)) return false;

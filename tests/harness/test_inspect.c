@@ -267,6 +267,21 @@ static void refuses(void)
     planted_close(&x.loaded);
 }
 
+static void refuses_no_numbers(void)
+{
+    planted x;
+    memories_open(&x);
+    planted_param(&x.loaded, "blocks.0.ffn.keys.weight", NULL)[7] = (real)NAN;
+    inspect_options options = options_of(false);
+    inspect_task task = {
+        .loaded = &x.loaded, .options = &options, .parts = INSPECT_MEMORIES, .threads = 1};
+    inspection got;
+    err e = {0};
+    EXPECT(!inspect(&got, &task, &e) && strstr(e.text, "parameter blocks.0.ffn.keys.weight"), "%s",
+           e.text);
+    planted_close(&x.loaded);
+}
+
 static void sentences(void)
 {
     planted x;
@@ -289,5 +304,6 @@ const test_suite test_inspect = {"harness/inspect",
                                   {"writes", writes},
                                   {"stops", stops},
                                   {"refuses", refuses},
+                                  {"refuses_no_numbers", refuses_no_numbers},
                                   {"sentences", sentences},
                                   {0}}};
