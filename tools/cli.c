@@ -195,6 +195,19 @@ static int empty_word(const cli_call *c)
     return -1;
 }
 
+/* A full disk or a closed pipe shows here at the latest: a table of which half was written is a
+ * failure, whatever the verb thinks of it. */
+static int end_output(int status)
+{
+    err e = {"standard output: cannot be written"};
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    /* Of an earlier failure the guard knows the reason. */
+    if (terminal_failed(stdout) != 0) errno = terminal_failed(stdout);
+    if (errno != 0) file_failed(&e, "standard output", "cannot be written");
+    return cli_fail(EXIT_FAILED, "%s", e.text);
+}
+
 int cli_run(const verb *v, int argc, char **argv)
 {
     cli_call c = {.memory = arena_new(1 << 16)};
@@ -211,16 +224,7 @@ int cli_run(const verb *v, int argc, char **argv)
         }
     }
     arena_free(c.memory);
-    /* A full disk or a closed pipe shows here at the latest: a table of which half was written is a
-     * failure, whatever the verb thinks of it. */
-    errno = 0;
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        err e = {"standard output: cannot be written"};
-        /* Of an earlier failure the reason is not known any more. */
-        if (errno != 0) file_failed(&e, "standard output", "cannot be written");
-        return cli_fail(EXIT_FAILED, "%s", e.text);
-    }
-    return status;
+    return end_output(status);
 }
 
 /* Options that are parsed and not looked at are the worst kind of help: who gave one believes that

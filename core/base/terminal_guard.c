@@ -26,6 +26,7 @@ static struct guard {
     FILE *stream; /* NULL: not guarded */
     int file;
     bool terminal, own; /* own: what comes is the program's */
+    int failed;         /* errno of the first write that failed; 0: none has */
     unsigned char held[2];
     int holding; /* the beginning of a letter whose end decides */
 } GUARD[2];
@@ -42,6 +43,12 @@ int terminal_file(FILE *out)
 {
     const struct guard *g = guard_of(out);
     return g ? g->file : fileno(out);
+}
+
+int terminal_failed(FILE *out)
+{
+    const struct guard *g = guard_of(out);
+    return g ? g->failed : 0;
 }
 
 /* What was printed before leaves the buffer under the old setting, the sequence under its own: both
@@ -128,6 +135,7 @@ static ssize_t write_guarded(void *cookie, const char *text, size_t bytes)
         ok = write_all(g->file, out, n);
         n = 0;
     }
+    if (!ok && g->failed == 0) g->failed = errno;
     /* 0 is an error to the C library; it counts bytes that came, not those that left, or it would
      * send a part of the text a second time. */
     return ok ? (ssize_t)bytes : 0;

@@ -15,5 +15,9 @@ void terminal_guard(void);
 /* A sequence of the program's own, before what is printed next. */
 void terminal_control(FILE *out, const char *sequence);
 
+/* errno of the first of what could not be written to a guarded stream, which the stream itself
+ * tells to nobody but who flushed it; 0: all could, or it is not guarded. */
+int terminal_failed(FILE *out);
+
 /* The descriptor behind a stream, guarded or not; -1: none. */
 int terminal_file(FILE *out);

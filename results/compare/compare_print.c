@@ -75,7 +75,7 @@ static void print_description(FILE *out, const char *text)
     terminal_prose_end(&prose);
 }
 
-bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e)
+void compare_print(FILE *out, const comparison *c, table_format format, bool colour)
 {
     arena_auto *a = arena_new(1 << 16);
     table *t = compare_table(a, c);
@@ -88,5 +88,4 @@ bool compare_print(FILE *out, const comparison *c, table_format format, bool col
         table_print(out, t, format, colour);
         table_words(out, format, print_words, c);
     }
-    return !ferror(out) || err_set(e, "the comparison cannot be written");
 }

@@ -6,4 +6,4 @@
 
 /* The table with protocol, verdicts in words and the reasons of failures below it (text, Markdown);
  * for CSV and LaTeX the rows alone; for JSON an object with everything. */
-bool compare_print(FILE *out, const comparison *c, table_format format, bool colour, err *e);
+void compare_print(FILE *out, const comparison *c, table_format format, bool colour);

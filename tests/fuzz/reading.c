@@ -25,7 +25,7 @@ static void read_comparison(store *s, const char *experiment, unsigned form)
     const compare_options how = {.baseline = NULL};
     comparison *c = compare_load(a, s, experiment, &how, &e);
     CHECK(c || e.text[0], "%s", "refused without a word");
-    if (c) compare_print(nowhere(), c, FORMATS[form % 4], form % 8 == 0, &e);
+    if (c) compare_print(nowhere(), c, FORMATS[form % 4], form % 8 == 0);
     const claims *stated = c && form % 2 ? claims_load(a, s, experiment, &e) : NULL;
     if (stated) report_write(nowhere(), s, c, stated, NULL, 0, &e);
     arena_free(a);

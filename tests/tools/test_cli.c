@@ -1,6 +1,7 @@
 /* The command line as its users meet it: what is printed where, and the exit statuses. */
 #include "core/base/file.h"
 #include "tests/support/corpora.h"
+#include "tests/support/fake_results.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_sweep.h"
 #include "tests/test.h"
@@ -84,20 +85,47 @@ static void empty_texts(void)
     }
 }
 
-/* A table of which half was written is a failure, and says why. */
+/* A table of which half was written is a failure, and says why in one line, however early or late
+ * the verb looks at what became of it. */
 static void full_output(void)
 {
-    char command[2 * FILE_PATH_BYTES];
+    static const char *const calls[] = {"layers",
+                                        "help",
+                                        "help spec",
+                                        "version",
+                                        "status",
+                                        "status full",
+                                        "status full --json",
+                                        "status full --watch --every 0.1",
+                                        "ls",
+                                        "compare full",
+                                        "compare full --format json",
+                                        "compare full --by position",
+                                        "export full --what metrics",
+                                        "show full/long/1",
+                                        "completion bash",
+                                        "data list"};
+    static const fake_variant two[] = {{"short", 0, 0.001, 1000, 100, NULL, false},
+                                       {"long", 0.04, 0.002, 1000, 100, NULL, false}};
     if (!test_program() || !file_exists("/dev/full")) {
         test_skip("no program, or no /dev/full");
         return;
     }
-    snprintf(command, sizeof command, "'%s' layers >/dev/full 2>'%s'", test_program(),
-             test_inside("said"));
-    EXPECT(WEXITSTATUS(system(command)) == 1, "%s", command);
-    text_auto *said = file_read(test_inside("said"), NULL, NULL);
-    EXPECT(said && strstr(said, "standard output: cannot be written: No space left"), "%s",
-           said ? said : "nothing");
+    fake_write_sliced(&(fake_experiment){test_inside("out"), "full", 2, 2, 5, two});
+    program_expect(LOCI("collect"), 0, NULL, NULL);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        char command[3 * FILE_PATH_BYTES];
+        snprintf(command, sizeof command,
+                 "cd '%s' && LOCI_OUT=out timeout 60 '%s' %s >/dev/full 2>said", test_folder(),
+                 test_program(), calls[i]);
+        EXPECT(WEXITSTATUS(system(command)) == 1, "%s", calls[i]);
+        text_auto *words = file_read(test_inside("said"), NULL, NULL);
+        const char *end = words ? strchr(words, '\n') : NULL;
+        EXPECT(end && !end[1] &&
+                   strncmp(words, "loci: standard output: cannot be written: No space left", 55) ==
+                       0,
+               "%s: %s", calls[i], words ? words : "nothing");
+    }
 }
 
 static void versions(void)
