@@ -103,7 +103,8 @@ bool file_refuse_link(const char *path, err *e);
 bool file_refuse_links(const char *folder, err *e);
 bool file_own_folder(char path[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
 
-bool file_copy(const char *from, const char *to, err *e); /* atomic at the target */
+/* Atomic at the target; a hole in the source, which takes no room on the disk, is one there. */
+bool file_copy(const char *from, const char *to, err *e);
 bool file_sync_folder(const char *path, err *e);
 /* The folder that it lies in: a new file's content may be synced, and its name lost. */
 bool file_sync_name(const char *path, err *e);

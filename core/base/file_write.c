@@ -126,9 +126,3 @@ bool file_write(const char *path, const void *data, size_t bytes, err *e)
     file_out_cancel(&f);
     return ok;
 }
-
-bool file_copy(const char *from, const char *to, err *e)
-{
-    file_map_auto map = {0};
-    return file_map_open(&map, from, e) && file_write(to, map.data, map.bytes, e);
-}

@@ -79,6 +79,43 @@ static void messages_name_the_path(void)
     free(name);
 }
 
+/* A file that takes no room on the disk takes none where it is copied to, wherever its data lies;
+ * what it holds is the same. */
+static void holes_stay_holes(void)
+{
+    static const int64_t at[][2] = {{-1, -1}, {0, -1}, {(int64_t)1 << 39, -1}, {5 << 20, 1 << 30}};
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    const int64_t huge = (int64_t)1 << 40;
+    struct stat s;
+    err e = {""};
+    snprintf(from, sizeof from, "%s", test_inside("sparse"));
+    snprintf(to, sizeof to, "%s", test_inside("copied"));
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        int fd = open(from, O_RDWR | O_CREAT | O_TRUNC, 0600);
+        if (ftruncate(fd, huge) != 0) {
+            close(fd);
+            test_skip("the file system has no files of a terabyte");
+            return;
+        }
+        for (int k = 0; k < 2; k++) {
+            EXPECT(at[i][k] < 0 || pwrite(fd, "data", 4, at[i][k]) == 4, "%s", from);
+        }
+        close(fd);
+        EXPECT(file_copy(from, to, &e), "%s", e.text);
+        EXPECT(stat(to, &s) == 0 && s.st_size == huge && s.st_blocks < 1000, "%zu: %lld blocks", i,
+               (long long)s.st_blocks);
+        fd = open(to, O_RDONLY);
+        for (int k = 0; k < 2; k++) {
+            char found[6] = "none";
+            int64_t first = at[i][k] < 0 ? 100 : at[i][k];
+            const char *wanted = at[i][k] < 0 ? "\0\0\0\0" : "data";
+            EXPECT(pread(fd, found, 5, first) == 5 && memcmp(found, wanted, 5) == 0, "%zu: %s", i,
+                   found);
+        }
+        close(fd);
+    }
+}
+
 /* A full disk shows as a failed write. */
 static void full_disk(void)
 {
@@ -279,6 +316,7 @@ const test_suite test_file = {"core/file",
                               {{"write_then_read", write_then_read},
                                {"cancel_leaves_the_old_file", cancel_leaves_the_old_file},
                                {"messages_name_the_path", messages_name_the_path},
+                               {"holes_stay_holes", holes_stay_holes},
                                {"full_disk", full_disk},
                                {"errors_name_what_was_asked_for", errors_name_what_was_asked_for},
                                {"printed_whole_or_not_at_all", printed_whole_or_not_at_all},
