@@ -46,13 +46,22 @@ static ssize_t keep(void *memory, const char *from, size_t bytes)
     return (ssize_t)bytes;
 }
 
+/* For ftell; a text is only written at its end. */
+static int tell(void *memory, off64_t *offset, int whence)
+{
+    const text_memory *m = memory;
+    if (*offset != 0 || whence != SEEK_CUR) return -1;
+    *offset = (off64_t)m->bytes;
+    return 0;
+}
+
 FILE *text_begin(text_memory *m)
 {
     enum { FIRST = 255 };
     *m = (text_memory){0};
     make_room(m, FIRST);
     m->text[0] = 0;
-    m->out = fopencookie(m, "w", (cookie_io_functions_t){.write = keep});
+    m->out = fopencookie(m, "w", (cookie_io_functions_t){.write = keep, .seek = tell});
     CHECK(m->out, "no memory for a text");
     return m->out;
 }

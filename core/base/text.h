@@ -25,7 +25,7 @@ typedef struct text_memory {
     char *text;         /* as far as it was flushed, with an end; it moves */
     size_t bytes, room; /* of it, without its end */
 } text_memory;
-/* m stays where it is until text_end. */
+/* m stays where it is until text_end. ftell says how much is written. */
 FILE *text_begin(text_memory *m);
 char *text_end(text_memory *m);
 const char *text_end_in(text_memory *m, arena *a);

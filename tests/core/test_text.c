@@ -37,6 +37,21 @@ static void grows(void)
     }
 }
 
+/* Also of what was not flushed. */
+static void position(void)
+{
+    text_memory m;
+    FILE *out = text_begin(&m);
+    EXPECT(ftell(out) == 0, "%ld", ftell(out));
+    fputs("abc", out);
+    EXPECT(ftell(out) == 3, "%ld", ftell(out));
+    EXPECT(fseek(out, 1, SEEK_SET) != 0, "it goes back");
+    fputs("de", out);
+    EXPECT(ftell(out) == 5, "%ld", ftell(out));
+    text_auto *text = text_end(&m);
+    EXPECT(strcmp(text, "abcde") == 0, "%s", text);
+}
+
 /* A text longer than there is memory for, in a process of its own: how that ends. */
 static int kept_without_memory(void)
 {
@@ -72,5 +87,6 @@ static void no_memory(void)
     EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", (unsigned)status);
 }
 
-const test_suite test_text = {"core/text",
-                              {{"empty", empty}, {"grows", grows}, {"no_memory", no_memory}, {0}}};
+const test_suite test_text = {
+    "core/text",
+    {{"empty", empty}, {"grows", grows}, {"position", position}, {"no_memory", no_memory}, {0}}};
