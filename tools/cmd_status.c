@@ -3,6 +3,7 @@
  * Folders are read, not processes: the same answer comes from any machine that sees them, also
  * while nothing runs. Slurm is asked only where runs are open and jobs were submitted from here,
  * with one call of squeue for all of them. */
+#include <string.h>
 #include <unistd.h>
 
 #include "core/base/json.h"
@@ -11,6 +12,7 @@
 #include "harness/launch/launch_list.h"
 #include "harness/launch/slurm.h"
 #include "results/report/status.h"
+#include "results/table/table_fit.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
@@ -57,6 +59,49 @@ static void print_jobs(const cli_call *c, const char *name, arena *a)
     putchar('\n');
 }
 
+static int lines_of(const char *text)
+{
+    int lines = 0;
+    while ((text = strchr(text, '\n'))) {
+        lines++;
+        text++;
+    }
+    return lines;
+}
+
+/* Rows until they take no more than so many lines, some of them several; what status_fold does not
+ * fold stays. Returns how many went. */
+static int fold(table *t, int columns, int lines)
+{
+    int before = t->rows, more = status_fold(t, lines);
+    while (more >= 0 && t->rows > 1 && table_lines(t, columns) > lines) {
+        more = status_fold(t, t->rows - 1) - 1;
+    }
+    return before - t->rows;
+}
+
+/* What fits into the terminal: a table longer than it would push its beginning away at every look
+ * of --watch. */
+static void print_people(table *t, const status_totals *all, bool whole)
+{
+    /* Beside them: two lines of titles, one of columns left out, four below, the prompt. */
+    enum { OTHERS = 8, REASONS = 3 };
+    int columns = TERMINAL_UNBROKEN, rows = 0, folded = 0;
+    bool fits = terminal_size(stdout, &columns, &rows) && !whole;
+    text_memory m;
+    status_reasons(text_begin(&m), t, fits ? REASONS : INT_MAX, columns);
+    text_auto *reasons = text_end(&m);
+    if (fits) folded = fold(t, columns, MAX(rows - OTHERS - lines_of(reasons), 1));
+    table_print(stdout, t, TABLE_TEXT, cli_colour(stdout));
+    if (folded) printf("and %d runs more; --all lists them\n", folded);
+    char text[256];
+    terminal_prose prose;
+    status_sentence(text, all);
+    fprintf(terminal_prose_begin(&prose, stdout), "\n%s\n", text);
+    terminal_prose_end(&prose);
+    fputs(reasons, stdout);
+}
+
 /* Each of these returns EXIT_DONE, or another status and e. */
 static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, err *e)
 {
@@ -76,23 +121,11 @@ static int print_experiment(look *seen, const cli_call *c, store *s, arena *a, e
         putchar('\n');
         return EXIT_DONE;
     }
-    /* Beside them: two lines of titles, one of columns left out, four below, the prompt. */
-    enum { OTHERS = 8 };
-    int columns, rows, folded = 0;
-    if (o->format == TABLE_TEXT && !o->all && terminal_size(stdout, &columns, &rows)) {
-        /* A table longer than the terminal would push its beginning away at every look of --watch.
-         */
-        folded = status_fold(t, MAX(rows - OTHERS, 1));
-    }
-    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
-    if (folded) printf("and %d runs more; --all lists them\n", folded);
     if (o->format == TABLE_TEXT) {
-        char text[256];
-        terminal_prose prose;
-        status_sentence(text, &all);
-        fprintf(terminal_prose_begin(&prose, stdout), "\n%s\n", text);
-        terminal_prose_end(&prose);
+        print_people(t, &all, o->all);
         if (all.running + all.waiting > 0) print_jobs(c, name, a);
+    } else {
+        table_print(stdout, t, (table_format)o->format, false);
     }
     return EXIT_DONE;
 }

@@ -56,7 +56,7 @@ static void print_table(arena *a, const experiment *x, const char *const *states
 {
     table *t = table_new(a);
     /* First names are for programs (CSV, JSON) and stay as they are; titles are for people. */
-    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT | TABLE_WHOLE);
     int seed = table_column(t, "seed", "seed", "", 0);
     int size = table_column(t, "params", "params", "", 0);
     int active = table_column(t, "active_params", "active", "params", TABLE_SPARE);

@@ -66,8 +66,7 @@ static int cells_of(unsigned letter)
     return is_among(letter, none, sizeof none / sizeof *none) ? 0 : 1;
 }
 
-/* Of the first bytes. */
-static int cells_in(const char *text, size_t bytes)
+int terminal_cells_in(const char *text, size_t bytes)
 {
     int cells = 0;
     unsigned letter;
@@ -80,11 +79,10 @@ static int cells_in(const char *text, size_t bytes)
 
 int terminal_cells(const char *text)
 {
-    return cells_in(text, strlen(text));
+    return terminal_cells_in(text, strlen(text));
 }
 
-/* Bytes at the beginning that take at most so many columns. */
-static size_t bytes_in(const char *text, int cells)
+size_t terminal_bytes(const char *text, int cells)
 {
     size_t used = 0;
     unsigned letter;
@@ -104,7 +102,7 @@ void terminal_cut(char *out, size_t bytes, const char *text, int cells)
     size_t length = strlen(text), begin = length, end = length;
     if (whole > room || length >= bytes) {
         room = MIN(room, (int)(bytes - 8) / 4); /* four bytes a letter at most */
-        begin = bytes_in(text, room / 2);
+        begin = terminal_bytes(text, room / 2);
         end = begin;
         while (text[end] && terminal_cells(text + end) > room - 1 - room / 2) {
             unsigned letter;
@@ -125,7 +123,7 @@ void terminal_wrap(FILE *out, const char *text, int at, int indent, int columns)
     bool first = true; /* word of its line */
     while (*text) {
         size_t n = strcspn(text, " \n");
-        int cells = cells_in(text, n);
+        int cells = terminal_cells_in(text, n);
         if (!first && n > 0 && at + 1 + cells > columns) {
             fprintf(out, "\n%*s", indent, "");
             at = indent;

@@ -18,6 +18,10 @@ int terminal_letter(const char *text, unsigned *letter);
 
 /* Columns that a text takes: letters of East Asia two, accents on the letter before none. */
 int terminal_cells(const char *text);
+/* Columns that its first bytes take. */
+int terminal_cells_in(const char *text, size_t bytes);
+/* Bytes at its beginning that take at most so many columns, whole letters. */
+size_t terminal_bytes(const char *text, int cells);
 
 /* Copies the text on one line (control characters as blanks) in at most so many columns, with an
  * ellipsis in its middle if it is wider: labels differ at both ends. bytes: of `out`, 16 and

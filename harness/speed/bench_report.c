@@ -176,7 +176,7 @@ table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants
 {
     table *t = table_new(a);
     /* Training, evaluation, memory, size: what it gains and what it costs, left to right. */
-    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT | TABLE_WHOLE);
     int train[] = {table_column(t, "tokens_per_second", "training", "tokens/s", TABLE_KEPT),
                    table_column(t, "train_ratio", "relative", "median", TABLE_KEPT),
                    table_column(t, "train_ratio_low", "from", "1st quartile", TABLE_SPARE),

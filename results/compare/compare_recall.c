@@ -129,7 +129,7 @@ recall_comparison *compare_recall(arena *a, const comparison *c, store *s, err *
 table *compare_recall_table(arena *a, const comparison *c, const recall_comparison *r)
 {
     table *t = table_new(a);
-    int name = table_column(t, "variant", "accuracy at distance", "", TABLE_LEFT);
+    int name = table_column(t, "variant", "accuracy at distance", "", TABLE_LEFT | TABLE_WHOLE);
     int *column = ARENA_NEW(a, int, r->count);
     for (int k = 0; k < r->count; k++) {
         char *key = arena_push(a, 32, 1);

@@ -94,7 +94,7 @@ static table *wide_table(arena *a, const comparison *c, const slice_comparison *
 static table *long_table(arena *a, const comparison *c, const slice_comparison *x)
 {
     table *t = table_new(a);
-    int variant = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int variant = table_column(t, "variant", "variant", "", TABLE_LEFT | TABLE_WHOLE);
     int name = table_column(t, "", compare_slices_by_name(x->by), "", TABLE_PEOPLE | TABLE_KEPT);
     int low = table_column(t, "low", "", "", TABLE_PROGRAMS);
     int high = table_column(t, "high", "", "", TABLE_PROGRAMS);

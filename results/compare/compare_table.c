@@ -58,6 +58,7 @@ typedef struct sheet {
     int column; /* the next one, of a row */
 } sheet;
 
+enum { NAME = TABLE_LEFT | TABLE_WHOLE };
 #define PROGRAMS(key) ((table_head){key, "", "", TABLE_PROGRAMS})
 
 /* Its column; -1: nothing to fill, its head was written. Every put function calls this once per
@@ -260,14 +261,14 @@ static void put_row(sheet *s)
     const compared_variant *v = s->v;
     char runs[160];
     runs_text(runs, v);
-    put_text(s, (table_head){"", "variant", "", TABLE_LEFT | TABLE_PEOPLE},
+    put_text(s, (table_head){"", "variant", "", NAME | TABLE_PEOPLE},
              v->is_baseline ? " (baseline)" : "", v->label);
     put_text(s, PROGRAMS("variant"), "", s->c->tune ? v->label : v->plan_label);
     if (s->c->tune) {
-        put_text(s, (table_head){"tuned", "tuned", "on validation", TABLE_LEFT},
+        put_text(s, (table_head){"tuned", "tuned", "on validation", NAME | TABLE_NEXT},
                  v->edge ? " (edge)" : "", v->tuned);
     }
-    put_text(s, (table_head){"", "runs", "", TABLE_LEFT | TABLE_PEOPLE}, "", runs);
+    put_text(s, (table_head){"", "runs", "", NAME | TABLE_PEOPLE}, "", runs);
     put_figures(s);
     put_cost(s);
     put_routing(s);

@@ -217,7 +217,8 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
     table *t = table_new(a);
     /* One number of digits for all cells: they are all of one metric. */
     int digits = compare_table_decimals(c, c->metric), head, best = -1;
-    head = table_column(t, axes[0], axes[0], compare_metric_title(c->metric), TABLE_LEFT);
+    head = table_column(t, axes[0], axes[0], compare_metric_title(c->metric),
+                        TABLE_LEFT | TABLE_WHOLE);
     for (int k = 0; k < p.columns; k++) {
         const char *dot = strrchr(axes[1], '.');
         table_column(t, p.column[k], p.column[k], dot ? dot + 1 : axes[1], 0);
@@ -264,7 +265,7 @@ table *compare_view_side(arena *a, const comparison *x, const comparison *y)
     table *t = table_new(a);
     int digits = compare_table_decimals(x, x->metric), common = 0;
     const char *unit = compare_metric_title(x->metric);
-    int label = table_column(t, "variant", "variant", "", TABLE_LEFT);
+    int label = table_column(t, "variant", "variant", "", TABLE_LEFT | TABLE_WHOLE);
     int first = table_column(t, x->experiment, x->experiment, unit, 0);
     int second = table_column(t, y->experiment, y->experiment, unit, 0);
     int difference = table_column(t, "difference", "difference", "paired by seed", TABLE_KEPT);

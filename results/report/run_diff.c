@@ -30,9 +30,9 @@ bool run_diff(table *t, store *s, const char *a, const char *b, const char *cons
 {
     json_auto_t *x = run_view_json(s, a, e), *y = x ? run_view_json(s, b, e) : NULL;
     if (!y) return false;
-    diff d = {t, table_column(t, "option", "option", "", TABLE_LEFT),
-              table_column(t, "a", heads[0], "", TABLE_LEFT),
-              table_column(t, "b", heads[1], "", TABLE_LEFT)};
+    enum { TEXT = TABLE_LEFT | TABLE_WHOLE };
+    diff d = {t, table_column(t, "option", "option", "", TEXT),
+              table_column(t, "a", heads[0], "", TEXT), table_column(t, "b", heads[1], "", TEXT)};
     json_differences(json_object_get(x, "spec"), json_object_get(y, "spec"), "", put_difference,
                      &d);
     for (size_t i = 0; made && i < sizeof MADE / sizeof *MADE; i++) {

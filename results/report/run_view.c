@@ -402,8 +402,8 @@ bool run_view_list(table *t, store *s, const char *experiment, const char *statu
     /* Kept is how a run ended and what it reached; its identity stands first. */
     static const table_field fields[] = {
         {"run", "run", "", FORM_TEXT, 0, TABLE_WHOLE}, /* to be copied */
-        {"experiment", "experiment", "", FORM_TEXT, 0, 0},
-        {"label", "variant", "", FORM_TEXT, 0, TABLE_KEPT},
+        {"experiment", "experiment", "", FORM_TEXT, 0, TABLE_WHOLE},
+        {"label", "variant", "", FORM_TEXT, 0, TABLE_KEPT | TABLE_WHOLE},
         {"seed", "seed", "", FORM_INT, 0, 0},
         {"status", "status", "", FORM_TEXT, 0, TABLE_KEPT},
         {"step", "step", "", FORM_INT, 0, TABLE_SPARE},

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/terminal.h"
+#include "core/base/text.h"
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
 
@@ -16,7 +18,7 @@ bool status_experiments(table *t, store *s, err *e)
 {
     /* Failed, diverged and interrupted apart: what is to be done about each differs. */
     static const table_field fields[] = {
-        {"experiment", "experiment", "", FORM_TEXT, 0, 0},
+        {"experiment", "experiment", "", FORM_TEXT, 0, TABLE_WHOLE},
         {"runs", "runs", "", FORM_INT, 0, TABLE_KEPT},
         {"done", "done", "", FORM_INT, 0, TABLE_KEPT},
         {"running", "running", "", FORM_INT, 0, 0},
@@ -65,7 +67,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
     /* "of" behind "step" reads as one: 300 of 1000. The loss is of training and in nats, as it is
      * logged: a figure for who watches, not for who compares. */
     static const table_field fields[] = {
-        {"variant", "variant", "", FORM_TEXT, 0, 0},
+        {"variant", "variant", "", FORM_TEXT, 0, TABLE_WHOLE},
         {"seed", "seed", "", FORM_INT, 0, 0},
         {"run", "run", "", FORM_TEXT, 0, TABLE_SPARE | TABLE_WHOLE},
         {"status", "status", "", FORM_TEXT, 0, TABLE_KEPT},
@@ -77,7 +79,7 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
         {"train_seconds", "time", "s", FORM_REAL, 1, TABLE_SPARE},
         {"host", "host", "", FORM_TEXT, 0, TABLE_SPARE},
         {"job", "job", "", FORM_TEXT, 0, 0},
-        {"reason", "reason", "", FORM_TEXT, 0, TABLE_KEPT}};
+        {"reason", "reason", "", FORM_TEXT, 0, 0}};
     enum { FIELDS = sizeof fields / sizeof *fields };
     table_field shown[FIELDS];
     bool elsewhere;
@@ -102,13 +104,43 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
     return table_query(t, &q, shown, count);
 }
 
-/* By the column's key, as which columns there are depends on where runs were trained. */
-static const char *state_of(const table *t, int row)
+/* By its key, as which columns there are depends on where runs were trained. */
+static int column_of(const table *t, const char *key)
 {
-    for (int c = 0; c < t->columns; c++) {
-        if (strcmp(t->column[c].key, "status") == 0) return t->line[row].cell[c].text;
+    int c = 0;
+    while (c < t->columns && strcmp(t->column[c].key, key) != 0) {
+        c++;
     }
-    return "";
+    CHECK(c < t->columns, "a table of runs without %s", key);
+    return c;
+}
+
+static const char *shown_of(const table *t, int row, const char *key)
+{
+    const table_cell *x = &t->line[row].cell[column_of(t, key)];
+    return x->kind == CELL_EMPTY ? "" : x->text;
+}
+
+void status_reasons(FILE *out, table *t, int most, int columns)
+{
+    int told = 0, more = 0;
+    t->column[column_of(t, "reason")].flags |= TABLE_PROGRAMS;
+    for (int r = 0; r < t->rows; r++) {
+        const char *reason = shown_of(t, r, "reason");
+        if (!*reason) continue;
+        if (told == most) {
+            more++;
+            continue;
+        }
+        text_memory m;
+        fprintf(text_begin(&m), "%s, seed %s, %s: %s", shown_of(t, r, "variant"),
+                shown_of(t, r, "seed"), shown_of(t, r, "status"), reason);
+        text_auto *line = text_end(&m);
+        terminal_wrap(out, line, 0, 2, columns);
+        fputc('\n', out);
+        told++;
+    }
+    if (more) fprintf(out, "and %d runs more with a reason; --all lists them\n", more);
 }
 
 /* What failed and what is running stays to the last: it is what one looks for. Of one state the
@@ -121,7 +153,7 @@ int status_fold(table *t, int rows)
     for (int i = 0; i < 3; i++) {
         /* From behind, so that what moves up was looked at already. */
         for (int r = t->rows - 1; r >= 0 && t->rows > rows; r--) {
-            if (strcmp(state_of(t, r), states[i]) != 0) continue;
+            if (strcmp(shown_of(t, r, "status"), states[i]) != 0) continue;
             t->rows--;
             for (int k = r; k < t->rows; k++) {
                 t->line[k] = t->line[k + 1];

@@ -11,6 +11,9 @@ bool status_runs(table *t, store *s, const char *experiment, err *e);
 /* Of more runs than rows leaves out those that say least: that are planned, then that are done,
  * then interrupted. Returns how many. */
 int status_fold(table *t, int rows);
+/* Why runs failed, a sentence for each of the first so many, broken within `columns`; the table
+ * then has no column of it for people. */
+void status_reasons(FILE *out, table *t, int most, int columns);
 /* Runs of an experiment by state, and what is left to do. */
 typedef struct status_totals {
     int planned;                        /* all of them */

@@ -30,7 +30,8 @@ enum {
     TABLE_PROGRAMS = 4, /* only in CSV and JSON */
     TABLE_SPARE = 8,    /* a terminal that is too narrow does without it */
     TABLE_KEPT = 16,    /* what the table is read for: goes last */
-    TABLE_WHOLE = 32    /* a text that says something else when it is cut */
+    TABLE_NEXT = 64,    /* comes right behind those */
+    TABLE_WHOLE = 32    /* a name, or figures in words: never cut, but on several lines */
 };
 
 enum { TABLE_COLUMNS = 64 };

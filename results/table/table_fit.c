@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/terminal.h"
+#include "results/table/table_break.h"
 
 /* A column counts with its least width while it is asked what there is room for, and gets of what
  * is left as much as its texts need: so nothing is cut for a column that does not come. */
@@ -40,7 +41,7 @@ static bool is_empty(const table *t, int c)
 }
 
 /* What goes first has the highest number. */
-enum { NEEDED, KEPT, USUAL, SPARE, EMPTY, RANKS };
+enum { NEEDED, KEPT, NEXT, USUAL, SPARE, EMPTY, RANKS };
 
 static int rank_of(const table *t, int c)
 {
@@ -48,10 +49,11 @@ static int rank_of(const table *t, int c)
     if (flags & TABLE_PROGRAMS) return RANKS;
     if (c == 0) return NEEDED;
     if (is_empty(t, c)) return EMPTY;
-    return flags & TABLE_KEPT ? KEPT : flags & TABLE_SPARE ? SPARE : USUAL;
+    if (flags & (TABLE_KEPT | TABLE_NEXT)) return flags & TABLE_KEPT ? KEPT : NEXT;
+    return flags & TABLE_SPARE ? SPARE : USUAL;
 }
 
-enum { LEAST = 12, CUT_BYTES = 1024 };
+enum { LEAST = 12, MOST_PART = 16, MOST_LINES = 4, CUT_BYTES = 1024 };
 
 /* Do two rows that differ look alike, cut to so many cells? */
 static bool is_ambiguous(const table *t, int c, int cells)
@@ -71,12 +73,38 @@ static bool is_ambiguous(const table *t, int c, int cells)
     return false;
 }
 
-/* LEAST letters of a text stay. Figures in words say something else when they are cut; and what a
- * row is about, the first column, has as many as it takes to tell any two of them apart. */
+/* What is broken rather than cut has room for its widest part, and for its title. */
+static int widest_part(const table *t, int c)
+{
+    int widest = 0;
+    for (int r = 0; r < t->rows; r++) {
+        widest = MAX(widest, table_widest_part(table_shown(&t->line[r].cell[c])));
+    }
+    return widest;
+}
+
+static int widest_title(const table *t, int c)
+{
+    return MAX(terminal_cells(t->column[c].title), terminal_cells(t->column[c].unit));
+}
+
+bool table_is_broken(const table *t, int c)
+{
+    enum { BOTH = TABLE_LEFT | TABLE_WHOLE };
+    return (t->column[c].flags & BOTH) == BOTH;
+}
+
+/* LEAST letters of a text stay; and what a row is about, the first column, has as many as it takes
+ * to tell any two of them apart. Parts up to MOST_PART (an identity) are not broken, wider ones
+ * where there is no room for them. */
 static int least_width(const table *t, int c, int whole, bool distinct)
 {
-    int flags = t->column[c].flags, least = MIN(whole, LEAST);
-    if (!(flags & TABLE_LEFT) || flags & TABLE_WHOLE) return whole;
+    int least = MIN(whole, LEAST);
+    if (table_is_broken(t, c)) {
+        int part = widest_part(t, c);
+        return MAX(part > MOST_PART ? LEAST : part, widest_title(t, c));
+    }
+    if (!(t->column[c].flags & TABLE_LEFT)) return whole;
     while (distinct && c == 0 && least < whole && is_ambiguous(t, c, least)) {
         least++;
     }
@@ -105,6 +133,47 @@ static void cut_widest(const table *t, table_width *w, int too_much)
     w[widest].whole = MAX(w[widest].whole - too_much, w[widest].least);
 }
 
+/* The least width from `from` on at which no text of the column takes more lines. */
+static int width_of_lines(const table *t, int c, int from, int whole, int lines)
+{
+    int width = MIN(from, whole);
+    for (int r = 0; r < t->rows; r++) {
+        const char *text = table_shown(&t->line[r].cell[c]);
+        while (width < whole && table_break_lines(text, width) > lines) {
+            width++;
+        }
+    }
+    return width;
+}
+
+/* Is there room if no text takes more lines, and, with `words`, none is broken in its parts? */
+static bool try_lines(table_width *w, const table *t, int columns, int lines, bool words)
+{
+    int least[TABLE_COLUMNS], width = width_in_all(t, w, true);
+    for (int c = 0; c < t->columns; c++) {
+        least[c] = w[c].least;
+        if (!table_is_broken(t, c)) continue;
+        int from = words ? MAX(w[c].least, widest_part(t, c)) : w[c].least;
+        least[c] = width_of_lines(t, c, from, w[c].whole, lines);
+        if (!w[c].out) width += least[c] - w[c].least;
+    }
+    for (int c = 0; width <= columns && c < t->columns; c++) {
+        w[c].least = least[c];
+    }
+    return width <= columns;
+}
+
+/* Texts are broken into as few lines as what the table is read for has room for, and into no more
+ * for other columns. */
+static void choose_lines(table_width *w, const table *t, int columns)
+{
+    for (int words = 1; words >= 0; words--) {
+        for (int lines = 1; lines <= MOST_LINES; lines++) {
+            if (try_lines(w, t, columns, lines, words)) return;
+        }
+    }
+}
+
 /* Is something there of what the table is read for? */
 static bool choose_columns(table_width *w, const table *t, int columns, bool distinct)
 {
@@ -122,6 +191,7 @@ static bool choose_columns(table_width *w, const table *t, int columns, bool dis
             kept |= rank == KEPT && room;
             any |= rank == KEPT;
         }
+        if (rank == NEXT) choose_lines(w, t, columns);
     }
     return kept || !any;
 }
@@ -137,4 +207,25 @@ void table_fit(table_width *w, const table *t, int columns)
     for (int i = 0; i < t->columns && width_in_all(t, w, false) > columns; i++) {
         cut_widest(t, w, width_in_all(t, w, false) - columns);
     }
+}
+
+int table_lines(const table *t, int columns)
+{
+    int lines = 0;
+    table_width w[TABLE_COLUMNS];
+    table_fit(w, t, columns);
+    for (int r = 0; r < t->rows; r++) {
+        lines += table_row_lines(w, t, r);
+    }
+    return lines;
+}
+
+int table_row_lines(const table_width *w, const table *t, int row)
+{
+    int lines = 1;
+    for (int c = 0; c < t->columns; c++) {
+        if (w[c].out || !table_is_broken(t, c)) continue;
+        lines = MAX(lines, table_break_lines(table_shown(&t->line[row].cell[c]), w[c].whole));
+    }
+    return lines;
 }

@@ -13,6 +13,7 @@
 #include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
 #include "core/base/text.h"
+#include "results/table/table_break.h"
 #include "results/table/table_fit.h"
 
 /* Titles bold, units dim: told apart where colours are not. */
@@ -54,6 +55,19 @@ static void print_cell(FILE *out, const table_cell *x, table_width w, int flags)
     fputs(x->half, out);
 }
 
+/* As much of the text as its column has room for; `rest` is what the next line has. */
+static void print_part(FILE *out, const char **rest, int width)
+{
+    size_t n = table_break(*rest, width);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)(*rest)[i];
+        fputc(c < 0x20 ? ' ' : c, out);
+    }
+    spaces(out, width - terminal_cells_in(*rest, n));
+    *rest += n;
+    *rest += table_blanks(*rest);
+}
+
 /* The line's text goes through a buffer so that no line ends in spaces. Lines that end in spaces
  * break in a terminal that is exactly as wide, and are noise in a diff. */
 static void end_line(FILE *out, char *line, const char *colour)
@@ -68,9 +82,10 @@ static void end_line(FILE *out, char *line, const char *colour)
     fputc('\n', out);
 }
 
-/* which: -2 titles, -1 units, else a row. Through terminal_control, by which alone sequences of our
- * own get to a terminal. */
-static void print_line(FILE *out, const table *t, const table_width *w, int which, bool colour)
+/* Titles or units. Through terminal_control, by which alone sequences of our own get to a terminal.
+ */
+static void print_heads(FILE *out, const table *t, const table_width *w, bool units,
+                        const char *colour)
 {
     text_memory m;
     FILE *f = text_begin(&m);
@@ -80,14 +95,46 @@ static void print_line(FILE *out, const table *t, const table_width *w, int whic
         if (w[c].out) continue;
         if (!first) spaces(f, TABLE_GAP_CELLS);
         first = false;
-        if (which < 0) {
-            print_aligned(f, which == -2 ? h->title : h->unit, w[c].whole, h->flags);
+        print_aligned(f, units ? h->unit : h->title, w[c].whole, h->flags);
+    }
+    text_auto *line = text_end(&m);
+    end_line(out, line, colour);
+}
+
+/* A line of a row: rest [columns] is what broken texts have on it and behind it; other cells stand
+ * on the first one. */
+static void print_row_line(FILE *out, const table *t, const table_width *w, int row,
+                           const char **rest, bool head)
+{
+    text_memory m;
+    FILE *f = text_begin(&m);
+    bool first = true;
+    for (int c = 0; c < t->columns; c++) {
+        if (w[c].out) continue;
+        if (!first) spaces(f, TABLE_GAP_CELLS);
+        first = false;
+        if (rest[c]) {
+            print_part(f, &rest[c], w[c].whole);
+        } else if (head) {
+            print_cell(f, &t->line[row].cell[c], w[c], t->column[c].flags);
         } else {
-            print_cell(f, &t->line[which].cell[c], w[c], h->flags);
+            spaces(f, w[c].whole);
         }
     }
     text_auto *line = text_end(&m);
-    end_line(out, line, !colour ? "" : which == -2 ? BOLD : which == -1 ? DIM : "");
+    end_line(out, line, "");
+}
+
+static void print_row(FILE *out, const table *t, const table_width *w, int row)
+{
+    const char *rest[TABLE_COLUMNS] = {NULL};
+    int lines = table_row_lines(w, t, row);
+    for (int c = 0; c < t->columns; c++) {
+        if (table_is_broken(t, c)) rest[c] = table_shown(&t->line[row].cell[c]);
+    }
+    for (int i = 0; i < lines; i++) {
+        print_row_line(out, t, w, row, rest, i == 0);
+    }
 }
 
 /* Two columns may have one title, and differ in what stands below it. */
@@ -133,10 +180,10 @@ static void print_text(FILE *out, const table *t, bool colour)
     for (int c = 0; c < t->columns; c++) {
         units = units || (!w[c].out && t->column[c].unit[0]);
     }
-    print_line(out, t, w, -2, colour);
-    if (units) print_line(out, t, w, -1, colour);
+    print_heads(out, t, w, false, colour ? BOLD : "");
+    if (units) print_heads(out, t, w, true, colour ? DIM : "");
     for (int r = 0; r < t->rows; r++) {
-        print_line(out, t, w, r, colour);
+        print_row(out, t, w, r);
     }
     if (narrow) print_left_out(out, t, w, columns);
 }

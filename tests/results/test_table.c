@@ -1,9 +1,12 @@
 /* Tables: alignment, numbers with sensible digits, quoting. */
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "results/table/export.h"
+#include "results/table/table_break.h"
+#include "results/table/table_fit.h"
 #include "tests/test.h"
 
 static char *print(const table *t, table_format format, bool colour)
@@ -152,6 +155,63 @@ static void many_rows(void)
     arena_free(a);
 }
 
+/* The text on lines of at most so many columns, '|' between them. */
+static void expect_broken(const char *text, int cells, const char *expected)
+{
+    char got[256] = "";
+    size_t n = 0;
+    int lines = table_break_lines(text, cells), counted = 0;
+    for (; *text; text += table_blanks(text), counted++) {
+        size_t part = table_break(text, cells);
+        n += (size_t)snprintf(got + n, sizeof got - n, "%s%.*s", n ? "|" : "", (int)part, text);
+        text += part;
+    }
+    EXPECT(strcmp(got, expected) == 0 && counted == lines, "%s, %d lines, not %s", got, lines,
+           expected);
+}
+
+/* At blanks, and in names; never in a number, and within a word where it has to be. */
+static void broken_texts(void)
+{
+    expect_broken("lr=4e-3 (edge)", 14, "lr=4e-3 (edge)");
+    expect_broken("lr=4e-3 (edge)", 13, "lr=4e-3|(edge)");
+    expect_broken("0.142 bits/byte (-0.02 to 0.26)", 15, "0.142 bits/byte|(-0.02 to 0.26)");
+    expect_broken("keys-help-a-model", 12, "keys-help-a-|model");
+    expect_broken("model.blocks[0].ffn.hidden", 18, "model.blocks[0].|ffn.hidden");
+    expect_broken("1,000 or {\"a\":1,\"b\":2}", 8, "1,000 or|{\"a\":1,|\"b\":2}");
+    expect_broken("abcdefgh", 3, "abc|def|gh");
+    expect_broken("\u65e5\u672c\u8a9e", 1, "\u65e5|\u672c|\u8a9e");
+    EXPECT(table_widest_part("at 4e-3 of-it") == 4, "%d", table_widest_part("at 4e-3 of-it"));
+}
+
+/* What a broken text has on all its lines stands in its column, and as few lines as may be. */
+static void broken_cells(void)
+{
+    arena *a = arena_new(0);
+    table *t = table_new(a);
+    int name = table_column(t, "name", "name", "", TABLE_LEFT | TABLE_WHOLE);
+    int mean = table_column(t, "mean", "loss", "", TABLE_KEPT);
+    int more = table_column(t, "more", "more", "", TABLE_LEFT | TABLE_WHOLE);
+    table_row(t);
+    table_text(t, name, "memory=plain lr=2e-3 (baseline)");
+    table_mean(t, mean, 2.25, 0.5, 2, false);
+    table_text(t, more, "1/3: 1 failed");
+    const struct {
+        int columns, name, lines, more;
+    } cases[] = {{INT_MAX, 31, 1, 13}, {59, 31, 1, 13}, {58, 31, 1, 0}, {44, 31, 1, 0},
+                 {43, 18, 2, 10},      {42, 18, 2, 9},  {26, 12, 3, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        table_width w[TABLE_COLUMNS];
+        table_fit(w, t, cases[i].columns);
+        int width = w[more].out ? 0 : w[more].whole, lines = table_row_lines(w, t, 0);
+        EXPECT(!w[mean].out && w[name].whole >= cases[i].name && width == cases[i].more &&
+                   lines == cases[i].lines,
+               "%d columns: a name of %d, in %d lines, and %d", cases[i].columns, w[name].whole,
+               lines, width);
+    }
+    arena_free(a);
+}
+
 /* Letters that LaTeX takes for its own, or, as '<' and '>', shows as others. */
 static void latex(void)
 {
@@ -182,4 +242,6 @@ const test_suite test_table = {"results/table",
                                 {"json", json},
                                 {"scaled_numbers", scaled_numbers},
                                 {"many_rows", many_rows},
+                                {"broken_texts", broken_texts},
+                                {"broken_cells", broken_cells},
                                 {0}}};

@@ -151,6 +151,45 @@ static void what_is_read_for_stays(void)
     }
 }
 
+/* What a value was chosen, and what a claim has to be, stand in the usual terminal, uncut. */
+static void figures_in_words_are_whole(void)
+{
+    static const fake_variant tried[] = {
+        {"memory-of-keys-and-values 1e-3", 0, 0.001, 842000, 51234, NULL, false},
+        {"memory-of-keys-and-values 3e-3", 0.1, 0.001, 842000, 51234, NULL, false},
+        {"plain 1e-3", 0.2, 0.001, 842000, 51234, NULL, false},
+        {"plain 3e-3", 0.3, 0.001, 842000, 51234, NULL, false}};
+    fake_experiment x = {test_folder(), "experiment-of-a-longer-name", 4, 3, 4, tried};
+    fake_write(&x);
+    fake_axes(&x);
+    fake_claim(&x,
+               "[{\"name\": \"keys-and-values-help-a-small-model\", \"source\": \"\", "
+               "\"better\": \"plain 3e-3\", \"than\": \"plain 1e-3\", \"by\": \"0.02 "
+               "bits/byte\"}]",
+               NULL, 0);
+    const struct {
+        const char *words[7], *has[4];
+    } calls[] = {
+        {{"compare", "--tune", "lr", "--out", x.out, NULL}, {"lr=3e-3 (edge)", "difference"}},
+        {{"claims", "--out", x.out, NULL}, {"above 0.02", "help-a-", "bits/byte", "holds"}},
+        {{"diff", "experiment-of-a-longer-name/plain 1e-3/1",
+          "experiment-of-a-longer-name/memory-of-keys-and-values 3e-3/2", "--out", x.out, NULL},
+         {"seed"}}};
+    for (int i = 0; i < (int)(sizeof calls / sizeof *calls); i++) {
+        char *text = on_terminal(80, 24, calls[i].words);
+        if (!text) return;
+        char *words = strstr(text, "not shown here");
+        if (words) *words = 0;
+        EXPECT(!strstr(text, "\u2026"), "%s cuts: %s", calls[i].words[0], text);
+        for (int k = 0; k < 4 && calls[i].has[k]; k++) {
+            EXPECT(strstr(text, calls[i].has[k]), "%s: no %s: %s", calls[i].words[0],
+                   calls[i].has[k], text);
+        }
+        expect_within(calls[i].words[0], text, 80);
+        free(text);
+    }
+}
+
 /* An identity is there to be copied: half of one is worth nothing. */
 static void identities_are_whole(void)
 {
@@ -458,6 +497,7 @@ const test_suite test_terminal = {"tools/terminal",
                                    {"what_is_read_for_stays", what_is_read_for_stays},
                                    {"labels_differ", labels_differ},
                                    {"identities_are_whole", identities_are_whole},
+                                   {"figures_in_words_are_whole", figures_in_words_are_whole},
                                    {"sentences", sentences},
                                    {"bars", bars},
                                    {"help", help},
