@@ -5,13 +5,13 @@
  * same way and stops where something would be removed. */
 #include "core/base/file.h"
 #include "core/base/one_line.h"
-#include "harness/launch/launch_list.h"
 #include "harness/launch/slurm.h"
 #include "harness/supervise/manage_merge.h"
 #include "results/store/collect.h"
 #include "results/store/experiment.h"
 #include "results/store/stale_mark.h"
 #include "results/table/table.h"
+#include "tools/launching.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
@@ -87,7 +87,7 @@ static int check_launched(const cli_call *c)
     slurm_queue q;
     err e = {0};
     if (o->force) return EXIT_DONE;
-    if (!launch_list_read(&l, cli_out(o->out), name, c->memory, &e) ||
+    if (!launching_jobs(&l, cli_out(o->out), name, c->memory, &e) ||
         (l.count > 0 && !slurm_queue_read(&q, l.jobs, &e))) {
         return cli_fail(EXIT_FAILED,
                         "%s: whether its jobs have ended is not known; --force does not ask: %s",

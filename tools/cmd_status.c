@@ -9,10 +9,10 @@
 #include "core/base/json.h"
 #include "core/base/terminal.h"
 #include "core/base/terminal_guard.h"
-#include "harness/launch/launch_list.h"
 #include "harness/launch/slurm.h"
 #include "results/report/status.h"
 #include "results/table/table_fit.h"
+#include "tools/launching.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
@@ -47,7 +47,7 @@ static void print_jobs(const cli_call *c, const char *name, arena *a)
     slurm_queue q;
     err e = {0};
     const char *out = cli_out(((const status_call *)c->options)->out);
-    if (!launch_list_read(&l, out, name, a, &e)) printf("jobs: %s\n", e.text);
+    if (!launching_jobs(&l, out, name, a, &e)) printf("jobs: %s\n", e.text);
     if (l.count == 0) return;
     if (!slurm_queue_read(&q, l.jobs, &e)) {
         printf("job %s: %s\n", l.jobs, e.text);

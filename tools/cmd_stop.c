@@ -1,6 +1,6 @@
 /* loci stop: cancels what was handed to Slurm of an experiment. */
-#include "harness/launch/launch_list.h"
 #include "results/store/store.h"
+#include "tools/launching.h"
 #include "tools/reading.h"
 #include "tools/verbs.h"
 
@@ -17,7 +17,7 @@ static int stop_launches(const cli_call *c, store *s, const char *name, err *e)
     const char *out = cli_out(((const stop_call *)c->options)->out);
     launch_list l;
     int stopped;
-    if (!launch_list_read(&l, out, name, c->memory, e)) return EXIT_FAILED;
+    if (!launching_jobs(&l, out, name, c->memory, e)) return EXIT_FAILED;
     /* A local supervisor is a process of some terminal: whoever started it has it. */
     if (l.count == 0) {
         err_set(e, "%s: no job of it is known; a loci run on this machine is stopped by Ctrl-C",

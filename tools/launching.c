@@ -118,6 +118,15 @@ int launching_submit(const launching_call *c, err *e)
     return o->wait ? wait_for(&l, c, e) : EXIT_DONE;
 }
 
+bool launching_jobs(launch_list *l, const char *out, const char *name, arena *a, err *e)
+{
+    bool ok = launch_list_read(l, out, name, a, e);
+    if (l->damaged.text[0]) {
+        one_line_print(stderr, "loci: warning: %s; its job is asked of Slurm", l->damaged.text);
+    }
+    return ok;
+}
+
 /* ---- taking over ---- */
 
 /* The run of the experiment whose id begins so; NULL and e if there is none, or several. */

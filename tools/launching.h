@@ -2,6 +2,7 @@
  * from holders that are dead. */
 #pragma once
 
+#include "harness/launch/launch_list.h"
 #include "harness/supervise/supervision.h"
 #include "tools/cli.h"
 
@@ -47,6 +48,9 @@ int launching_check(const cli_call *c, const launching_options *o);
 
 /* Submits, or with dry_run prints the script; the exit status. */
 int launching_submit(const launching_call *c, err *e);
+
+/* launch_list_read, with a word to stderr on a damaged record. */
+bool launching_jobs(launch_list *l, const char *out, const char *name, arena *a, err *e);
 
 /* Before a sweep: takes the locks of what is to be taken over. */
 bool launching_take_over(const launching_call *c, err *e);

@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/options/node.h"
 #include "harness/launch/slurm.h"
 
 /* Which jobs belong to an experiment is found in the folders of its launches, not asked of Slurm:
@@ -31,17 +32,52 @@ static bool ask_job(const char **job, arena *a, const char *folder, err *e)
            err_prefix(e, "%s: whether it was submitted is not known", folder);
 }
 
-/* The job of the launch in a folder; NULL if it is another experiment's, was stopped, or was never
- * submitted. */
-static bool job_of(const char **job, arena *a, const char *folder, const char *experiment, err *e)
+/* What a record that is damaged said is known from elsewhere: the experiment from the spec beside
+ * it, the job from Slurm. *damaged: that it is so. False and e: not even whose it was is known. */
+static bool job_of_damaged(const char **job, err *damaged, arena *a, const char *folder,
+                           const char *experiment, const err *why, err *e)
 {
     char path[FILE_PATH_BYTES];
+    err ignored;
+    const node *spec = file_join(path, folder, "spec.yaml", NULL) && file_exists(path)
+                           ? node_load(a, path, &ignored)
+                           : NULL;
+    const node *name = node_get(spec, "name");
+    if (!name || !name->text) {
+        return err_set(e,
+                       "%.1000s; nor does spec.yaml beside it say whose it was; restore one of the "
+                       "two, or remove the folder once its job has ended",
+                       why->text);
+    }
+    if (strcmp(name->text, experiment) != 0) return true;
+    *damaged = *why;
+    return ask_job(job, a, folder, e) || err_prefix(e, "%.1000s", why->text);
+}
+
+/* A record without one of these is none of ours, or was changed. */
+static json_t *read_record(const char *path, err *why)
+{
+    json_t *record = json_read(path, why);
+    if (!record || json_get_text(record, "experiment")) return record;
+    err_set(why, "%s: does not say its experiment", path);
+    json_decref(record);
+    return NULL;
+}
+
+/* The job of the launch in a folder; NULL if it is another experiment's, was stopped, or was never
+ * submitted. */
+static bool job_of(const char **job, err *damaged, arena *a, const char *folder,
+                   const char *experiment, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    err why = {0};
     *job = NULL;
     if (!file_join(path, folder, "stopped", NULL) || file_exists(path)) return true;
     if (!file_join(path, folder, "launch.json", NULL) || !file_exists(path)) return true;
-    json_auto_t *record = json_read(path, NULL);
-    const char *name = json_get_text(record, "experiment"), *said = json_get_text(record, "job");
-    if (!name || strcmp(name, experiment) != 0) return true;
+    json_auto_t *record = read_record(path, &why);
+    if (!record) return job_of_damaged(job, damaged, a, folder, experiment, &why, e);
+    const char *said = json_get_text(record, "job");
+    if (strcmp(json_get_text(record, "experiment"), experiment) != 0) return true;
     if (!json_object_get(record, "job")) return ask_job(job, a, folder, e);
     if (is_job(said)) *job = arena_strdup(a, said);
     return true;
@@ -62,7 +98,8 @@ bool launch_list_read(launch_list *l, const char *out, const char *experiment, a
     char *jobs = arena_push_zero(a, 64 * (count + 1), 1);
     size_t used = 0;
     for (int64_t i = 0; i < count; i++) {
-        if (!file_join(folder, root, names[i], e) || !job_of(&job, a, folder, experiment, e)) {
+        if (!file_join(folder, root, names[i], e) ||
+            !job_of(&job, &l->damaged, a, folder, experiment, e)) {
             *l = (launch_list){.jobs = ""};
             return false;
         }

@@ -8,10 +8,12 @@ typedef struct launch_list {
     const char *const *folders; /* [count] */
     const char *const *job;     /* [count] of each */
     const char *jobs;           /* all their jobs, "40,41"; "" for none */
+    err damaged;                /* of a record of them; its job is then what Slurm says. "": none */
 } launch_list;
 
 /* Those that were not stopped, oldest first. Slurm is asked only where whoever submitted one was
- * killed before the job's number was kept. False, e and none: it does not answer. */
+ * killed before the job's number was kept, or the record that has it is damaged. False, e and none:
+ * it does not answer, or a damaged record may be of this experiment or of another. */
 bool launch_list_read(launch_list *l, const char *out, const char *experiment, arena *a, err *e);
 
 /* Cancels their jobs; *cancelled counts them. Running tasks save their runs. */

@@ -389,6 +389,48 @@ static void sbatch_without_an_answer(void)
     EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
 }
 
+/* A damaged record is no other experiment's: whose it is says the spec beside it, and Slurm which
+ * job. Where nothing says whose it is nothing is removed. */
+static void damaged_record(void)
+{
+    static const char *const damage[] = {"truncate -s 40", "sed -i s/40/41/", "truncate -s 0"};
+    char text[2 * FILE_PATH_BYTES];
+    if (!test_program()) return;
+    snprintf(text, sizeof text,
+             "#!/bin/sh\ncase \"$*\" in *%%F*) echo \"40|$(readlink %s/job.sh)\";; "
+             "*) echo '40_1|PENDING|Resources';; esac\n",
+             test_folder());
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        begin(text);
+        file_remove(test_inside("asked"), NULL);
+        program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+        EXPECT(r.status == EXIT_DONE, "%s", r.err);
+        char command[2 * FILE_PATH_BYTES];
+        snprintf(command, sizeof command, "%s %s/out/launch/*/launch.json", damage[i],
+                 test_folder());
+        EXPECT(system(command) == 0, "%s", command);
+        r = LOCI("status", "sweep");
+        EXPECT(strstr(r.out, "job 40: 0 tasks running, 1 pending") &&
+                   strstr(r.err, "launch.json") && strstr(r.err, "asked of Slurm"),
+               "%s: %s%s", damage[i], r.out, r.err);
+        r = LOCI("rm", "sweep");
+        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "loci stop sweep"), "%d %s", r.status,
+               r.err);
+        snprintf(command, sizeof command, "cd %s/out/launch/* && mv spec.yaml away", test_folder());
+        EXPECT(system(command) == 0, "%s", command);
+        r = LOCI("rm", "sweep");
+        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "launch.json") &&
+                   strstr(r.err, "whose it was"),
+               "%d %s", r.status, r.err);
+        snprintf(command, sizeof command, "cd %s/out/launch/* && mv away spec.yaml", test_folder());
+        EXPECT(system(command) == 0, "%s", command);
+        r = LOCI("stop", "sweep");
+        EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out,
+               r.err);
+        EXPECT(strcmp(read_text("asked"), "scancel 40\n") == 0, "%s", read_text("asked"));
+    }
+}
+
 /* A stranger's record with an option in the place of the job's number. */
 static void job_of_a_stranger(void)
 {
@@ -437,6 +479,7 @@ const test_suite test_launch = {
      {"misuse", misuse},
      {"unrecorded", unrecorded},
      {"stopped at the second try", stopped_at_the_second_try},
+     {"damaged_record", damaged_record},
      {"job of a stranger", job_of_a_stranger},
      {"waits for the end", waits_for_the_end},
      {0}}};
