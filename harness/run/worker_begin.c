@@ -125,31 +125,14 @@ static bool log_source(worker *w, err *e)
     return text != NULL;
 }
 
-/* Puts FOLDER/NAME into the first FOLDER/before-N that has none of the kind. */
-static bool set_aside(const worker *w, const char *name, err *e)
-{
-    char from[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], to[FILE_PATH_BYTES], aside[32];
-    if (!file_join(from, w->folder, name, e)) return false;
-    if (!file_exists(from)) return true;
-    for (int n = 1;; n++) {
-        snprintf(aside, sizeof aside, RUN_FOLDER_BEFORE "%d", n);
-        if (!file_join(folder, w->folder, aside, e) || !file_join(to, folder, name, e)) {
-            return false;
-        }
-        if (!file_exists(to)) break;
-    }
-    bool ok = file_own_folder(folder, w->folder, aside, e) && file_rename(from, to, e);
-    if (ok) file_failpoint("set_aside");
-    return ok;
-}
-
 /* What training left, so that it begins again; the plan and the status stay. Whatever of it is
  * whole took hours: it lies beside until the run has ended, and gc comes. The checkpoint goes last,
  * as it is by the checkpoint that the damage is found. */
 static bool forget_training(const worker *w, err *e)
 {
-    return set_aside(w, "metrics.jsonl", e) && set_aside(w, "evals.jsonl", e) &&
-           set_aside(w, "checkpoint", e) && eval_keep_clear(w->folder, e);
+    return run_folder_set_aside(w->folder, "metrics.jsonl", e) &&
+           run_folder_set_aside(w->folder, "evals.jsonl", e) &&
+           run_folder_set_aside(w->folder, "checkpoint", e) && eval_keep_clear(w->folder, e);
 }
 
 /* What is removed, or set aside, goes before the status says anything else: killed on the way, the

@@ -4,7 +4,7 @@
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/eval_keep.h"
 #include "harness/run/run_lines.h"
-#include "harness/run/worker_save.h"
+#include "harness/run/worker_best.h"
 #include "harness/run/worker_status.h"
 
 /* Only where there are experts: who looks on costs time, and has one call at a time. Not so soon
@@ -82,7 +82,7 @@ static bool record(worker *w, const named_eval *x, const evaluation *r, json_t *
     if (layers) json_object_set_new(line, "layers", layers);
     json_object_update_recursive(line, more);
     w->evaluated = r->nats / (double)r->tokens;
-    if (w->work.train.keep_best && !worker_save_model(w, "best", w->evaluated, e)) return false;
+    if (w->work.train.keep_best && !worker_best_keep(w, line, e)) return false;
     if (!run_lease_holds(w->lease, e) || !run_lines_append_record(w->evals, line, e)) return false;
     if (final && !run_record_final(w->folder, &w->plan, e)) return false;
     p->eval_at = p->step;

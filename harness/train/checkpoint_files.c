@@ -105,19 +105,35 @@ static bool remove_older(const char *folder, const json_t *manifest, err *e)
     return file_walk_end(&w) && ok;
 }
 
-/* Writes one file and enters it in `files`. */
+/* A manifest that names no file yet. */
+static json_t *new_manifest(int64_t step, double nats)
+{
+    json_t *manifest = json_pack("{s:I}", "step", (json_int_t)step);
+    if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
+    json_object_set_new(manifest, "files", json_object());
+    return manifest;
+}
+
+static bool enter_file(json_t *manifest, const char *name, const char *path, const char *hex,
+                       err *e)
+{
+    int64_t bytes;
+    if (!file_stat(path, &bytes, NULL, e)) return false;
+    json_object_set_new(json_object_get(manifest, "files"), name,
+                        json_pack("{s:s, s:I}", "sha256", hex, "bytes", (json_int_t)bytes));
+    return true;
+}
+
+/* Writes one file and enters it. */
 static bool save_file(const char *folder, int64_t step, const checkpoint_file *f, void *user,
-                      const json_t *old, json_t *files, err *e)
+                      const json_t *old, json_t *manifest, err *e)
 {
     char name[NAME_BYTES], path[FILE_PATH_BYTES], hex[SHA256_HEX];
-    int64_t bytes;
     file_name(name, f->kind, step, old);
     if (!file_join(path, folder, name, e) || !f->save(path, user, hex, e) ||
-        !file_stat(path, &bytes, NULL, e)) {
+        !enter_file(manifest, name, path, hex, e)) {
         return false;
     }
-    json_object_set_new(files, name,
-                        json_pack("{s:s, s:I}", "sha256", hex, "bytes", (json_int_t)bytes));
     file_failpoint("checkpoint_file");
     return true;
 }
@@ -131,13 +147,10 @@ bool checkpoint_files_save(const char *folder, int64_t step, double nats,
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(folder, e) || !file_join(path, folder, MANIFEST, e)) return false;
     json_auto_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
-    json_t *files = json_object();
-    json_auto_t *manifest = json_pack("{s:I}", "step", (json_int_t)step);
-    if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
-    json_object_set_new(manifest, "files", files);
+    json_auto_t *manifest = new_manifest(step, nats);
     bool ok = true;
     for (int i = 0; ok && i < count; i++) {
-        ok = save_file(folder, step, &list[i], user, old, files, e);
+        ok = save_file(folder, step, &list[i], user, old, manifest, e);
     }
     ok = ok && json_write(path, manifest, e);
     if (ok) {
@@ -145,6 +158,15 @@ bool checkpoint_files_save(const char *folder, int64_t step, double nats,
         ok = remove_older(folder, manifest, e);
     }
     return ok;
+}
+
+bool checkpoint_files_name(const char *folder, const char *name, int64_t step, double nats, err *e)
+{
+    char path[FILE_PATH_BYTES], hex[SHA256_HEX], to[FILE_PATH_BYTES];
+    json_auto_t *manifest = new_manifest(step, nats);
+    return file_join(path, folder, name, e) && file_sha256(hex, path, e) &&
+           enter_file(manifest, name, path, hex, e) && file_join(to, folder, MANIFEST, e) &&
+           json_write(to, manifest, e);
 }
 
 bool checkpoint_files_nats(const char *folder, double *nats)

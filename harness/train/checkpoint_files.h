@@ -24,6 +24,9 @@ typedef struct checkpoint_file {
 bool checkpoint_files_save(const char *folder, int64_t step, double nats,
                            const checkpoint_file *list, int count, void *user, err *e);
 
+/* Writes the manifest anew, of one file that lies in the folder, as it is. */
+bool checkpoint_files_name(const char *folder, const char *name, int64_t step, double nats, err *e);
+
 /* True if the folder holds a manifest. */
 bool checkpoint_files_exist(const char *folder);
 /* What the manifest says of the model's evaluation, NaN: nothing. False: there is no manifest that

@@ -220,6 +220,80 @@ static void training_again_sets_aside(void)
         EXPECT(file_join(path, folder, "before-2", &e) && !file_exists(path), "%s", path);
     }
 }
+/* Evaluated at steps 2, 4 to 10: 2.13, 1.90, 1.94, 1.89 and 1.97 nats per token. */
+static const char KEEPS_BEST[] =
+    "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: 2,\n"
+    "  eval_every: 2, checkpoint_seconds: 0, keep_best: true}\n"
+    "optimizer: {lr: 0.08}\nschedule: {kind: constant}\n";
+
+/* A run that was killed behind step 9, so that only its last evaluation, which is no better than
+ * that of step 8, is to come. */
+static void best_but_for_the_end(char folder[FILE_PATH_BYTES], const char *name)
+{
+    trial_folder(folder, name, TRIAL_SPEC, KEEPS_BEST, 3);
+    EXPECT(trial_worker(folder, "step:9", -1, 0) == 128 + SIGKILL, "%s: not killed", name);
+}
+
+/* The step that the best model's manifest says; -1: there is none. */
+static int64_t best_step(const char *folder, const char *manifest)
+{
+    char path[FILE_PATH_BYTES];
+    bool there = file_join(path, folder, manifest, NULL) && file_exists(path);
+    json_auto_t *o = there ? json_read(path, NULL) : NULL;
+    return json_get_int(o, "step", -1);
+}
+
+/* A damaged word on which model was the best does not make a worse one the best: it is said anew by
+ * the model and its evaluation. */
+static void best_stays_the_best(void)
+{
+    static const long damage[] = {CHANGED, 20, 0, REMOVED};
+    static const char MANIFEST[] = "checkpoint-best/manifest.json";
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[32];
+    err e = {0};
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        snprintf(name, sizeof name, "best%zu", i);
+        best_but_for_the_end(folder, name);
+        EXPECT(file_join(path, folder, MANIFEST, &e), "%s", e.text);
+        json_auto_t *before = json_read(path, &e);
+        EXPECT(json_get_int(before, "step", 0) == 8, "%s", e.text);
+        damaged_run_file(folder, MANIFEST, damage[i]);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+        json_auto_t *after = json_read(path, &e);
+        EXPECT(before && json_equal(before, after), "%s: of step %lld: %s", name,
+               (long long)best_step(folder, MANIFEST), e.text);
+        EXPECT(file_join(path, folder, "checkpoint-best/manifest.json.damaged", &e), "%s", e.text);
+        EXPECT(file_exists(path) == (damage[i] != REMOVED), "%s", path);
+    }
+}
+
+/* Where the model is lost, too, nothing is the best that is worse; what is left lies beside. */
+static void lost_best_is_set_aside(void)
+{
+    static const char *const at[] = {NULL, "set_aside:1"};
+    char folder[FILE_PATH_BYTES], name[32];
+    if (!test_program()) return;
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "lost%d", i);
+        best_but_for_the_end(folder, name);
+        damaged_run_file(folder, "checkpoint-best/manifest.json", 20);
+        damaged_run_file(folder, "checkpoint-best/model-8.safetensors", 100);
+        if (at[i]) EXPECT(trial_worker(folder, at[i], -1, 0) == 128 + SIGKILL, "%s", name);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+        EXPECT(best_step(folder, "checkpoint-best/manifest.json") == -1, "%s", name);
+        expect_bytes(folder, "before-1/checkpoint-best/manifest.json", 20);
+        expect_bytes(folder, "before-1/checkpoint-best/model-8.safetensors", 100);
+    }
+    /* A better one to come is the best again. */
+    trial_folder(folder, "again", TRIAL_SPEC, KEEPS_BEST, 3);
+    EXPECT(trial_worker(folder, "step:7", -1, 0) == 128 + SIGKILL, "not killed");
+    damaged_run_file(folder, "checkpoint-best/manifest.json", 20);
+    damaged_run_file(folder, "checkpoint-best/model-4.safetensors", REMOVED);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    EXPECT(best_step(folder, "checkpoint-best/manifest.json") == 8, "again");
+}
+
 const test_suite test_worker_mend = {"harness/worker_mend",
                                      {{"records_need_no_training", records_need_no_training},
                                       {"lost_provenance_is_unknown", lost_provenance_is_unknown},
@@ -228,4 +302,6 @@ const test_suite test_worker_mend = {"harness/worker_mend",
                                       {"killed_mending_goes_on", killed_mending_goes_on},
                                       {"lost_divergence_is_found", lost_divergence_is_found},
                                       {"training_again_sets_aside", training_again_sets_aside},
+                                      {"best_stays_the_best", best_stays_the_best},
+                                      {"lost_best_is_set_aside", lost_best_is_set_aside},
                                       {0}}};
