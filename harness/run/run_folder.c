@@ -66,22 +66,7 @@ bool run_folder_locked(const char *folder)
     return file_join(path, folder, "lock", NULL) && file_lock_is_held(path);
 }
 
-/* ---- setting aside, and removing ---- */
-
-bool run_folder_set_aside(const char *run, const char *name, err *e)
-{
-    char from[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], to[FILE_PATH_BYTES], aside[32];
-    if (!file_join(from, run, name, e)) return false;
-    if (!file_exists(from)) return true;
-    for (int n = 1;; n++) {
-        snprintf(aside, sizeof aside, RUN_FOLDER_BEFORE "%d", n);
-        if (!file_join(folder, run, aside, e) || !file_join(to, folder, name, e)) return false;
-        if (!file_exists(to)) break;
-    }
-    bool ok = file_own_folder(folder, run, aside, e) && file_rename(from, to, e);
-    if (ok) file_failpoint("set_aside");
-    return ok;
-}
+/* ---- removing ---- */
 
 /* A link, a pipe, a folder in the lock's place, or nothing (on a disk that is too full to make
  * one): nobody can work here by such a lock, and what is to be removed goes all the same. */

@@ -10,8 +10,7 @@
  *   part-ID.*       an evaluation that was interrupted (eval_keep.h), until its line stands
  *   length.json     how many steps a budget in seconds became
  *   checkpoint/     see checkpoint.h; checkpoint-STEP/, checkpoint-best/: models that are kept
- *   before-N/       what training had left when it had to begin again, for damage; a best model
- *                   of which nobody knows how good it was
+ *   before-N/, NAME.damaged   what is kept of damage (set_aside.h)
  *   log.txt         the worker's stderr
  *   notes.jsonl     notes and tags (notes.h), by `loci note`
  *   inspect/        written by `loci inspect`   speed.json    by `loci bench --record`
@@ -21,8 +20,6 @@
 #pragma once
 
 #include "core/base/file.h"
-
-#define RUN_FOLDER_BEFORE "before-"
 
 /* OUT/runs/<id> into path [FILE_PATH_BYTES]. An id that is a path, and links in the place of these
  * folders, are refused. */
@@ -36,9 +33,6 @@ enum { RUN_FOLDER_BUSY = -2 };
 int run_folder_lock(const char *folder, err *e);
 bool run_folder_locked(const char *folder);
 
-/* Puts what is called so in the folder into the first before-N/ that has none of the name; nothing
- * where there is none. The lock is the caller's. */
-bool run_folder_set_aside(const char *folder, const char *name, err *e);
 /* Removes the folder with all that is in it, under its lock; nothing if that is another's: *busy.
  */
 bool run_folder_remove(const char *folder, bool *busy, err *e);

@@ -10,6 +10,7 @@
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
+#include "harness/run/set_aside.h"
 #include "harness/train/blowup.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/provenance.h"
@@ -118,7 +119,7 @@ static bool keep_damaged(const mend *m, const char *name, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!run_lease_holds(m->lease, e) || !file_join(path, m->folder, name, e)) return false;
-    return !file_exists(path) || run_record_keep(path, e);
+    return !file_exists(path) || set_aside_copy(path, e);
 }
 
 static bool mend_provenance(const mend *m, err *e)

@@ -8,6 +8,7 @@
 #include "harness/run/claims_record.h"
 #include "harness/run/experiment_lock.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/set_aside.h"
 #include "harness/train/train_kernels.h"
 
 /* Three records, and who relies on each:
@@ -71,22 +72,6 @@ bool run_record_plans(const char *out, const experiment *x)
     return same;
 }
 
-void run_record_aside(char aside[FILE_PATH_BYTES], const char *path)
-{
-    int room = FILE_PATH_BYTES - 32;
-    snprintf(aside, FILE_PATH_BYTES, "%.*s" RUN_RECORD_DAMAGED, room, path);
-    for (int n = 2; file_exists(aside); n++) {
-        snprintf(aside, FILE_PATH_BYTES, "%.*s" RUN_RECORD_DAMAGED "-%d", room, path, n);
-    }
-}
-
-bool run_record_keep(const char *path, err *e)
-{
-    char aside[FILE_PATH_BYTES];
-    run_record_aside(aside, path);
-    return file_copy(path, aside, e);
-}
-
 /* The record as it is, NULL in *old if there is none. A damaged one is replaced as a missing one
  * is, since what it says cannot be believed any more: but when it was made, and what was claimed
  * before there were results, stands nowhere else, so a copy stays beside it. */
@@ -98,7 +83,7 @@ static bool read_old(json_t **old, const char *path, err *e)
     text_auto *text = file_read(path, &bytes, e);
     if (!text) return false;
     *old = json_parse(text, bytes, path, NULL);
-    return *old || run_record_keep(path, e);
+    return *old || set_aside_copy(path, e);
 }
 
 /* The records' lock is held: what is read here is what is replaced. */

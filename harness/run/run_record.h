@@ -5,15 +5,8 @@
 #include "core/base/json.h"
 #include "harness/run/experiment.h"
 
-/* Behind the name of a copy of what was damaged. */
-#define RUN_RECORD_DAMAGED ".damaged"
-/* Writes OUT/experiments/<name>.json. Of a damaged one a copy stays beside it (run_record_aside).
- */
+/* Writes OUT/experiments/<name>.json. Of a damaged one a copy stays beside it (set_aside.h). */
 bool run_record_experiment(const char *out, const experiment *x, err *e);
-/* Where the copy goes: PATH.damaged, or PATH.damaged-2 and so on, as no earlier one is lost. */
-void run_record_aside(char aside[FILE_PATH_BYTES], const char *path);
-/* Makes that copy: of what is to be written anew. */
-bool run_record_keep(const char *path, err *e);
 /* Whether that file is there and plans these very runs. */
 bool run_record_plans(const char *out, const experiment *x);
 

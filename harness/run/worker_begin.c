@@ -3,9 +3,9 @@
 #include "core/base/host.h"
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/rank_calls.h"
-#include "harness/run/run_folder.h"
 #include "harness/run/run_length.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/set_aside.h"
 #include "harness/run/worker_save.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
@@ -130,9 +130,9 @@ static bool log_source(worker *w, err *e)
  * as it is by the checkpoint that the damage is found. */
 static bool forget_training(const worker *w, err *e)
 {
-    return run_folder_set_aside(w->folder, "metrics.jsonl", e) &&
-           run_folder_set_aside(w->folder, "evals.jsonl", e) &&
-           run_folder_set_aside(w->folder, "checkpoint", e) && eval_keep_clear(w->folder, e);
+    return set_aside_move(w->folder, "metrics.jsonl", e) &&
+           set_aside_move(w->folder, "evals.jsonl", e) &&
+           set_aside_move(w->folder, "checkpoint", e) && eval_keep_clear(w->folder, e);
 }
 
 /* What is removed, or set aside, goes before the status says anything else: killed on the way, the

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/base/text.h"
-#include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/set_aside.h"
 #include "harness/run/worker_save.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
@@ -102,13 +102,13 @@ static bool mend(const worker *w, const char *folder, const json_t *like, err *e
     if (isfinite(f.nats)) {
         fprintf(stderr, "%s%s: written anew for the model of step %lld beside it\n",
                 there ? "" : manifest, there ? why.text : ": is missing", (long long)f.step);
-        return (!there || run_record_keep(manifest, e)) &&
+        return (!there || set_aside_copy(manifest, e)) &&
                checkpoint_files_name(folder, f.name, f.step, f.nats, e);
     }
     if (!there) return true;
     fprintf(stderr, "%s: no model is there whose evaluation is known; what is there is set aside\n",
             why.text);
-    return run_folder_set_aside(w->folder, CHECKPOINT_BEST, e);
+    return set_aside_move(w->folder, CHECKPOINT_BEST, e);
 }
 
 bool worker_best_keep(worker *w, const json_t *line, err *e)

@@ -9,6 +9,8 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
+#include "harness/run/set_aside.h"
+#include "harness/supervise/manage_copies.h"
 #include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
 #include "harness/train/checkpoint.h"
@@ -23,12 +25,16 @@
  * is left, and the same command goes on. Renaming writes the other record before it removes this
  * one, for the same reason; for a moment both plan the same runs, which is harmless. */
 
+static bool leave_out(manage_report *r, const err *why)
+{
+    if (r->left_out++ == 0) r->why = *why;
+    return true;
+}
+
 bool manage_is_run(manage_report *r, const char *folder)
 {
     err why;
-    if (run_damage_of_its_name(folder, &why)) return true;
-    if (r->left_out++ == 0) r->why = why;
-    return false;
+    return run_damage_of_its_name(folder, &why) || !leave_out(r, &why);
 }
 
 /* ---- who needs a run ---- */
@@ -180,7 +186,8 @@ static bool move_notes(const char *out, const char *from, const char *to, err *e
 static bool remove_record(const char *out, const char *path, const char *name, err *e)
 {
     int records = experiment_lock_records(out, e);
-    bool ok = records >= 0 && file_remove(path, e) && move_notes(out, name, NULL, e);
+    bool ok = records >= 0 && file_remove(path, e) && move_notes(out, name, NULL, e) &&
+              manage_copies_move(out, name, NULL, e);
     if (records >= 0) close(records);
     return ok;
 }
@@ -256,7 +263,8 @@ bool manage_rename(const char *out, const char *from, const char *to, err *e)
     /* Notes go between the two writes: killed before, they are still with the name that is
      * there. */
     if (x) json_object_set_new(x, "name", json_string(to));
-    bool ok = x && json_write(new, x, e) && move_notes(out, from, to, e) && file_remove(old, e);
+    bool ok = x && json_write(new, x, e) && move_notes(out, from, to, e) &&
+              manage_copies_move(out, from, to, e) && file_remove(old, e);
     if (records >= 0) close(records);
     experiment_lock_remove(out, from, lock);
     return ok;
@@ -270,9 +278,10 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
     char path[FILE_PATH_BYTES], file[FILE_PATH_BYTES], inner[512];
     if (!file_join(path, folder, "checkpoint/manifest.json", e)) return false;
     if (!file_exists(path)) return true;
-    json_auto_t *manifest = json_read(path, e);
+    err why;
+    json_auto_t *manifest = json_read(path, &why);
     json_t *value;
-    if (!manifest) return false;
+    if (!manifest) return leave_out(r, &why);
     void *next;
     const char *name;
     json_t *files = json_object_get(manifest, "files");
@@ -301,7 +310,7 @@ static bool drop_former(manage_report *r, const char *folder, bool dry, err *e)
     bool ok = true;
     file_walk w = file_walk_begin(folder, e);
     while (ok && file_walk_next(&w)) {
-        if (strncmp(w.name, RUN_FOLDER_BEFORE, strlen(RUN_FOLDER_BEFORE)) != 0) continue;
+        if (strncmp(w.name, SET_ASIDE_FOLDER, strlen(SET_ASIDE_FOLDER)) != 0) continue;
         r->bytes += folder_bytes(w.path);
         ok = dry || file_remove_tree(w.path, e);
     }
@@ -361,7 +370,8 @@ static bool collect_garbage(manage_report *r, const char *out, keep_models kept,
         if (manage_is_run(r, folder)) ids[unnamed++] = names[i];
     }
     /* First what needs no room on a full disk. */
-    bool ok = remove_runs(r, a, out, ids, unnamed, dry, e);
+    bool ok =
+        remove_runs(r, a, out, ids, unnamed, dry, e) && manage_copies_drop(&r->bytes, out, dry, e);
     for (int64_t i = 0; ok && i < count; i++) {
         char folder[FILE_PATH_BYTES];
         if (!json_object_get(needed, names[i])) continue;

@@ -10,7 +10,7 @@ typedef struct manage_report {
     int experiments, runs; /* removed, renamed or brought in */
     int kept;              /* runs: another experiment needs them, or a process works on them */
     int64_t bytes;         /* of what was removed */
-    int left_out;          /* folders that are not the run that they are called after */
+    int left_out;          /* folders that are not the run that they are called after, or damaged */
     err why;               /* of the first of them */
 } manage_report;
 

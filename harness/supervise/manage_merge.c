@@ -9,6 +9,7 @@
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
+#include "harness/supervise/manage_copies.h"
 #include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
 #include "results/store/experiment.h"
@@ -228,7 +229,7 @@ static bool bring_experiment(manage_report *r, const char *out, const char *from
     }
     if (file_exists(ours)) return unite_records(r, ours, theirs, e);
     r->experiments++;
-    return file_copy(theirs, ours, e);
+    return manage_copies_bring(out, from, file, e) && file_copy(theirs, ours, e);
 }
 
 /* But for those that somebody works on, here or there, on a mount that does not lock. */

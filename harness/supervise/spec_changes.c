@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
+#include "harness/run/set_aside.h"
 #include "harness/train/train_kernels.h"
 #include "harness/train/train_options.h"
 
@@ -109,7 +110,7 @@ int spec_changes(FILE *print, const experiment *x, const char *out)
     json_t *run;
     if (!record) {
         char aside[FILE_PATH_BYTES];
-        run_record_aside(aside, path);
+        set_aside_name(aside, path);
         fprintf(print,
                 "%s; it is made anew, and its claims count as made today; what is there is kept "
                 "as %s\n",

@@ -6,6 +6,7 @@
 #include "harness/run/experiment_resolve.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_record.h"
+#include "harness/run/set_aside.h"
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -414,7 +415,7 @@ static void damaged_record(void)
     EXPECT(year && file_write(path, text, bytes, &e) && !json_read(path, &e), "%s", e.text);
     json_t *again = record(one);
     EXPECT(after(again, 0), "of a damaged record nothing is believed");
-    snprintf(aside, sizeof aside, "%s" RUN_RECORD_DAMAGED, path);
+    snprintf(aside, sizeof aside, "%s" SET_ASIDE_COPY, path);
     size_t kept;
     text_auto *copy = file_read(aside, &kept, &e);
     EXPECT(copy && kept == bytes && memcmp(copy, text, bytes) == 0, "%s", e.text);
@@ -423,7 +424,7 @@ static void damaged_record(void)
     json_t *third = record(one);
     text_auto *still = file_read(aside, &kept, &e);
     EXPECT(still && kept == bytes && memcmp(still, text, bytes) == 0, "the first copy is lost");
-    snprintf(aside, sizeof aside, "%s" RUN_RECORD_DAMAGED "-2", path);
+    snprintf(aside, sizeof aside, "%s" SET_ASIDE_COPY "-2", path);
     EXPECT(file_exists(aside), "%s", aside);
     json_decref(first);
     json_decref(again);

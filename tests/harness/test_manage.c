@@ -195,6 +195,83 @@ static void kept_models(void)
     expect_counts("runs stay", test_folder(), 1, 4);
 }
 
+static bool is_there(const char *name)
+{
+    return file_exists(test_inside(name));
+}
+
+/* Copies of a damaged record go where their experiment goes; those that are left of one that is
+ * gone are garbage. What else is called alike is nobody's. */
+static void copies_go_along(void)
+{
+    static const char *const left[] = {
+        "here/experiments/one.json.damaged", "here/experiments/one.json.damaged-2",
+        "here/experiments/one.json.damaged-x", "here/experiments/two.json.damaged"};
+    manage_report r;
+    err e = {{0}};
+    EXPECT(file_make_folders(test_inside("here"), &e), "%s", e.text);
+    fake(test_inside("here"), "one");
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        EXPECT(file_write(test_inside(left[i]), "copy", 4, &e), "%s", e.text);
+    }
+    EXPECT(manage_merge(&r, test_inside("there"), test_inside("here"), &e) &&
+               manage_merge(&r, test_inside("there"), test_inside("here"), &e),
+           "%s", e.text);
+    EXPECT(is_there("there/experiments/one.json.damaged") &&
+               is_there("there/experiments/one.json.damaged-2") &&
+               !is_there("there/experiments/one.json.damaged-3") &&
+               !is_there("there/experiments/two.json.damaged"),
+           "what was merged");
+    EXPECT(manage_rename(test_inside("here"), "one", "three", &e), "%s", e.text);
+    EXPECT(is_there("here/experiments/three.json.damaged") &&
+               is_there("here/experiments/three.json.damaged-2") && !is_there(left[0]) &&
+               !is_there(left[1]),
+           "what was renamed");
+    EXPECT(manage_collect_garbage(&r, test_inside("here"), KEEP_ALL, true, &e) && is_there(left[3]),
+           "a dry run: %s", e.text);
+    EXPECT(manage_collect_garbage(&r, test_inside("here"), KEEP_ALL, false, &e), "%s", e.text);
+    EXPECT(!is_there(left[3]) && is_there(left[2]) &&
+               is_there("here/experiments/three.json.damaged"),
+           "what is garbage");
+    EXPECT(manage_remove(&r, test_inside("here"), "three", false, &e), "%s", e.text);
+    EXPECT(!is_there("here/experiments/three.json.damaged") &&
+               !is_there("here/experiments/three.json.damaged-2") && is_there(left[2]),
+           "what was removed");
+}
+
+/* One finished run whose checkpoint's manifest is damaged is told, and no reason to leave the
+ * others as they are; copies of its damaged records stay, as what they said stands nowhere else. */
+static void damaged_is_left_out(void)
+{
+    manage_report r;
+    err e = {{0}};
+    char id[2][17], path[160];
+    fake(test_folder(), "one");
+    for (int i = 0; i < 2; i++) {
+        fake_run_id(id[i], "one", "long", i + 1);
+        snprintf(path, sizeof path, "runs/%s/checkpoint", id[i]);
+        EXPECT(file_make_folders(test_inside(path), &e), "%s", e.text);
+        snprintf(path, sizeof path, "runs/%s/checkpoint/train-5.safetensors", id[i]);
+        EXPECT(file_write(test_inside(path), "x", 1, &e), "%s", e.text);
+        json_auto_t *o = json_pack("{s:i, s:{s:{s:s, s:i}}}", "step", 5, "files",
+                                   "train-5.safetensors", "sha256", "-", "bytes", 1);
+        snprintf(path, sizeof path, "runs/%s/checkpoint/manifest.json", id[i]);
+        EXPECT(json_write(test_inside(path), o, &e), "%s", e.text);
+        if (i == 0) EXPECT(truncate(test_inside(path), 10) == 0, "%s", path);
+        snprintf(path, sizeof path, "runs/%s/run.json.damaged", id[i]);
+        EXPECT(file_write(test_inside(path), "x", 1, &e), "%s", e.text);
+    }
+    EXPECT(manage_collect_garbage(&r, test_folder(), KEEP_ALL, false, &e) && r.left_out == 1 &&
+               strstr(r.why.text, id[0]),
+           "%d: %s%s", r.left_out, r.why.text, e.text);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "runs/%s/checkpoint/train-5.safetensors", id[i]);
+        EXPECT(is_there(path) == (i == 0), "%s", path);
+        snprintf(path, sizeof path, "runs/%s/run.json.damaged", id[i]);
+        EXPECT(is_there(path), "%s", path);
+    }
+}
+
 static void merged(void)
 {
     manage_report r;
@@ -462,6 +539,8 @@ const test_suite test_manage = {"harness/manage",
                                  {"strangers", strangers},
                                  {"running stays", running_stays},
                                  {"kept_models", kept_models},
+                                 {"copies_go_along", copies_go_along},
+                                 {"damaged_is_left_out", damaged_is_left_out},
                                  {"merged", merged},
                                  {"of_one_name", of_one_name},
                                  {"not_to_be_copied", not_to_be_copied},
