@@ -7,6 +7,7 @@
 #include "results/compare/compare_best.h"
 #include "results/compare/compare_group.h"
 #include "results/compare/compare_load.h"
+#include "results/plot/plot_dodge.h"
 #include "results/plot/plot_text.h"
 #include "results/store/query.h"
 
@@ -125,6 +126,29 @@ static plot_series series_of(arena *a, const settings *all, const setting *sorte
     return x;
 }
 
+/* By each line's place, with bars of one x beside each other. */
+static plot_series *series_beside(arena *a, const settings *all, const setting *sorted,
+                                  compare_metric m, bool logarithmic)
+{
+    plot_series *list = ARENA_NEW(a, plot_series, all->series_count);
+    for (int k = 0; k < all->series_count; k++) {
+        list[k] = series_of(a, all, sorted, k, m);
+    }
+    plot_dodge(list, all->series_count, logarithmic);
+    return list;
+}
+
+static void put_caption(char text[256], int lines, int shown, bool cut)
+{
+    int n = snprintf(text, 256, "Point: mean over n seeds. Bar: 95 %% t-interval (none for n = 1)");
+    if (shown > 1) n += snprintf(text + n, 256 - (size_t)n, "; those of one x beside each other");
+    if (cut) n += snprintf(text + n, 256 - (size_t)n, "; long ones leave the picture");
+    n += snprintf(text + n, 256 - (size_t)n, ".");
+    if (lines > shown) {
+        snprintf(text + n, 256 - (size_t)n, " The best %d of %d lines.", shown, lines);
+    }
+}
+
 /* Lower is better for every metric, which the y axis says, as a valley is what is looked for. */
 static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, const char *axis,
                       const char *name, err *e)
@@ -137,17 +161,16 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     qsort(sorted, (size_t)all.count, sizeof *sorted, by_x);
     /* Two points are no course, and equal values no axis. */
     if (all.count < 3 || sorted[0].x >= sorted[all.count - 1].x) return true;
-    char caption[160] = "Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).";
-    if (all.series_count > COMPARE_BEST) {
-        size_t n = strlen(caption);
-        snprintf(caption + n, sizeof caption - n, " The best %d of %d lines.", COMPARE_BEST,
-                 all.series_count);
-        keep_best(&all, a, c->metric);
-    }
+    int lines = all.series_count;
+    if (lines > COMPARE_BEST) keep_best(&all, a, c->metric);
     /* From a factor of four on: learning rates are tried by factors, widths by steps, and on a
      * straight axis 1e-4, 3e-4 and 1e-3 stand on top of each other. */
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
-    char y[128], question[320];
+    plot_series *list = series_beside(a, &all, sorted, c->metric, logarithmic);
+    char caption[256], y[128], question[320];
+    double range[2];
+    bool cut = plot_dodge_cuts(range, list, all.series_count);
+    put_caption(caption, lines, all.series_count, cut);
     /* Names of lines are shorter than labels, without the axis; 70 pixels more for the count of
      * seeds. */
     double names = 0;
@@ -168,10 +191,7 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     fprintf(p.out, "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n",
             logarithmic ? "set logscale x\n" : "");
     put_tics(p.out, sorted, all.count, logarithmic);
-    plot_series *list = ARENA_NEW(a, plot_series, all.series_count);
-    for (int k = 0; k < all.series_count; k++) {
-        list[k] = series_of(a, &all, sorted, k, c->metric);
-    }
+    if (cut) fprintf(p.out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
     plot_series_draw(&p, list, all.series_count, PLOT_BAR_LINES, false, NULL);
     return gnuplot_run(r, &p, e);
 }

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "results/plot/plot_dodge.h"
+
 /* Every quality is bought with something, and these pictures ask with what: one for each cost in
  * which the variants differ at all, the most telling first, as only some are drawn. A gain has its
  * own pair of pictures where models learned in evaluation, since there the cost is paid for each
@@ -60,10 +62,23 @@ static plot_series *points_of(arena *a, const comparison *c, int cost, double un
         double x = cost_of(v, cost) / unit, mean = gain ? -e.mean : e.mean;
         double half = isfinite(e.half) ? e.half : 0;
         if ((gain && i == c->baseline) || e.n == 0 || !isfinite(x)) continue;
-        list[i] = (plot_series){v->label, v->look, 0, 1, ARENA_NEW(a, plot_point, 1)};
+        list[i] = (plot_series){
+            .label = v->label, .look = v->look, .count = 1, .point = ARENA_NEW(a, plot_point, 1)};
         *list[i].point = (plot_point){x, mean, mean - half, mean + half, e.n, NULL};
     }
     return list;
+}
+
+/* Bars of variants that cost the same beside each other; one that is far longer than the others
+ * leaves the picture. */
+static void put_points(gnuplot_script *p, plot_series *list, int count, bool logarithmic)
+{
+    double range[2];
+    plot_dodge(list, count, logarithmic);
+    if (plot_dodge_cuts(range, list, count)) {
+        fprintf(p->out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
+    }
+    plot_series_draw(p, list, count, PLOT_BARS, false, NULL);
 }
 
 /* The baseline is at (1, 0) by definition and is drawn as a mark of its own, so that the eye has
@@ -74,14 +89,16 @@ static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, e
     char y[128], name[320];
     gnuplot_script p;
     snprintf(y, sizeof y, "gain in %s (higher is better)", compare_metric_title(c->metric));
-    plot_series_begin(&p, c,
-                      &(plot_frame){.name = COSTS[cost].name,
-                                    .caption = "Gain: baseline minus variant, paired over n seeds. "
-                                               "Bar: 95 % t-interval (none for n = 1).",
-                                    .question = COSTS[cost].question,
-                                    .x = COSTS[cost].axis,
-                                    .y = y,
-                                    .lines = c->count});
+    plot_series_begin(
+        &p, c,
+        &(plot_frame){
+            .name = COSTS[cost].name,
+            .caption = "Gain: baseline minus variant, paired over n seeds. "
+                       "Bar: 95 % t-interval (none for n = 1); those of one x beside each other.",
+            .question = COSTS[cost].question,
+            .x = COSTS[cost].axis,
+            .y = y,
+            .lines = c->count});
     fputs("set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n"
           "set xzeroaxis linewidth 1 linecolor 'grey40'\n"
           "$baseline << EOD\n1 0\nEOD\n",
@@ -91,8 +108,7 @@ static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, e
           "title ",
           gnuplot_item(&p));
     gnuplot_quote(p.plot, name);
-    plot_series_draw(&p, points_of(a, c, cost, cost_of(base, cost)), c->count, PLOT_BARS, false,
-                     NULL);
+    put_points(&p, points_of(a, c, cost, cost_of(base, cost)), c->count, false);
     return gnuplot_run(r, &p, e);
 }
 
@@ -130,8 +146,9 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
     snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
     plot_series_begin(&p, c,
                       &(plot_frame){.name = COSTS[cost].name,
-                                    .caption = "Point: mean over n seeds. Bar: 95 % t-interval "
-                                               "(none for n = 1).",
+                                    .caption =
+                                        "Point: mean over n seeds. Bar: 95 % t-interval "
+                                        "(none for n = 1); those of one x beside each other.",
                                     .question = COSTS[cost].question,
                                     .x = x,
                                     .y = y,
@@ -139,8 +156,8 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
     fprintf(p.out,
             "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\nset format x '%s'\n%s",
             logarithmic ? "set logscale x\n" : "", logarithmic ? "%.0s%c" : "%g",
-            COSTS[cost].logarithmic ? "" : "set xrange [0:*]\n");
-    plot_series_draw(&p, points_of(a, c, cost, units[u].size), c->count, PLOT_BARS, false, NULL);
+            COSTS[cost].logarithmic ? "" : "set xrange [*<0:*] noextend\n");
+    put_points(&p, points_of(a, c, cost, units[u].size), c->count, logarithmic);
     return gnuplot_run(r, &p, e);
 }
 

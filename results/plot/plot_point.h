@@ -14,4 +14,6 @@ typedef struct plot_series {
     double width; /* of its line; 0: as all */
     int count;    /* 0: nothing to draw */
     plot_point *point;
+    char at[40]; /* where its points stand, as gnuplot reckons it from their x ("($1+0.1)"); "": at
+                    their x */
 } plot_series;

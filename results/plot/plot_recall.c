@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "results/compare/compare_recall.h"
+#include "results/plot/plot_dodge.h"
 
 /* Accuracies, and what guessing gives. 0 to 1 with a little air, always: two probes can be laid
  * side by side. Distances go by factors, and so does the axis. */
@@ -82,7 +83,8 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
         const recall_cell *cell = &x->means[i];
         /* On a logarithmic axis nothing that carries nothing has a place. */
         if (cell->accuracy.n == 0 || v->state_bytes <= 0) continue;
-        list[i] = (plot_series){v->label, v->look, 0, 1, ARENA_NEW(a, plot_point, 1)};
+        list[i] = (plot_series){
+            .label = v->label, .look = v->look, .count = 1, .point = ARENA_NEW(a, plot_point, 1)};
         *list[i].point = (plot_point){.x = (double)v->state_bytes,
                                       .mean = cell->accuracy.mean,
                                       .low = cell->low,
@@ -93,18 +95,21 @@ static bool draw_state(plot_report *r, arena *a, const comparison *c, const reca
     /* One point compares nothing. */
     if (points < 2) return true;
     gnuplot_script p;
-    plot_series_begin(&p, c,
-                      &(plot_frame){.name = "recall-state",
-                                    .caption = "Point: mean over distances and n seeds. Bar: from "
-                                               "the lowest to the highest seed.",
-                                    .question = "what is remembered, for what is carried?",
-                                    .x = "carried state of a stream (bytes)",
-                                    .y = "accuracy, mean over distances",
-                                    .lines = c->count});
+    plot_series_begin(
+        &p, c,
+        &(plot_frame){.name = "recall-state",
+                      .caption = "Point: mean over distances and n seeds. Bar: from "
+                                 "the lowest to the highest seed; those of one x beside each "
+                                 "other.",
+                      .question = "what is remembered, for what is carried?",
+                      .x = "carried state of a stream (bytes)",
+                      .y = "accuracy, mean over distances",
+                      .lines = c->count});
     put_accuracy(p.out, x);
     fputs("set offsets graph 0.08, graph 0.08, 0, 0\nset format x '%.0f'\n"
           "set xtics rotate by -35\n",
           p.out);
+    plot_dodge(list, c->count, true);
     plot_series_draw(&p, list, c->count, PLOT_BARS, false, NULL);
     return gnuplot_run(r, &p, e);
 }

@@ -155,17 +155,17 @@ void plot_series_data(FILE *out, const plot_series *x, int index)
     fputs("EOD\n", out);
 }
 
-/* Nearly transparent: of two that overlap both can be seen. */
-static void put_band(FILE *out, const plot_series *x, int index, bool cut)
+/* Nearly transparent: of two that overlap both can be seen, and of many the lines still. */
+static void put_band(FILE *out, const plot_series *x, int index, bool cut, double fill)
 {
     fprintf(out,
-            "$%s%d using %s with filledcurves linecolor %d fillstyle transparent solid 0.18 "
+            "$%s%d using %s with filledcurves linecolor %d fillstyle transparent solid %.2f "
             "noborder notitle",
-            cut ? "band" : "series", index, cut ? "1:2:3" : "1:3:4", plot_series_colour(x->look));
+            cut ? "band" : "series", index, cut ? "1:2:3" : "1:3:4", plot_series_colour(x->look),
+            fill);
 }
 
-/* A band without height is not drawn, so that a picture of single seeds has no stray edges. */
-static bool has_band(const plot_series *x)
+bool plot_series_spread(const plot_series *x)
 {
     for (int i = 0; i < x->count; i++) {
         if (x->point[i].high > x->point[i].low) return true;
@@ -181,16 +181,23 @@ static void put_line(FILE *out, const plot_series *x, int index, plot_style styl
                                        [PLOT_MARKED] =
                                            "1:2 with linespoints pointtype 7 pointsize 0.5",
                                        [PLOT_BARS] = "1:2:3:4 with yerrorbars pointsize 1",
-                                       [PLOT_BAR_LINES] = "1:2:3:4 with yerrorlines pointtype 7"};
+                                       [PLOT_BAR_LINES] = "1:2:3:4 with yerrorlines pointtype 7",
+                                       [PLOT_MARKED_BARS] = "1:2:3:4 with yerrorlines pointtype 7 "
+                                                            "pointsize 0.5"};
     bool alone = style == PLOT_LINES && x->count == 1; /* a single point makes no line */
     char name[320];
-    fprintf(out, "$series%d using %s linecolor %d ", index,
-            alone ? "1:2 with points pointtype 7" : with[style], plot_series_colour(x->look));
+    const char *drawn = alone ? "1:2 with points pointtype 7" : with[style];
+    /* The first letter is the column of x. */
+    fprintf(out, "$series%d using %s%s linecolor %d ", index, *x->at ? x->at : "1", drawn + 1,
+            plot_series_colour(x->look));
     fprintf(out, style == PLOT_BARS ? "pointtype %d " : "dashtype %d ",
             /* Point types from 5 on: those before are crosses and a hollow square, thin beside
              * their bars. */
             dashes_of(x->look) + (style == PLOT_BARS ? 4 : 0));
-    fprintf(out, "linewidth %.1f title ", x->width > 0 ? x->width : 1.6);
+    fprintf(out, "linewidth %.1f title ",
+            x->width > 0                ? x->width
+            : style == PLOT_MARKED_BARS ? 1.2
+                                        : 1.6);
     name_of(name, x);
     gnuplot_quote(out, name);
 }
@@ -202,12 +209,16 @@ void plot_series_draw(gnuplot_script *p, const plot_series *list, int count, plo
     for (int i = 0; i < count; i++) {
         if (list[i].count > 0) plot_series_data(p->out, &list[i], i);
     }
-    /* All bands lie below all lines. */
+    int bands_drawn = 0;
     for (int i = 0; bands && i < count; i++) {
+        bands_drawn += list[i].count > 0 && plot_series_spread(&list[i]);
+    }
+    /* All bands lie below all lines. */
+    for (int i = 0; i < count && bands_drawn <= PLOT_TELLABLE; i++) {
         bool cut = range && plot_band_leaves(&list[i], range);
-        if (!has_band(&list[i])) continue;
+        if (!bands || !plot_series_spread(&list[i])) continue;
         if (cut) plot_band_data(p->out, &list[i], i, range);
-        put_band(gnuplot_item(p), &list[i], i, cut);
+        put_band(gnuplot_item(p), &list[i], i, cut, bands_drawn > PLOT_BANDS ? 0.10 : 0.18);
     }
     for (int i = 0; i < count; i++) {
         if (list[i].count > 0) put_line(gnuplot_item(p), &list[i], i, style);

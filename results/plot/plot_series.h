@@ -6,15 +6,17 @@
 #include "results/plot/gnuplot.h"
 #include "results/plot/plot_point.h"
 
-/* So many lines can be told apart, each in its colour and with its band; more of them are drawn
- * without bands, which would hide each other. */
-enum { PLOT_TELLABLE = 7 };
+/* So many lines can be told apart, each in its colour; more of them are drawn without bands, which
+ * would hide each other. Wide bands of more than PLOT_BANDS lines do, too: bars take their place,
+ * or they are drawn fainter. */
+enum { PLOT_TELLABLE = 7, PLOT_BANDS = 3 };
 
 typedef enum plot_style {
     PLOT_LINES,
-    PLOT_MARKED,   /* lines with a dot at each point */
-    PLOT_BARS,     /* single points with their bars, a mark for each look */
-    PLOT_BAR_LINES /* the same with a line between them */
+    PLOT_MARKED,     /* lines with a dot at each point */
+    PLOT_BARS,       /* single points with their bars, a mark for each look */
+    PLOT_BAR_LINES,  /* the same with a line between them */
+    PLOT_MARKED_BARS /* PLOT_MARKED with bars */
 } plot_style;
 
 /* The series' data, all bands if they are wanted, then all lines. The key says the label and over
@@ -52,6 +54,10 @@ void plot_series_title(char text[768], const comparison *c, const char *question
 /* The plot itself is so wide; what is beside it comes on top. */
 enum { PLOT_WIDTH = 540, PLOT_BESIDE = 80, PLOT_NAME = 360 /* at most, of a name */ };
 double plot_series_names(const comparison *c); /* width of the widest label in a key */
+
+/* Has any point a band or bar? One without height is not drawn, so that a picture of single seeds
+ * has no stray edges. */
+bool plot_series_spread(const plot_series *x);
 
 /* Do all points of lines say the same, or all that there is 0? Such a picture answers nothing. */
 bool plot_series_flat(const plot_series *list, int count);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "results/compare/compare_slices.h"
+#include "results/plot/plot_dodge.h"
 #include "results/plot/plot_text.h"
 #include "results/table/table.h"
 
@@ -71,10 +72,7 @@ static void choose_range(double range[2], const slice_comparison *x, const plot_
             band_high = fmax(band_high, bands ? p->high : high);
         }
     }
-    /* Where all means are one value, as much as can be told in print. */
-    double span = high > low ? high - low : 0.01;
-    range[0] = fmin(low, fmax(band_low, low - span / 2)) - 0.05 * span;
-    range[1] = fmax(high, fmin(band_high, high + span / 2)) + 0.05 * span;
+    plot_dodge_range(range, low, high, band_low, band_high);
 }
 
 /* The slices stand side by side; each is named by where it begins. Ends at the outer slices that
@@ -122,18 +120,28 @@ static plot_series *lines_of(arena *a, const comparison *c, const slice_comparis
     return lines;
 }
 
+/* How far seeds are apart is drawn as bands, of more lines as bars, of still more not at all. */
+typedef enum plot_spread { SPREAD_NONE, SPREAD_BARS, SPREAD_BANDS } plot_spread;
+
 /* One seed anywhere is enough to say what its band is. */
-static const char *caption_for(const comparison *c, const plot_series *lines, bool gain, bool bands)
+static void put_caption(char text[320], const comparison *c, const plot_series *lines, bool gain,
+                        plot_spread spread)
 {
-    if (!bands) return "Point: mean over n seeds; 95 % intervals: loci compare --by.";
-    if (!gain) return "Point: mean over n seeds. Band: lowest to highest seed.";
-    for (int i = 0; i < c->count; i++) {
+    const char *of = "lowest to highest seed";
+    if (spread == SPREAD_NONE) {
+        snprintf(text, 320, "Point: mean over n seeds; 95 %% intervals: loci compare --by.");
+        return;
+    }
+    if (gain) of = "95 % t-interval, paired by seed";
+    for (int i = 0; gain && i < c->count; i++) {
         for (int k = 0; k < lines[i].count; k++) {
             if (lines[i].point[k].n > 1) continue;
-            return "Band: 95 % t-interval, paired by seed (n = 1: bootstrap over documents).";
+            of = "95 % t-interval, paired by seed (n = 1: bootstrap over documents)";
         }
     }
-    return "Point: mean over n seeds. Band: 95 % t-interval, paired by seed.";
+    snprintf(text, 320, "Point: mean over n seeds. %s: %s.%s",
+             spread == SPREAD_BARS ? "Bar" : "Band", of,
+             spread == SPREAD_BARS ? " Those of one slice beside each other." : "");
 }
 
 static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slice_comparison *x,
@@ -142,16 +150,18 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
     int count, oracles;
     plot_series *lines = lines_of(a, c, x, gain, &count, &oracles);
     /* More would hide each other; the caption then says where the intervals are. */
-    bool bands = count <= PLOT_TELLABLE;
-    char caption[256], x_title[128], y_title[400];
+    plot_spread spread = count <= PLOT_BANDS      ? SPREAD_BANDS
+                         : count <= PLOT_TELLABLE ? SPREAD_BARS
+                                                  : SPREAD_NONE;
+    char spreads[320], caption[512], x_title[128], y_title[400];
     const char *bits = x->bytes ? "bits per byte" : "bits per token";
     double range[2];
     gnuplot_script p;
     /* One slice is no course. */
     if (count == 0 || x->count < 2 || plot_series_flat(lines, c->count)) return true;
-    snprintf(caption, sizeof caption, "%s Slices of fewer than %d tokens: not drawn.%s",
-             caption_for(c, lines, gain, bands), LEAST_TOKENS,
-             oracles ? " Oracles: not drawn." : "");
+    put_caption(spreads, c, lines, gain, spread);
+    snprintf(caption, sizeof caption, "%s Slices of fewer than %d tokens: not drawn.%s", spreads,
+             LEAST_TOKENS, oracles ? " Oracles: not drawn." : "");
     /* Said on the axis, as the distances between tics are not those between numbers. */
     snprintf(x_title, sizeof x_title, "%s (from; each slice up to twice that)",
              compare_slices_by_title(x->by));
@@ -170,11 +180,13 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
                                     .y = y_title,
                                     .lines = c->count});
     put_axis(&p, x);
-    choose_range(range, x, lines, gain, bands);
+    choose_range(range, x, lines, gain, spread != SPREAD_NONE);
     fprintf(p.out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
     /* The baseline: above the line something is gained. */
     if (gain) fputs("0 linecolor rgb '#404040' dashtype 2 notitle", gnuplot_item(&p));
-    plot_series_draw(&p, lines, c->count, PLOT_MARKED, bands, range);
+    if (spread == SPREAD_BARS) plot_dodge(lines, c->count, false);
+    plot_series_draw(&p, lines, c->count, spread == SPREAD_BARS ? PLOT_MARKED_BARS : PLOT_MARKED,
+                     spread == SPREAD_BANDS, range);
     return gnuplot_run(r, &p, e);
 }
 

@@ -113,7 +113,7 @@ const char REPORT_PAGE_SCRIPT[] =
     "      if(m){rows[k=m[1]]=[];read.at=rows[k];return}\n"
     "      if(line==='EOD')read.at=null;\n"
     "      if(read.at&&/^[-\\d.]/.test(line))read.at.push(line.split(' ').map(Number));\n"
-    "      m=/\\$series(\\d+) using 1:2.* title '(.*?)'(, \\\\)?$/.exec(line);\n"
+    "      m=/\\$series(\\d+) using \\(?.*?:2.* title '(.*?)'(, \\\\)?$/.exec(line);\n"
     "      if(!m||!rows[m[1]])return;\n"
     /* A quote is written by gnuplot.c as a string of its own: undone here. */
     "      name=m[2].replace(/'\\.\"'\"\\.'/g,'\\x27');\n"

@@ -5,7 +5,7 @@ set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set tmargin 2.5
-set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
+set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1); those of one x beside each other.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
 set title 'memory: which optimizer.lr is best, and how much does it matter?'
 set tmargin 2.5
@@ -38,7 +38,7 @@ $series2 << EOD
 EOD
 set terminal svg size 782,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'axis-lr.svg'
-plot $series0 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 1 dashtype 1 linewidth 1.6 title 'short (n = 3)', \
+plot $series0 using ($1*0.968278):2:3:4 with yerrorlines pointtype 7 linecolor 1 dashtype 1 linewidth 1.6 title 'short (n = 3)', \
      $series1 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 2 dashtype 1 linewidth 1.6 title 'long (n = 2 to 3)', \
-     $series2 using 1:2:3:4 with yerrorlines pointtype 7 linecolor 3 dashtype 1 linewidth 1.6 title 'wide (n = 2 to 3)'
+     $series2 using ($1*1.03276):2:3:4 with yerrorlines pointtype 7 linecolor 3 dashtype 1 linewidth 1.6 title 'wide (n = 2 to 3)'
 if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, GPVAL_Y_MIN, GPVAL_Y_MAX)

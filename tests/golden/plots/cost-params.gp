@@ -5,7 +5,7 @@ set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set tmargin 2.5
-set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1).' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
+set label 1 'Point: mean over n seeds. Bar: 95 % t-interval (none for n = 1); those of one x beside each other.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
 set title 'memory: what does quality take in parameters?'
 set tmargin 2.5
@@ -53,13 +53,13 @@ $series8 << EOD
 EOD
 set terminal svg size 821,440 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'cost-params.svg'
-plot $series0 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 5 linewidth 1.6 title 'short 1e-3 (n = 3)', \
-     $series1 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 6 linewidth 1.6 title 'short 3e-3 (n = 3)', \
-     $series2 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 7 linewidth 1.6 title 'short 1e-2 (n = 3)', \
-     $series3 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 5 linewidth 1.6 title 'long 1e-3 (n = 3)', \
-     $series4 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 6 linewidth 1.6 title 'long 3e-3 (n = 3)', \
-     $series5 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 7 linewidth 1.6 title 'long 1e-2 (n = 2)', \
-     $series6 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 5 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
+plot $series0 using ($1-29.47):2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 5 linewidth 1.6 title 'short 1e-3 (n = 3)', \
+     $series1 using ($1-17.68):2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 6 linewidth 1.6 title 'short 3e-3 (n = 3)', \
+     $series2 using ($1-5.894):2:3:4 with yerrorbars pointsize 1 linecolor 1 pointtype 7 linewidth 1.6 title 'short 1e-2 (n = 3)', \
+     $series3 using ($1+5.894):2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 5 linewidth 1.6 title 'long 1e-3 (n = 3)', \
+     $series4 using ($1+17.68):2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 6 linewidth 1.6 title 'long 3e-3 (n = 3)', \
+     $series5 using ($1+29.47):2:3:4 with yerrorbars pointsize 1 linecolor 2 pointtype 7 linewidth 1.6 title 'long 1e-2 (n = 2)', \
+     $series6 using ($1-11.79):2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 5 linewidth 1.6 title 'wide 1e-3 (n = 3)', \
      $series7 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 6 linewidth 1.6 title 'wide 3e-3 (n = 3)', \
-     $series8 using 1:2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 7 linewidth 1.6 title 'wide 1e-2 (n = 2)'
+     $series8 using ($1+11.79):2:3:4 with yerrorbars pointsize 1 linecolor 3 pointtype 7 linewidth 1.6 title 'wide 1e-2 (n = 2)'
 if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, GPVAL_Y_MIN, GPVAL_Y_MAX)

@@ -1,0 +1,75 @@
+/* Bars that would hide each other, and one that would press all others together. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/plot/plot_dodge.h"
+#include "tests/test.h"
+
+/* By how much gnuplot moves its points. */
+static double moved(const plot_series *x, double none)
+{
+    return *x->at ? strtod(x->at + strlen("($1*") - (x->at[3] == '*' ? 0 : 1), NULL) : none;
+}
+
+/* Three at 1 and 2, one of them at 2 alone, and one that is far from all. */
+static void beside(void)
+{
+    plot_point both[] = {{.x = 1, .mean = 1, .low = 0, .high = 2},
+                         {.x = 2, .mean = 2, .low = 1, .high = 3}};
+    plot_point far[] = {{.x = 101, .mean = 1, .low = 0, .high = 2}};
+    plot_series list[] = {{.count = 2, .point = both},
+                          {.count = 0},
+                          {.count = 2, .point = both},
+                          {.count = 1, .point = both + 1},
+                          {.count = 1, .point = far}};
+    plot_dodge(list, 5, false);
+    EXPECT(moved(&list[0], 0) < 0 && moved(&list[3], 0) > 0 && !*list[2].at, "%s, %s, %s",
+           list[0].at, list[2].at, list[3].at);
+    EXPECT(fabs(moved(&list[0], 0) + moved(&list[3], 0)) < 1e-6, "not around their x");
+    /* Half of the way to the next x at most, so that none seems to belong there. */
+    EXPECT(moved(&list[3], 0) < 0.5, "%s", list[3].at);
+    EXPECT(!*list[1].at && !*list[4].at, "%s, %s", list[1].at, list[4].at);
+}
+
+/* On a logarithmic axis by a factor, and as far to either side for the eye. */
+static void by_factors(void)
+{
+    plot_point low[] = {{.x = 1e-4, .low = 0, .high = 1}, {.x = 1e-1, .low = 0, .high = 1}};
+    plot_series list[] = {{.count = 2, .point = low}, {.count = 2, .point = low}};
+    plot_dodge(list, 2, true);
+    double a = moved(&list[0], 1), b = moved(&list[1], 1);
+    EXPECT(a < 1 && b > 1 && fabs(a * b - 1) < 1e-5, "%s, %s", list[0].at, list[1].at);
+}
+
+/* Points without bars hide less, and stand where they are. */
+static void without_bars(void)
+{
+    plot_point one[] = {{.x = 1, .mean = 1, .low = 1, .high = 1}};
+    plot_series list[] = {{.count = 1, .point = one}, {.count = 1, .point = one}};
+    plot_dodge(list, 2, false);
+    EXPECT(!*list[0].at && !*list[1].at, "%s, %s", list[0].at, list[1].at);
+    one[0].high = 2;
+    plot_dodge(list, 2, false);
+    EXPECT(moved(&list[0], 0) < 0 && moved(&list[1], 0) > 0, "%s, %s", list[0].at, list[1].at);
+}
+
+static void long_bars(void)
+{
+    plot_point points[] = {{.x = 1, .mean = 1, .low = 0.9, .high = 1.1},
+                           {.x = 2, .mean = 2, .low = 1.5, .high = 2.5}};
+    plot_series x = {.count = 2, .point = points};
+    double range[2];
+    EXPECT(!plot_dodge_cuts(range, &x, 1), "%g to %g", range[0], range[1]);
+    points[1].low = -50;
+    EXPECT(plot_dodge_cuts(range, &x, 1), "%g to %g", range[0], range[1]);
+    EXPECT(range[0] > 0 && range[0] < 0.9 && range[1] > 2.5 && range[1] < 3, "%g to %g", range[0],
+           range[1]);
+}
+
+const test_suite test_plot_dodge = {"results/plot_dodge",
+                                    {{"beside", beside},
+                                     {"by_factors", by_factors},
+                                     {"without_bars", without_bars},
+                                     {"long_bars", long_bars},
+                                     {0}}};
