@@ -134,6 +134,10 @@ static bool put_child(arena *a, node *n, const segment *s, node *value, err *e)
 {
     /* Errors stand at `value`, whose place is the command line or the axis that asked for it. */
     if (!s->is_index) {
+        if (n->kind == NODE_LIST) {
+            return node_err(e, value, "%s is a list: its entries are %s[0] and so on", n->path,
+                            n->path);
+        }
         if (n->kind != NODE_MAP) return node_err(e, value, "%s is not a map of keys", n->path);
         node_set(a, n, s->key, value);
         node_repath(a, value, join_key(a, n->path, s->key));

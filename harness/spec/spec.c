@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "core/options/option.h"
+#include "harness/spec/block_path.h"
 #include "results/store/experiment.h"
 
 /* A spec is a tree from first to last: what a file extends is laid below it, what the command line
@@ -211,7 +212,8 @@ static bool apply_set(arena *a, node *root, const char *set, err *e)
     node *value = node_parse(a, equals + 1, strlen(equals + 1), label, e);
     if (!value) return false;
     forget_lines(value);
-    return node_put(a, root, path, value, e);
+    const char *at = block_path(a, root, path, value, e);
+    return at && node_put(a, root, at, value, e);
 }
 
 /* ---- checks ---- */

@@ -1,6 +1,7 @@
 #include "harness/spec/unheard_set.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* --set changes the spec, and a sweep's axes are applied to the spec afterwards, so that a --set on
  * a path that an axis sets would change nothing, and the user would compare with a change that
@@ -19,14 +20,35 @@ static char next_of(const char **p)
     return c;
 }
 
+/* Of ".layers[1].ffn" what is behind the number; else the same. */
+static const char *behind_number(const char *p)
+{
+    static const char layers[] = ".layers[";
+    if (strncmp(p, layers, strlen(layers)) != 0) return p;
+    const char *end = p + strlen(layers);
+    end += strspn(end, "0123456789");
+    return end[0] == ']' && end[1] == '.' ? end + 1 : p;
+}
+
+/* A layer may be named with its number or without (block_path.h), as one of the two does here. */
+static void skip_number(const char **a, const char **b)
+{
+    const char *x = behind_number(*a), *y = behind_number(*b);
+    if ((x == *a) == (y == *b)) return;
+    *a = x;
+    *b = y;
+}
+
 /* Does a value at `over` replace what stands at `path` (up to '=')? So `model` replaces what --set
  * says of `model.width`, and `model.width` does; `model.widt` does not. */
 static bool replaces(const char *over, const char *path)
 {
     char wanted;
-    while ((wanted = next_of(&over))) {
-        if (next_of(&path) != wanted) return false;
-    }
+    do {
+        skip_number(&over, &path);
+        wanted = next_of(&over);
+        if (wanted && next_of(&path) != wanted) return false;
+    } while (wanted);
     char rest = next_of(&path);
     return rest == '=' || rest == '.' || rest == '[';
 }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/spec/block_path.h"
+
 /* A variant's spec is made when it is wanted, from the sweep's assignments: plans of 100,000
  * variants hold indexes, not trees. */
 
@@ -60,8 +62,9 @@ node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e)
     for (int i = 0; i < v->assignment_count; i++) {
         const assignment *s = &v->assignments[i];
         node *value = node_copy(a, s->value);
-        bool put =
-            s->in_place ? replace_layer(a, own, s, value, e) : node_put(a, own, s->path, value, e);
+        const char *at = s->in_place ? s->path : block_path(a, own, s->path, value, e);
+        bool put = at && (s->in_place ? replace_layer(a, own, s, value, e)
+                                      : node_put(a, own, at, value, e));
         if (!put) return NULL;
     }
     return own;

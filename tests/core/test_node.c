@@ -169,7 +169,7 @@ static void puts_values(void)
         const char *path, *words;
     } cases[] = {{"m.blocks[5]", "out of range"},
                  {"m.blocks[5].x", "out of range"},
-                 {"m.blocks.x", "not a map"},
+                 {"m.blocks.x", "is a list"},
                  {"s.x", "not a map"},
                  {"m[0]", "not a list"},
                  {"", "no path"},

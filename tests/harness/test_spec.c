@@ -185,6 +185,43 @@ static void refuses(void)
 }
 
 /* Every section and every key that the reader knows is explained. */
+/* What resolved specs, and so what verbs print of them, call a layer, names it in any spec. */
+static void paths_into_blocks(void)
+{
+    static const char keys[] = "model: {blocks: [{repeat: 2, attention: {heads: 2}, ffn: {hidden: "
+                               "8}}]}",
+                      list[] = "model: {blocks: [{layers: [{attention: {heads: 2}}, {ffn: {hidden: "
+                               "8}}, {attention: {heads: 2}}]}]}";
+    static const struct {
+        const char *text, *set, *path, *words; /* path: where the value 4 then is */
+    } cases[] = {
+        {keys, "model.blocks[0].layers[1].ffn.hidden=4", "model.blocks[0].ffn.hidden", NULL},
+        {keys, "model.blocks[0].layers[0].attention.heads=4", "model.blocks[0].attention.heads",
+         NULL},
+        {keys, "model.blocks[0].layers[0].ffn.hidden=4", NULL,
+         "layer 0 of model.blocks[0] is 'attention', not 'ffn'"},
+        {keys, "model.blocks[0].layers[2].ffn.hidden=4", NULL, "has 2 layers; index 2 is out of"},
+        {list, "model.blocks[0].ffn.hidden=4", "model.blocks[0].layers[1].ffn.hidden", NULL},
+        {list, "model.blocks[0].layers[2].attention.heads=4",
+         "model.blocks[0].layers[2].attention.heads", NULL},
+        {list, "model.blocks[0].attention.heads=4", NULL,
+         "several layers 'attention'; name one by its number, such as "
+         "model.blocks[0].layers[2].attention.heads"},
+        {list, "model.blocks[0].lstm.hidden=4", NULL, "has no layer 'lstm'"},
+        {list, "model.blocks[0].repeat=4", "model.blocks[0].repeat", NULL},
+        {keys, "model.blocks.0.ffn.hidden=4", NULL, "its entries are model.blocks[0]"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err e = {0};
+        const char *const one[] = {cases[i].set, NULL};
+        spec *s = parse(cases[i].text, one, &e);
+        const node *at = s && cases[i].path ? node_at(s->root, cases[i].path) : NULL;
+        EXPECT(cases[i].path ? at && strcmp(at->text, "4") == 0
+                             : !s && strstr(e.text, cases[i].words),
+               "%s: %s", cases[i].set, e.text);
+        spec_free(s);
+    }
+}
+
 static void help(void)
 {
     static const char *const words[] = {"extends", "\nmodel:",     "optimizer:", "schedule:",
@@ -207,6 +244,7 @@ const test_suite test_spec = {"harness/spec",
                                {"extends badly", extends_badly},
                                {"extends without end", extends_without_end},
                                {"sets", sets},
+                               {"paths_into_blocks", paths_into_blocks},
                                {"refuses", refuses},
                                {"help", help},
                                {0}}};

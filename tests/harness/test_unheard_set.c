@@ -46,6 +46,7 @@ static void says_so(void)
         {"optimizer.lr=1e-4", "refused: --set optimizer.lr=1e-4"},
         {"optimizer.\"lr\"=1e-4", "sweep's axis 'optimizer.lr'"},
         {"model.blocks[0].ffn.hidden=4", "refused: "},
+        {"model.blocks[0].layers[0].ffn.hidden=4", "refused: "},
         {"model.blocks[0].ffn={hidden: 4}", "axis 'model.blocks[0].ffn'"},
         {"train.budget.steps=5", "changes nothing here: the sweep's axis 'rest'"},
         {"train.budget={tokens: 5}", "changes nothing here"},
