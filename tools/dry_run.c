@@ -34,7 +34,9 @@ static bool look(const char **states, bool *left, supervisor_result *gaps, const
         bool known = run_status_read(&now, folder, &damaged);
         if (known) supervision_gap(gaps, &x->runs[i], &now);
         bool failed = known && (now.state == RUN_FAILED || now.state == RUN_DIVERGED);
-        states[i] = known ? run_status_state_name(now.state) : "damaged";
+        states[i] = !known      ? "damaged"
+                    : now.ended ? "to be mended" /* nothing is trained */
+                                : run_status_state_name(now.state);
         left[i] = !known ||
                   (failed ? supervision_retries(how, now.state)
                           : now.state != RUN_DONE || evaluate_again_wanted(folder, &x->runs[i]));

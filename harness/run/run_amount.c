@@ -21,10 +21,10 @@ run_amount run_amount_of(const workload *w, double train_flops)
 {
     const budget *b = &w->train.budget;
     double once = evaluated_once(w);
-    if (b->kind == BUDGET_SECONDS) return (run_amount){b->amount, (double)NAN, once};
+    if (b->kind == BUDGET_SECONDS) return (run_amount){b->amount, (double)NAN, once, once};
     train_length l = train_options_length(b, &w->shape, train_flops);
     double tokens = l.tokens ? (double)l.tokens : (double)l.steps * w->shape.targets_per_step;
     /* The last step's is the final evaluation, which is made in any case: steps - 1. */
     int64_t every = w->train.eval_every, on_the_way = every > 0 ? MAX(l.steps - 1, 0) / every : 0;
-    return (run_amount){(double)NAN, tokens, once * (double)(1 + on_the_way)};
+    return (run_amount){(double)NAN, tokens, once * (double)(1 + on_the_way), once};
 }

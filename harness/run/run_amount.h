@@ -6,7 +6,8 @@
 typedef struct run_amount {
     double seconds;     /* of training, where the budget says so; else NaN, and */
     double tokens;      /* trained: those that count */
-    double eval_tokens; /* of all its evaluations */
+    double eval_tokens; /* of all its evaluations, */
+    double last_tokens; /* and of the final one alone */
 } run_amount;
 
 /* train_flops: of a token, for a budget in FLOPs. */

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "core/base/host.h"
+#include "core/base/json.h"
 #include "harness/run/run_folder.h"
 #include "harness/speed/bench.h"
 #include "results/compare/stats.h"
 #include "results/store/collect.h"
 #include "results/store/query.h"
+#include "results/store/run_damage.h"
 
 /* An estimate from what was measured before. In falling order of trust:
  *
@@ -168,9 +170,14 @@ static bool is_known(const speeds *s, const run_plan *p)
     return isfinite(median_of(s, p->variant, train_of)) || p->amount.tokens <= 0;
 }
 
+/* What is to be done of a run: the share of its training, and tokens of its evaluations. */
+typedef struct work_left {
+    double share, eval_tokens;
+} work_left;
+
 /* A budget in seconds takes that long by definition. What is not trained or not evaluated takes 0,
  * even where its speed is unknown. */
-static run_time time_of(const speeds *s, const run_plan *p, double share)
+static run_time time_of(const speeds *s, const run_plan *p, const work_left *left)
 {
     double train = median_of(s, p->variant, train_of), eval = median_of(s, p->variant, eval_of);
     /* RECORDED only if both speeds are the variant's own; one that had to be scaled makes the whole
@@ -180,26 +187,56 @@ static run_time time_of(const speeds *s, const run_plan *p, double share)
     if (!isfinite(train) || !isfinite(eval)) source = TIME_SCALED;
     if (!isfinite(train)) train = median_of(s, NULL, train_flops_of) / p->cost.train_flops;
     if (!isfinite(eval)) eval = median_of(s, NULL, eval_flops_of) / p->cost.forward_flops;
-    run_time t = {source, share * (timed ? p->amount.seconds : p->amount.tokens / train),
-                  p->amount.eval_tokens / eval};
-    if (p->amount.tokens <= 0) t.train = 0;
-    if (p->amount.eval_tokens <= 0) t.eval = 0;
+    run_time t = {source, left->share * (timed ? p->amount.seconds : p->amount.tokens / train),
+                  left->eval_tokens / eval};
+    if (p->amount.tokens <= 0 || left->share <= 0) t.train = 0;
+    if (left->eval_tokens <= 0) t.eval = 0;
+    if (t.train <= 0 && t.eval <= 0) t.source = TIME_RECORDED;
     if (!isfinite(t.train + t.eval)) t.source = TIME_UNKNOWN;
     return t;
 }
 
-/* The part of its training that an interrupted run has before it. Of a run without a status that
- * can be read nothing is known to be done. */
-static double share_left(const run_plan *p, const char *out)
+/* ---- what is left ---- */
+
+static double share_behind(int64_t step, int64_t steps)
+{
+    return steps > 0 ? fmax(0, 1 - (double)step / (double)steps) : 1;
+}
+
+/* The step that training goes on from; 0: the beginning. */
+static int64_t checkpoint_step(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    bool there = file_join(path, folder, "checkpoint/manifest.json", NULL) && file_exists(path);
+    json_auto_t *manifest = there ? json_read(path, NULL) : NULL;
+    return json_get_int(manifest, "step", 0);
+}
+
+/* Of a damaged run, by what the worker will do about it. */
+static double damaged_share(const run_status *s, const char *folder)
+{
+    char why[ERR_TEXT_BYTES];
+    run_damage damage = run_damage_find(why, folder);
+    if (damage == DAMAGE_END) return 0;
+    return damage == DAMAGE_RECORD ? share_behind(checkpoint_step(folder), s->steps) : 1;
+}
+
+/* A finished run is evaluated once more; of one that is under way its evaluations are made as it
+ * goes. Of a run without a status that can be read nothing is known to be done. */
+static work_left left_of(const run_plan *p, const char *out)
 {
     char folder[FILE_PATH_BYTES];
     run_status s;
     err ignored;
-    if (!run_folder_path(folder, out, p->id, NULL) || !run_status_read(&s, folder, &ignored) ||
-        s.kind == KIND_DAMAGED || s.steps <= 0) {
-        return 1;
+    work_left left = {1, p->amount.eval_tokens};
+    if (!run_folder_path(folder, out, p->id, NULL) || !run_status_read(&s, folder, &ignored)) {
+        return left;
     }
-    return fmax(0, 1 - (double)s.step / (double)s.steps);
+    left.share = s.kind == KIND_DAMAGED ? damaged_share(&s, folder) : share_behind(s.step, s.steps);
+    left.eval_tokens =
+        p->amount.last_tokens + left.share * (p->amount.eval_tokens - p->amount.last_tokens);
+    if (s.ended && !run_damage_lacks_final(folder)) left.eval_tokens = 0;
+    return left;
 }
 
 /* Measured speeds join the list that recorded ones are in, so that later variants are scaled by
@@ -208,14 +245,18 @@ bool sweep_time_estimate(run_time *times, const bool *left, experiment *x,
                          const sweep_time_options *o, err *e)
 {
     speeds s = {.memory = arena_new(1 << 16)};
+    work_left *work = ARENA_NEW(s.memory, work_left, x->run_count);
     bool ok = read_speeds(&s, o, e);
-    for (int i = 0; ok && i < x->run_count && o->calibrate > 0; i++) {
+    for (int i = 0; ok && i < x->run_count; i++) {
         speed one;
-        if (left[i] && !is_known(&s, &x->runs[i]) && measure(&one, x, i, o)) add_speed(&s, &one);
+        work[i] = left[i] ? left_of(&x->runs[i], o->out) : (work_left){0};
+        bool some = work[i].share > 0 || work[i].eval_tokens > 0;
+        if (some && o->calibrate > 0 && !is_known(&s, &x->runs[i]) && measure(&one, x, i, o)) {
+            add_speed(&s, &one);
+        }
     }
     for (int i = 0; ok && i < x->run_count; i++) {
-        times[i] = left[i] ? time_of(&s, &x->runs[i], share_left(&x->runs[i], o->out))
-                           : (run_time){.source = TIME_NONE};
+        times[i] = left[i] ? time_of(&s, &x->runs[i], &work[i]) : (run_time){.source = TIME_NONE};
     }
     arena_free(s.memory);
     return ok;

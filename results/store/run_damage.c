@@ -410,6 +410,16 @@ bool run_damage_of_its_name(const char *folder, err *e)
     return own || err_set(e, "%s", s.unread.text);
 }
 
+bool run_damage_lacks_final(const char *folder)
+{
+    static const run_damage_known none;
+    search s = {.folder = folder, .known = &none, .step = INT64_MAX};
+    run_damage_lines l;
+    bool behind;
+    read_lines(&s, "evals.jsonl", &none.evals, &l, &behind);
+    return !l.final || behind;
+}
+
 run_damage run_damage_find(char *why, const char *folder)
 {
     static const run_damage_known none;

@@ -29,6 +29,9 @@ typedef enum run_damage {
  * wrong with it, with what mends DAMAGE_PAST; "" for DAMAGE_NONE. */
 run_damage run_damage_find(char *why, const char *folder);
 
+/* Whether DAMAGE_END takes the final evaluation anew, or a moment for records alone. */
+bool run_damage_lacks_final(const char *folder);
+
 /* What a folder in OUT/runs is called, within its path. NULL: it lies elsewhere, where a name says
  * nothing. */
 const char *run_damage_name(const char *folder);

@@ -1,9 +1,17 @@
 /* How long a sweep will take: what a run reads, and runs side by side. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "core/base/file.h"
+#include "harness/run/experiment_resolve.h"
 #include "harness/run/run_amount.h"
+#include "harness/run/run_folder.h"
 #include "harness/speed/sweep_time.h"
-#include "tests/support/trial_specs.h"
+#include "tests/support/damaged_run.h"
+#include "tests/support/program.h"
+#include "tests/support/trials.h"
 #include "tests/test.h"
 
 static run_amount amount_of(const char *more)
@@ -43,6 +51,82 @@ static void side_by_side(void)
     EXPECT(sweep_time_total(times, 5, 9, &known) == 12, "no less than the longest");
 }
 
+/* Two runs of ten steps, trained, so that how fast one is the other still says; NULL: they could
+ * not be. The folder of the first into `folder`. */
+static experiment *trained(char folder[FILE_PATH_BYTES])
+{
+    supervisor_result r = {0};
+    err e = {0};
+    corpus_places places = trial_places();
+    const supervisor_options o = {.out = test_folder(),
+                                  .places = &places,
+                                  .command = "loci run sweep.yaml",
+                                  .program = test_program(),
+                                  .threads = 1,
+                                  .jobs = 1,
+                                  .quiet = true};
+    const char *path = test_inside("sweep.yaml");
+    char text[4096];
+    int bytes = snprintf(text, sizeof text, "%ssweep: {seeds: 2}\n", TRIAL_SPEC);
+    EXPECT(file_write(path, text, (size_t)bytes, &e), "%s", e.text);
+    experiment *x = experiment_load(path, NULL, &e);
+    bool ok = x && experiment_resolve(x, &places, &e) && trial_supervise(&r, x, &o, &e) &&
+              run_folder_path(folder, test_folder(), x->runs[0].id, &e);
+    EXPECT(ok && r.done == 2, "%d done: %s", r.done, e.text);
+    if (ok) return x;
+    experiment_free(x);
+    return NULL;
+}
+
+/* Of what is damaged only that takes time which the worker makes anew. */
+static void mending_is_no_training(void)
+{
+    static const struct {
+        const char *file[2];
+        bool stateless, trains, evaluates;
+    } cases[] = {{{"run.json"}, false, false, false},
+                 {{"status.json"}, false, false, false},
+                 {{"final.json"}, false, false, false},
+                 {{"evals.jsonl"}, false, false, true},
+                 {{"evals.jsonl"}, true, false, true},
+                 {{"evals.jsonl", "checkpoint/model-10.safetensors"}, true, true, true}};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    corpus_places places = trial_places();
+    const sweep_time_options o = {.out = test_folder(), .places = &places, .threads = 1};
+    err e = {0};
+    experiment *x = test_program() ? trained(folder) : NULL;
+    if (!x) return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text[2] = {0};
+        size_t bytes[2];
+        if (cases[i].stateless && !cases[i - 1].stateless) damaged_run_without_state(folder);
+        for (int k = 0; k < 2 && cases[i].file[k]; k++) {
+            EXPECT(file_join(path, folder, cases[i].file[k], &e), "%s", e.text);
+            text[k] = file_read(path, &bytes[k], &e);
+            damaged_run_file(folder, cases[i].file[k], 10);
+        }
+        run_time times[2], t;
+        const bool left[] = {true, false};
+        EXPECT(sweep_time_estimate(times, left, x, &o, &e), "%s", e.text);
+        t = times[0];
+        EXPECT((t.train > 0) == cases[i].trains && (t.eval > 0) == cases[i].evaluates,
+               "%s: %g and %g s", cases[i].file[0], t.train, t.eval);
+        for (int k = 0; k < 2 && text[k]; k++) {
+            EXPECT(file_join(path, folder, cases[i].file[k], &e) &&
+                       file_write(path, text[k], bytes[k], &e),
+                   "%s", e.text);
+            free(text[k]);
+        }
+    }
+    damaged_run_file(folder, "run.json", 10);
+    program_result r = LOCI("run", test_inside("sweep.yaml"), "--dry-run", "--out", test_folder());
+    EXPECT(r.status == 0 && strstr(r.out, "to be mended"), "%s%s", r.out, r.err);
+    experiment_free(x);
+}
+
 extern const test_suite test_sweep_time;
 const test_suite test_sweep_time = {"harness/sweep_time",
-                                    {{"amounts", amounts}, {"side_by_side", side_by_side}, {0}}};
+                                    {{"amounts", amounts},
+                                     {"side_by_side", side_by_side},
+                                     {"mending_is_no_training", mending_is_no_training},
+                                     {0}}};
