@@ -260,6 +260,15 @@ json_t *routing_trace_end(routing_trace *r)
     return layers;
 }
 
+json_t *routing_trace_unknown(const routing_trace *r)
+{
+    json_t *layers = r->now.layers > 0 ? json_object() : NULL;
+    for (int l = 0; l < r->now.layers; l++) {
+        json_object_set_new(layers, r->now.layer[l], json_pack("{s:n, s:n}", "changed", "sampled"));
+    }
+    return layers;
+}
+
 int routing_trace_views(routing_trace *r, int64_t *tokens, routing_view views[ROUTING_LAYERS])
 {
     *tokens = r->before.tokens;

@@ -24,6 +24,10 @@ eval_watch routing_trace_begin(routing_trace *r, const eval_task *task);
  * then is the earlier one of the next. Without this call it never was. */
 json_t *routing_trace_end(routing_trace *r);
 
+/* The same where an earlier evaluation was made, and what it saw is known no more: null for both of
+ * each layer that routes. NULL: nothing does. */
+json_t *routing_trace_unknown(const routing_trace *r);
+
 /* The last evaluation as named arrays, for checkpoints: returns how many (0: none). */
 typedef struct routing_view {
     const char *layer;

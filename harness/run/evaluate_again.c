@@ -6,10 +6,12 @@
 #include "core/base/file.h"
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/eval_keep.h"
+#include "harness/evaluate/routing_trace.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
+#include "harness/run/worker_eval.h"
 #include "harness/train/blowup.h"
 #include "harness/train/checkpoint_files.h"
 
@@ -53,16 +55,30 @@ bool evaluate_again_wanted(const char *folder, const run_plan *plan)
 /* What evals.jsonl knows of a final evaluation. */
 typedef struct search {
     const char *id;
-    json_t *found; /* its last record */
-    bool is_final; /* it is the last one that says so */
+    const json_t *protocol;
+    int64_t step;
+    json_t *found;  /* its last record */
+    bool is_final;  /* it is the last one that says so */
+    int64_t before; /* the step of the one on the way that it would be compared with; -1: none */
 } search;
+
+/* One that somebody asked for (`loci eval`) is of the last step. */
+static void note_on_the_way(search *s, const json_t *line)
+{
+    int64_t step = json_get_int(line, "step", -1);
+    bool alike = json_equal(json_object_get(line, "protocol"), s->protocol);
+    if (alike && step < s->step) s->before = MAX(s->before, step);
+}
 
 static bool find_final(void *user, const json_t *line)
 {
     search *s = user;
     const char *id = json_get_text(line, "eval");
-    /* One that somebody asked for (`loci eval`) has no losses per token. */
-    if (!json_is_true(json_object_get(line, "final"))) return true;
+    /* One that somebody asked for has no losses per token. */
+    if (!json_is_true(json_object_get(line, "final"))) {
+        note_on_the_way(s, line);
+        return true;
+    }
     s->is_final = id && strcmp(id, s->id) == 0;
     if (s->is_final) {
         json_decref(s->found);
@@ -133,10 +149,24 @@ static int add_line(again *x, const json_t *record, err *e)
     return run_lines_append_record(x->evals, record, e) ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int evaluate_and_record(again *x, const char *id, const eval_task *asked, err *e)
+/* What routed layers changed since the evaluation before is known by the training state, which is
+ * not here: where it would be told it is said to be unknown. The caller frees the trace. */
+static routing_trace *trace_routing(eval_watch *watch, again *x, eval_task *task, int64_t before)
+{
+    if (before < 0 || !worker_eval_traces(&x->work, x->step - before)) return NULL;
+    routing_trace *trace = routing_trace_new();
+    *watch = routing_trace_begin(trace, task);
+    task->watch = watch;
+    return trace;
+}
+
+/* s: what was there before. */
+static int evaluate_and_record(again *x, const search *s, const eval_task *asked, err *e)
 {
     char name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
+    const char *id = s->id;
     evaluation r;
+    eval_watch watch;
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, x->folder, name, e) || !eval_keep_path(part, x->folder, id, e))
         return EXIT_FAILED;
@@ -144,11 +174,16 @@ static int evaluate_and_record(again *x, const char *id, const eval_task *asked,
     eval_task task = *asked;
     task.keep = &keep;
     if (x->work.eval.losses) task.losses_path = path;
-    json_t *more;
-    if (!diagnose_evaluation(&r, &more, &task, true, e)) return EXIT_FAILED;
+    json_t *more = NULL;
+    routing_trace *trace = trace_routing(&watch, x, &task, s->before);
+    bool ok = diagnose_evaluation(&r, &more, &task, true, e);
+    json_auto_t *unknown = ok && trace ? routing_trace_unknown(trace) : NULL;
+    routing_trace_free(trace);
+    if (!ok) return EXIT_FAILED;
     int status = EXIT_INTERRUPTED;
     if (!r.stopped) {
         json_auto_t *record = eval_record(&r, &task, id, x->step, x->tokens, true);
+        if (unknown) json_object_set(record, "layers", unknown);
         json_object_update_recursive(record, more);
         /* The line first: what was kept on the way can be used until it stands. */
         status = add_line(x, record, e);
@@ -177,11 +212,12 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     eval_task task = workload_evaluation(&x->work, x->values, x->plan.threads, stop);
     task.slices = true;
     eval_record_task_id(id, &task, x->plan.run, x->step);
-    search s = {.id = id};
+    json_auto_t *protocol = eval_record_protocol(&task);
+    search s = {.id = id, .protocol = protocol, .step = x->step, .before = -1};
     if (!run_lines_each(x->evals, find_final, &s, e)) return EXIT_FAILED;
     int status = EXIT_DONE;
     if (!s.found) {
-        status = evaluate_and_record(x, id, &task, e);
+        status = evaluate_and_record(x, &s, &task, e);
     } else if (!sample_is(json_object_get(s.found, "sample"), &x->work.eval.sample)) {
         status = sample_anew(x, s.found, &task, e);
     } else if (!s.is_final) { /* made before: it counts again */

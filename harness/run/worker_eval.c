@@ -7,15 +7,11 @@
 #include "harness/run/worker_best.h"
 #include "harness/run/worker_status.h"
 
-/* Only where there are experts: who looks on costs time, and has one call at a time. Not so soon
- * after the evaluation before (a last step behind one on the way) that what cannot have moved yet
- * would look stable; not where the model learns while it is evaluated.
- */
-static bool routing_is_traced(const worker *w, const train_progress *p)
+/* Who looks on costs time, and has one call at a time: only where there are experts. */
+bool worker_eval_traces(const workload *w, int64_t steps)
 {
-    return params_have_pieces(model_params_const(w->work.model)) &&
-           w->work.eval.dynamic.kind == DYNAMIC_NONE &&
-           2 * (p->step - p->eval_at) >= w->work.train.eval_every;
+    return params_have_pieces(model_params_const(w->model)) &&
+           w->eval.dynamic.kind == DYNAMIC_NONE && 2 * steps >= w->train.eval_every;
 }
 
 /* While an evaluation goes on. */
@@ -62,7 +58,7 @@ static bool prepare(worker *w, named_eval *x, bool final, err *e)
     x->keep = (eval_keep){x->part, work->train.checkpoint_seconds, may_write, w};
     x->task.keep = &x->keep;
     if (final && work->eval.losses) x->task.losses_path = x->losses;
-    if (routing_is_traced(w, p)) {
+    if (worker_eval_traces(work, p->step - p->eval_at)) {
         x->watch = routing_trace_begin(w->trainer->routing, &x->task);
         x->task.watch = &x->watch;
     }

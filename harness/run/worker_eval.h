@@ -7,3 +7,8 @@
  * the record of what was asked. WENT_WELL, WENT_WRONG with e, or STOPPED: it goes on from there
  * when it is asked for again. */
 outcome worker_eval(worker *w, bool final, err *e);
+
+/* Does an evaluation so many steps behind the one before tell what routed layers changed? Not so
+ * soon (at a last step behind one on the way) that what cannot have moved yet would look stable;
+ * not where the model learns while it is evaluated. */
+bool worker_eval_traces(const workload *w, int64_t steps);

@@ -7,6 +7,7 @@
 
 #include "core/base/file.h"
 #include "harness/evaluate/routing_trace.h"
+#include "tests/support/damaged_run.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
 
@@ -90,6 +91,57 @@ static void stability(void)
     }
 }
 
+/* A disk has lost the end of the last evaluation. */
+static void cut_last_line(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    int64_t bytes = 0;
+    err e = {0};
+    EXPECT(file_join(path, folder, "evals.jsonl", &e) && file_stat(path, &bytes, NULL, &e), "%s",
+           e.text);
+    damaged_run_file(folder, "evals.jsonl", (long)bytes - 20);
+}
+
+/* A final evaluation that is made anew without the training state does not know what the one before
+ * saw: it says so, whichever layers route, and nothing where it would not have told it. */
+static void made_anew_it_is_unknown(void)
+{
+    static const struct {
+        const char *every;
+        int last;
+        bool told;
+    } cases[] = {
+        {"eval_every: 4", 2, true}, {"eval_every: 6", 1, true}, {"eval_every: 3", 3, false}};
+    char folder[FILE_PATH_BYTES], name[32], more[1024];
+    if (!test_program()) return;
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "anew%d", i);
+        snprintf(more, sizeof more,
+                 "%strain: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, log_every: 2, "
+                 "%s}\n",
+                 ROUTED, cases[i].every);
+        trial_folder(folder, name, TRIAL_SPEC, more, 3);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == 0, "%s", trial_status(folder).reason);
+        json_auto_t *before = evaluation_at(folder, cases[i].last);
+        EXPECT(json_is_true(json_object_get(before, "final")), "%s: not the last", cases[i].every);
+        damaged_run_without_state(folder);
+        cut_last_line(folder);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == 0, "%s", trial_status(folder).reason);
+        json_auto_t *after = evaluation_at(folder, cases[i].last);
+        for (int l = 0; l < 2; l++) {
+            const char *of = l ? "blocks.1.switch_ffn" : "blocks.0.hash_ffn";
+            json_t *was = json_object_get(json_object_get(before, "layers"), of);
+            json_t *is = json_object_get(json_object_get(after, "layers"), of);
+            EXPECT(!json_object_get(was, "changed") == !cases[i].told, "%s: before",
+                   cases[i].every);
+            EXPECT(json_is_null(json_object_get(is, "changed")) == cases[i].told &&
+                       json_is_null(json_object_get(is, "sampled")) == cases[i].told,
+                   "%s: %s", cases[i].every, of);
+        }
+        EXPECT(json_get_double(before, "nats") == json_get_double(after, "nats"), "other figures");
+    }
+}
+
 static void block_by_block(void)
 {
     char folder[FILE_PATH_BYTES];
@@ -118,6 +170,7 @@ static void other_tokens(void)
 
 const test_suite test_routing_trace = {"harness/routing_trace",
                                        {{"stability", stability},
+                                        {"made_anew_it_is_unknown", made_anew_it_is_unknown},
                                         {"block_by_block", block_by_block},
                                         {"other_tokens", other_tokens},
                                         {0}}};
