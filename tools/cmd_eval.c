@@ -6,6 +6,8 @@
  * final evaluation in training by construction: the same function, the same record. */
 #include "core/base/host.h"
 #include "core/base/json_line.h"
+#include "core/base/terminal.h"
+#include "core/base/text.h"
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
@@ -118,6 +120,17 @@ static void print_figure(const char *name, double value, const char *unit)
     printf("%-22s %.4f%s\n", name, value, unit);
 }
 
+/* A sentence beside its name. */
+static void print_protocol(const json_t *record)
+{
+    text_memory m;
+    protocol_print(text_begin(&m), json_object_get(record, "protocol"));
+    text_auto *text = text_end(&m);
+    terminal_wrap(stdout, text, printf("%-22s ", "protocol"), 23,
+                  terminal_columns(stdout, TERMINAL_UNBROKEN));
+    putchar('\n');
+}
+
 /* A tokenizer that drops what it does not know gets better figures for it; next to them stands how
  * much that was. */
 static void print_unknown(const evaluation *r)
@@ -153,9 +166,7 @@ static void print_evaluation(const evaluation *r, const json_t *record, const co
         printf("%-22s rate %g, decay %g; %.2f s of statistics, %.2f s of choosing\n", "learned",
                r->rate, r->decay, r->statistics_seconds, r->grid_seconds);
     }
-    printf("%-22s ", "protocol");
-    protocol_print(stdout, json_object_get(record, "protocol"));
-    putchar('\n');
+    print_protocol(record);
     char speed[16], flops[16];
     table_si(speed, r->tokens_per_second);
     table_si(flops, r->flops_per_token);

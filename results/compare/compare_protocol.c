@@ -12,28 +12,12 @@
  * tokens count. The first scored run's protocol is said in full, and for all others what differs
  * from it, item by item, as a list of whole protocols would hide the one item that matters. */
 
-/* In what a run's protocol differs from the first one's; "": in nothing. Both directions: what the
- * run has otherwise or in addition, and what it lacks. */
+/* In what a run's protocol differs from the first one's; "": in nothing. */
 static const char *protocol_difference(arena *a, const compared_run *r, const json_t *first)
 {
     json_auto_t *own = json_loads(r->protocol, 0, NULL);
-    json_t *value;
-    const char *key, *comma = "";
     text_memory text;
-    FILE *f = text_begin(&text);
-    json_object_foreach(own, key, value)
-    {
-        if (json_equal(value, json_object_get(first, key))) continue;
-        fputs(comma, f);
-        protocol_print_item(f, key, value);
-        comma = "; ";
-    }
-    json_object_foreach((json_t *)(uintptr_t)first, key, value)
-    {
-        if (json_object_get(own, key)) continue;
-        fprintf(f, "%sno %s", comma, key);
-        comma = "; ";
-    }
+    protocol_print_difference(text_begin(&text), own, first);
     return text_end_in(&text, a);
 }
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "core/base/base.h"
+#include "core/base/json.h"
+#include "core/base/text.h"
 
 /* The protocol is whatever the evaluation recorded: items that this file does not know are printed
  * by their key, so that a new option cannot be silently left out of the sentence. Limits alone have
@@ -41,11 +43,73 @@ static void print_value(FILE *out, const char *key, const json_t *value)
     fputs(text ? text : "-", out);
 }
 
+/* ---- learning in evaluation ---- */
+
+/* "rate 0.1" or "the best of rates 0.1, 0.2". A single one that changes nothing is not said. */
+static void print_choice(FILE *out, const char *name, const json_t *values)
+{
+    size_t i, count = json_array_size(values);
+    const json_t *x;
+    if (count == 1 && json_number_value(json_array_get(values, 0)) == 0) return;
+    fprintf(out, count == 1 ? ", %s" : ", the best of %ss", name);
+    json_array_foreach(values, i, x)
+    {
+        char text[TEXT_NUMBER_BYTES];
+        fprintf(out, "%s %s", i ? "," : "", text_number(text, json_number_value(x), 6));
+    }
+}
+
+/* Items of a kind that the words have no place for are said by their key. */
+static bool has_words(const char *key)
+{
+    static const char *const KEYS[] = {"kind",  "rates", "decays",      "segment",
+                                       "match", "carry", "grid_tokens", NULL};
+    int i = 0;
+    while (KEYS[i] && strcmp(KEYS[i], key) != 0) {
+        i++;
+    }
+    return KEYS[i] != NULL;
+}
+
+/* "learning by sgd every 64 tokens, rate 0.0001": all that tells two ways of learning apart, but
+ * for what is so unless it is said. */
+static void print_learning(FILE *out, const json_t *d)
+{
+    const char *key, *match = json_get_text(d, "match");
+    json_t *value;
+    int64_t tokens = json_get_int(d, "grid_tokens", -1);
+    fprintf(out, "learning by %s every %lld tokens", json_get_text(d, "kind"),
+            (long long)json_get_int(d, "segment", 0));
+    print_choice(out, "rate", json_object_get(d, "rates"));
+    print_choice(out, "decay", json_object_get(d, "decays"));
+    if (tokens > 0) fprintf(out, ", chosen on %lld tokens", (long long)tokens);
+    if (match && strcmp(match, "*") != 0) fprintf(out, ", parameters %s", match);
+    if (json_is_true(json_object_get(d, "carry"))) fputs(", kept across documents", out);
+    json_object_foreach((json_t *)(uintptr_t)d, key, value)
+    {
+        if (has_words(key)) continue;
+        fprintf(out, ", %s ", key);
+        print_value(out, key, value);
+    }
+}
+
+/* Written by the program itself, but a folder of results may be a stranger's. */
+static bool is_learning(const char *key, const json_t *value)
+{
+    return strcmp(key, "dynamic") == 0 && json_get_text(value, "kind") &&
+           json_is_array(json_object_get(value, "rates")) &&
+           json_is_array(json_object_get(value, "decays"));
+}
+
+/* ---- items ---- */
+
 void protocol_print_item(FILE *out, const char *key, const json_t *value)
 {
     const struct limit *l = limit_of(key, value);
     long long n = json_integer_value(value);
-    if (!l) {
+    if (is_learning(key, value)) {
+        print_learning(out, value);
+    } else if (!l) {
         fprintf(out, "%s ", key);
         print_value(out, key, value);
     } else if (n > 0) {
@@ -65,6 +129,25 @@ void protocol_print(FILE *out, const json_t *protocol)
         if (limit_of(key, value) && json_integer_value(value) == 0) continue;
         fputs(comma, out);
         protocol_print_item(out, key, value);
+        comma = "; ";
+    }
+}
+
+void protocol_print_difference(FILE *out, const json_t *own, const json_t *first)
+{
+    const char *key, *comma = "";
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)own, key, value)
+    {
+        if (json_equal(value, json_object_get(first, key))) continue;
+        fputs(comma, out);
+        protocol_print_item(out, key, value);
+        comma = "; ";
+    }
+    json_object_foreach((json_t *)(uintptr_t)first, key, value)
+    {
+        if (json_object_get(own, key)) continue;
+        fprintf(out, "%sno %s", comma, strcmp(key, "dynamic") == 0 ? "learning" : key);
         comma = "; ";
     }
 }

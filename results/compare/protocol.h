@@ -8,5 +8,9 @@
  * every item of the object, without the limits that were not set; hashes are shortened. */
 void protocol_print(FILE *out, const json_t *protocol);
 
+/* In what one differs from another, item by item: what it has otherwise or in addition, and what it
+ * lacks. Nothing where they are one. */
+void protocol_print_difference(FILE *out, const json_t *own, const json_t *first);
+
 /* One item; limits that were not set are said, too. */
 void protocol_print_item(FILE *out, const char *key, const json_t *value);

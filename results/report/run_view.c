@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/terminal.h"
+#include "core/base/text.h"
+#include "results/compare/protocol.h"
 #include "results/report/notes_view.h"
 #include "results/report/sample_view.h"
 #include "results/store/experiment.h"
@@ -242,34 +245,63 @@ static void show_end(FILE *out, const json_t *run)
     }
 }
 
-/* Each in all units that it has; a lossy tokenizer's has no bits per byte. Evaluations on the way
- * stand with the final one, which is marked. */
+/* Where figures begin, behind their names. */
+enum { SHOWN_NAME = 23 };
+
+/* The protocol of the final evaluation, else of the first. */
+static const json_t *first_protocol(const json_t *list)
+{
+    size_t i;
+    const json_t *x, *first = json_array_get(list, 0);
+    json_array_foreach(list, i, x)
+    {
+        if (json_get_int(x, "final", 0)) first = x;
+    }
+    return json_object_get(first, "protocol");
+}
+
+/* In all units that it has; a lossy tokenizer's has no bits per byte. */
+static void show_figures(FILE *out, const json_t *x)
+{
+    char text[16];
+    double bits = json_get_double(x, "bits_per_byte"), ppl = json_get_double(x, "perplexity");
+    double words = json_get_double(x, "word_perplexity");
+    if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
+    table_perplexity(text, words);
+    if (isfinite(words)) fprintf(out, "word perplexity %s, ", text);
+    if (isfinite(ppl)) {
+        fprintf(out, "perplexity %.3f", ppl);
+    } else {
+        fputs("the loss is not a finite number", out);
+    }
+    double changed = json_get_double(x, "routing_changed");
+    if (isfinite(changed)) fprintf(out, ", routing changed for %.1f %% of tokens", 100 * changed);
+    fputs(json_get_int(x, "final", 0) ? " (final)" : "", out);
+}
+
+/* Evaluations on the way stand with the final one, which is marked; of others it is said in what
+ * they were done otherwise, or two figures would look like two results of one thing. */
 static void show_evaluations(FILE *out, const json_t *run)
 {
     size_t i;
     const json_t *x;
-    const json_t *list = json_object_get(run, "evaluations");
+    const json_t *list = json_object_get(run, "evaluations"), *first = first_protocol(list);
+    const int columns = terminal_columns(out, TERMINAL_UNBROKEN);
     if (json_array_size(list) > 0) fputs("\nevaluations\n", out);
     json_array_foreach(list, i, x)
     {
-        char name[64], text[16];
+        text_memory figures, how;
+        show_figures(text_begin(&figures), x);
+        protocol_print_difference(text_begin(&how), json_object_get(x, "protocol"), first);
+        text_auto *done = text_end(&how);
+        if (*done) fprintf(figures.out, "; %s", done);
+        text_auto *text = text_end(&figures);
+        char name[64];
         snprintf(name, sizeof name, "%s, step %lld", text_or(x, "split", "?"),
                  (long long)json_get_int(x, "step", 0));
-        double bits = json_get_double(x, "bits_per_byte"), ppl = json_get_double(x, "perplexity");
-        double words = json_get_double(x, "word_perplexity");
-        fprintf(out, "  %-20s ", name);
-        if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
-        table_perplexity(text, words);
-        if (isfinite(words)) fprintf(out, "word perplexity %s, ", text);
-        if (isfinite(ppl)) {
-            fprintf(out, "perplexity %.3f", ppl);
-        } else {
-            fputs("the loss is not a finite number", out);
-        }
-        double changed = json_get_double(x, "routing_changed");
-        if (isfinite(changed))
-            fprintf(out, ", routing changed for %.1f %% of tokens", 100 * changed);
-        fprintf(out, "%s\n", json_get_int(x, "final", 0) ? " (final)" : "");
+        int n = fprintf(out, "  %-20s ", name);
+        terminal_wrap(out, text, n, SHOWN_NAME, columns);
+        fputc('\n', out);
     }
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
+#include "results/compare/protocol.h"
 #include "tests/support/compared.h"
 #include "tests/test.h"
 
@@ -237,12 +239,43 @@ static void nobody_has_bits(void)
     arena_free(a);
 }
 
+/* What tells two ways of learning apart, in words; what a stranger wrote there, as it is. */
+static void learning_in_words(void)
+{
+    static const char plain[] = "{\"rows\": 4}";
+    static const struct {
+        const char *protocol, *words;
+    } cases[] = {
+        {"{\"rows\": 4, \"dynamic\": {\"kind\": \"sgd\", \"rates\": [0.0001], \"decays\": [0.0], "
+         "\"segment\": 32, \"match\": \"*\", \"carry\": false}}",
+         "learning by sgd every 32 tokens, rate 0.0001"},
+        {"{\"rows\": 4, \"dynamic\": {\"kind\": \"rms\", \"rates\": [0.001, 0.01], \"decays\": "
+         "[0.02], \"segment\": 8, \"match\": \"blocks.*\", \"carry\": true, \"grid_tokens\": 500, "
+         "\"eps\": 1e-05, \"batch\": 8}}",
+         "learning by rms every 8 tokens, the best of rates 0.001, 0.01, decay 0.02, chosen on 500 "
+         "tokens, parameters blocks.*, kept across documents, eps 1e-5, batch 8"},
+        {"{\"rows\": 4, \"dynamic\": [1, {}]}", "dynamic [1,{}]"},
+        {"{\"rows\": 6}", "rows 6"},
+        {"{}", "no rows"}};
+    json_t *first = json_loads(plain, 0, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *own = json_loads(cases[i].protocol, 0, NULL);
+        text_memory m;
+        protocol_print_difference(text_begin(&m), own, first);
+        text_auto *text = text_end(&m);
+        EXPECT(strcmp(text, cases[i].words) == 0, "%s", text);
+        json_decref(own);
+    }
+    json_decref(first);
+}
+
 const test_suite test_compare_unlike = {
     "results/compare_unlike",
     {{"other_documents", other_documents},
      {"documents_of_two_tokenizers", documents_of_two_tokenizers},
      {"unknown_tokens", unknown_tokens},
      {"other_protocols", other_protocols},
+     {"learning_in_words", learning_in_words},
      {"other_kernels", other_kernels},
      {"lossy", lossy},
      {"nobody_has_bits", nobody_has_bits},
