@@ -119,8 +119,9 @@ typedef struct compared_variant {
     document_difference documents;
     double unknown; /* share of the scored tokens that the tokenizer lacks; NaN: not known */
     bool unranked;  /* no difference is taken, see COMPARE_UNKNOWN_SHARE */
-    double tokens_per_second; /* mean; measured alone if the comparison says so */
-    int64_t peak_bytes;       /* the most */
+    double
+        tokens_per_second; /* tokens of all by seconds; measured alone if the comparison says so */
+    int64_t peak_bytes;    /* the most */
     int64_t params, active_params, state_bytes;
     double flops;
     eval_cost eval;                  /* means over seeds; the most memory */

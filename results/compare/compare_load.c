@@ -136,6 +136,21 @@ static void gather(double *x, const compared_variant *v, size_t offset)
     }
 }
 
+/* Tokens of all runs by the seconds of all: a mean of rates would count a slow run's time less. */
+static double speed_of(const compared_variant *v, bool alone)
+{
+    double tokens = 0, seconds = 0;
+    for (int i = 0; i < v->run_count; i++) {
+        const compared_run *r = &v->runs[i];
+        double rate = alone ? r->alone : r->tokens_per_second;
+        double trained = r->trained_tokens > 0 ? (double)r->trained_tokens : 1;
+        if (!r->scored || !(rate > 0)) continue;
+        tokens += trained;
+        seconds += trained / rate;
+    }
+    return seconds > 0 ? tokens / seconds : (double)NAN;
+}
+
 /* What the variant costs: sizes are those of any run, of memory the most. Sizes are equal for all
  * seeds; the largest is the one that is known, as unknown ones are -1. Of memory the most counts,
  * since that is what a machine must have. */
@@ -158,9 +173,7 @@ static void sum_up_cost(compared_variant *v, arena *a, const comparison *c)
         *(double *)(void *)((char *)v + MEANS[k].of_variant) =
             stats_mean(x, v->run_count, STATS_CONFIDENCE).mean;
     }
-    gather(x, v,
-           c->alone ? offsetof(compared_run, alone) : offsetof(compared_run, tokens_per_second));
-    v->tokens_per_second = stats_mean(x, v->run_count, STATS_CONFIDENCE).mean;
+    v->tokens_per_second = speed_of(v, c->alone);
     gather(x, v, offsetof(compared_run, eval.rate));
     v->rates = choices(a, x, v->run_count);
     gather(x, v, offsetof(compared_run, eval.decay));

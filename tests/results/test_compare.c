@@ -45,6 +45,26 @@ static void figures(void)
     arena_free(a);
 }
 
+/* Speed is tokens by time: a run that took twice as long counts twice, not its rate half. */
+static void speed_over_seeds(void)
+{
+    fake_experiment x = compared_fake(2, 2);
+    arena *a = arena_new(0);
+    comparison *c = compared_written(a, &x);
+    if (!c) return;
+    char text[64];
+    for (int v = 0; v < 2; v++) {
+        for (int seed = 1; seed <= 2; seed++) {
+            snprintf(text, sizeof text, "{\"alone_tokens_per_second\": %d}", 1000 * seed);
+            fake_append(&x, v, seed, "speed.json", text);
+        }
+    }
+    c = compared_load(a, &x, &(compare_options){0});
+    EXPECT(c && c->alone && fabs(c->variants[1].tokens_per_second - 4000.0 / 3) < 1e-6,
+           "1000 and 2000 together are %g", c ? c->variants[1].tokens_per_second : 0);
+    arena_free(a);
+}
+
 /* A dynamic evaluation's cost and choices stand in the table; without any nobody is bothered. */
 static void cost_of_learning(void)
 {
@@ -333,6 +353,7 @@ static void wrong_names(void)
 const test_suite test_compare = {"results/compare",
                                  {{"units", units},
                                   {"figures", figures},
+                                  {"speed_over_seeds", speed_over_seeds},
                                   {"cost_of_learning", cost_of_learning},
                                   {"routed", routed},
                                   {"in_words", in_words},
