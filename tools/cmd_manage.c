@@ -184,7 +184,8 @@ const verb VERB_RM = {
     .min_words = 1,
     .max_words = 1,
     .help = "Removes an experiment and the runs that nothing else needs.\n\n"
-            "Runs that another experiment names, or that another run starts from, stay.",
+            "Runs that another experiment names, or that another run starts from, by their id "
+            "or by the path of a checkpoint, stay.",
     .examples = {"rm quickstart --dry-run", "rm quickstart"},
     OPTIONS_OF(manage_call, OPTIONS),
     .run = remove_experiment,
@@ -208,7 +209,7 @@ const verb VERB_GC = {
             "Runs that no experiment names, and of finished runs the training state beside the\n"
             "model: they can still be evaluated and started from, but not be trained for longer.\n"
             "--keep best and --keep last remove models that train.keep_every and train.keep_best\n"
-            "kept, too.",
+            "kept, too, but for those that another run starts from.",
     .examples = {"gc --dry-run", "gc --keep best"},
     OPTIONS_OF(manage_call, GC_OPTIONS),
     .run = collect_garbage,

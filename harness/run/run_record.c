@@ -31,6 +31,17 @@ static json_t *now_utc(void)
     return json_string(utc);
 }
 
+/* So that nobody removes what a run will start from that has not begun. */
+static const char *source_of(const node *resolved)
+{
+    static const char *const keys[] = {"init_from.run", "init_from.checkpoint"};
+    for (int i = 0; i < 2; i++) {
+        const node *n = node_at(resolved, keys[i]);
+        if (!node_is_null(n)) return n->text;
+    }
+    return NULL;
+}
+
 static json_t *run_record(const run_plan *p)
 {
     json_t *axes = json_object();
@@ -38,9 +49,11 @@ static json_t *run_record(const run_plan *p)
     for (int i = 0; i < p->axis_count; i++) {
         json_object_set_new(axes, p->axes[i].axis, json_string(p->axes[i].value));
     }
-    return json_pack("{s:o*, s:o*, s:o*, s:o, s:I, s:b}", "run", json_string(p->id), "variant",
-                     json_string(p->variant), "label", json_string(p->label), "axes", axes, "seed",
-                     (json_int_t)p->seed, "baseline", p->is_baseline);
+    const char *source = source_of(p->resolved);
+    return json_pack("{s:o*, s:o*, s:o*, s:o, s:I, s:b, s:o*}", "run", json_string(p->id),
+                     "variant", json_string(p->variant), "label", json_string(p->label), "axes",
+                     axes, "seed", (json_int_t)p->seed, "baseline", p->is_baseline, "source",
+                     source ? json_words(source) : NULL);
 }
 
 /* The moment of the first record, so that writing it again changes nothing but what changed. */
@@ -160,6 +173,13 @@ json_t *run_record_spec(const char *out, const char *id)
         found = json_incref(json_object_get(o, "spec"));
     }
     return found;
+}
+
+const char *run_record_source(const json_t *tree)
+{
+    const json_t *init = json_object_get(tree, "init_from");
+    const char *run = json_get_text(init, "run");
+    return run ? run : json_get_text(init, "checkpoint");
 }
 
 /* The plan is ours to write, so a wrong one is a file that somebody or something spoilt. */

@@ -25,6 +25,10 @@ bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e);
 /* The resolved spec that a run was planned with; NULL: not known. */
 json_t *run_record_spec(const char *out, const char *id);
 
+/* What a resolved spec (may be NULL) starts from: a run's id, or the path of a checkpoint, whole as
+ * far as it was found; NULL: from nothing. Borrowed from the spec. */
+const char *run_record_source(const json_t *tree);
+
 /* plan.json. places: where the worker looks for corpora. */
 bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_places *places,
                            const char *command, int threads, err *e);

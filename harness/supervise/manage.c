@@ -13,6 +13,7 @@
 #include "harness/supervise/manage_copies.h"
 #include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
+#include "harness/supervise/manage_needs.h"
 #include "harness/train/checkpoint.h"
 #include "results/store/experiment.h"
 #include "results/store/run_damage.h"
@@ -37,61 +38,7 @@ bool manage_is_run(manage_report *r, const char *folder)
     return run_damage_of_its_name(folder, &why) || !leave_out(r, &why);
 }
 
-/* ---- who needs a run ---- */
-
-/* The run that this one starts from, from its plan; NULL: none, or not known. */
-static const char *source_of(arena *a, const char *out, const char *id)
-{
-    json_auto_t *own = run_record_spec(out, id);
-    const char *run = json_get_text(json_object_get(own, "init_from"), "run");
-    return run ? arena_strdup(a, run) : NULL;
-}
-
-/* Adds what the runs of `ids` start from, and so on. */
-static void add_sources(json_t *ids, arena *a, const char *out)
-{
-    /* Sources of sources, until none is new. */
-    for (bool grew = true; grew;) {
-        grew = false;
-        json_auto_t *more = json_object();
-        json_t *value;
-        const char *id;
-        json_object_foreach(ids, id, value)
-        {
-            const char *source = source_of(a, out, id);
-            /* Not into ids while it is walked through. */
-            if (source && !json_object_get(ids, source)) {
-                json_object_set_new(more, source, json_true());
-                grew = true;
-            }
-        }
-        json_object_update(ids, more);
-    }
-}
-
-/* Everything that the experiments but `except` need. */
-static json_t *needed_runs(arena *a, const char *out, const char *except, err *e)
-{
-    const char *const *names;
-    int64_t count;
-    json_t *ids = json_object();
-    bool ok = manage_names_experiments(out, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        size_t n = strlen(names[i]);
-        char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-        /* 5: of ".json". */
-        if (except && strlen(except) == n - 5 && strncmp(names[i], except, n - 5) == 0) continue;
-        snprintf(inner, sizeof inner, "experiments/%s", names[i]);
-        /* One that cannot be read ends the search, and with it whatever was to be removed. */
-        ok = file_join(path, out, inner, e) && manage_names_planned(ids, path, e);
-    }
-    if (ok) {
-        add_sources(ids, a, out);
-        return ids;
-    }
-    json_decref(ids);
-    return NULL;
-}
+/* ---- removing a run ---- */
 
 /* What lies deeper than it can be removed is not counted. */
 static int64_t bytes_below(const char *folder, int depth)
@@ -208,7 +155,7 @@ static bool remove_named(manage_report *r, const char *out, const char *path, co
     json_auto_t *own = json_object();
     json_t *value;
     const char *id;
-    json_auto_t *needed = needed_runs(a, out, name, e);
+    json_auto_t *needed = manage_needs(out, name, e);
     if (!needed || !manage_names_planned(own, path, e)) return false;
     const char **ids = ARENA_NEW(a, const char *, (int64_t)json_object_size(own));
     int64_t count = 0;
@@ -304,13 +251,21 @@ static bool drop_training_state(manage_report *r, const char *folder, bool dry, 
     return ok;
 }
 
+/* A finished run, what others need of it, and which of its models stay. */
+typedef struct tidied {
+    const json_t *needs;
+    keep_models kept;
+    const char *id;
+} tidied;
+
 /* What was set aside when the run had to be trained again: it is whole again. */
-static bool drop_former(manage_report *r, const char *folder, bool dry, err *e)
+static bool drop_former(manage_report *r, const tidied *t, const char *folder, bool dry, err *e)
 {
     bool ok = true;
     file_walk w = file_walk_begin(folder, e);
     while (ok && file_walk_next(&w)) {
         if (strncmp(w.name, SET_ASIDE_FOLDER, strlen(SET_ASIDE_FOLDER)) != 0) continue;
+        if (manage_needs_folder(t->needs, t->id, w.name)) continue;
         r->bytes += folder_bytes(w.path);
         ok = dry || file_remove_tree(w.path, e);
     }
@@ -318,15 +273,16 @@ static bool drop_former(manage_report *r, const char *folder, bool dry, err *e)
 }
 
 /* The models that a finished run kept on its way, but those that stay. */
-static bool drop_models(manage_report *r, const char *folder, keep_models kept, bool dry, err *e)
+static bool drop_models(manage_report *r, const tidied *t, const char *folder, bool dry, err *e)
 {
-    if (kept == KEEP_ALL) return true;
+    if (t->kept == KEEP_ALL) return true;
     bool ok = true;
     file_walk w = file_walk_begin(folder, e);
     while (ok && file_walk_next(&w)) {
         if (strncmp(w.name, CHECKPOINT_KEPT, strlen(CHECKPOINT_KEPT)) != 0) continue;
         /* The last one is in checkpoint/, which this never touches. */
-        if (kept == KEEP_BEST && strcmp(w.name, CHECKPOINT_BEST) == 0) continue;
+        if (t->kept == KEEP_BEST && strcmp(w.name, CHECKPOINT_BEST) == 0) continue;
+        if (manage_needs_folder(t->needs, t->id, w.name)) continue;
         r->bytes += folder_bytes(w.path);
         ok = dry || file_remove_tree(w.path, e);
     }
@@ -334,10 +290,12 @@ static bool drop_models(manage_report *r, const char *folder, keep_models kept, 
 }
 
 /* What a finished run does not need. Its lock is held meanwhile: a longer run may begin with it. */
-static bool tidy_run(manage_report *r, const char *folder, keep_models kept, bool dry, err *e)
+static bool tidy_run(manage_report *r, const char *out, const tidied *t, bool dry, err *e)
 {
+    char folder[FILE_PATH_BYTES];
     run_status status;
     err damaged;
+    if (!run_folder_path(folder, out, t->id, e)) return false;
     if (!file_is_folder(folder) || !run_status_read(&status, folder, &damaged) ||
         /* Whatever is not done goes on from what gc would take. */
         status.state != RUN_DONE) {
@@ -346,7 +304,7 @@ static bool tidy_run(manage_report *r, const char *folder, keep_models kept, boo
     int lock = run_folder_lock(folder, e);
     /* Somebody works on it: its turn will come. */
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
-    bool ok = drop_models(r, folder, kept, dry, e) && drop_former(r, folder, dry, e) &&
+    bool ok = drop_models(r, t, folder, dry, e) && drop_former(r, t, folder, dry, e) &&
               drop_training_state(r, folder, dry, e);
     close(lock);
     return ok;
@@ -360,7 +318,7 @@ static bool collect_garbage(manage_report *r, const char *out, keep_models kept,
     /* Runs before records: a sweep that begins now writes its record first, so that whatever run
      * is in the list is named by one. */
     if (!manage_names_runs(out, a, &names, &count, e)) return false;
-    json_auto_t *needed = needed_runs(a, out, NULL, e);
+    json_auto_t *needed = manage_needs(out, NULL, e);
     if (!needed) return false;
     const char **ids = ARENA_NEW(a, const char *, count);
     for (int64_t i = 0; i < count; i++) {
@@ -373,9 +331,8 @@ static bool collect_garbage(manage_report *r, const char *out, keep_models kept,
     bool ok =
         remove_runs(r, a, out, ids, unnamed, dry, e) && manage_copies_drop(&r->bytes, out, dry, e);
     for (int64_t i = 0; ok && i < count; i++) {
-        char folder[FILE_PATH_BYTES];
         if (!json_object_get(needed, names[i])) continue;
-        ok = run_folder_path(folder, out, names[i], e) && tidy_run(r, folder, kept, dry, e);
+        ok = tidy_run(r, out, &(tidied){needed, kept, names[i]}, dry, e);
     }
     return ok;
 }

@@ -272,6 +272,7 @@ static void record_of_the_experiment(void)
            "%s", json_get_text(o, "baseline"));
     EXPECT(strcmp(json_get_text(first, "run"), x->runs[0].id) == 0, "%s", x->runs[0].id);
     EXPECT(strstr(json_get_text(o, "spec_text"), "sweep:"), "the text is missing");
+    EXPECT(!json_object_get(first, "source"), "it starts from nothing");
     json_decref(o);
     experiment_free(x);
 }
@@ -347,6 +348,10 @@ static void sources_can_be_left(void)
     supervisor_result r = supervise_as(x, (supervisor_options){.jobs = 2, .leave_busy = true});
     EXPECT(r.busy == 1 && r.interrupted == 1 && supervision_exit(&r) == EXIT_INTERRUPTED,
            "%d busy, %d interrupted", r.busy, r.interrupted);
+    /* What has not begun needs its source, too. */
+    json_auto_t *o = json_read(test_inside("experiments/sweep.json"), &(err){0});
+    const char *source = json_get_text(json_array_get(json_object_get(o, "runs"), 1), "source");
+    EXPECT(source && strcmp(source, x->runs[0].id) == 0, "%s", source);
     close(lock);
     experiment_free(x);
 }
