@@ -13,7 +13,7 @@
 #include "harness/run/run_status.h"
 #define MOST_OF_A_RUN 0.99 /* of one that has not ended */
 
-enum { NAME_CELLS = 24, BAR_CELLS = 24, LINE_BYTES = 512 };
+enum { NAME_CELLS = 24, BAR_CELLS = 24 };
 
 /* Two ways of showing the same. On a terminal the bars are the last lines: each update goes up by
  * as many lines as were drawn, erases to the end of the screen, and draws anew; a line that stays
@@ -168,59 +168,101 @@ static void job_figures(char *text, size_t size, const progress_job *job)
 
 /* ---- on a terminal ---- */
 
+/* Columns of all lines, so that bars and figures stand below each other. */
+typedef struct layout {
+    int width, name, bar, rest; /* bar 0: there is no room for any */
+} layout;
+
+/* What is written counts for more than the bar, a narrow terminal shortens that first; then the
+ * names. `longest`: of the figures. */
+static layout lay_out(int width, int longest)
+{
+    enum { LEAST_BAR = 4, LEAST_NAME = 12, AROUND = 7, BRACKETS = 3 };
+    layout l = {.width = width - 1, .name = NAME_CELLS};
+    l.bar = MIN(BAR_CELLS, l.width - l.name - AROUND - BRACKETS - longest);
+    if (l.bar < LEAST_BAR) {
+        l.bar = 0;
+        l.name = MIN(NAME_CELLS, MAX(LEAST_NAME, l.width - AROUND - longest));
+    }
+    l.rest = l.width - l.name - AROUND - (l.bar ? l.bar + BRACKETS : 0);
+    return l;
+}
+
+/* Whole figures, which two blanks separate: half of one is another. */
+static void keep_whole(char *figures, int cells)
+{
+    while ((int)strlen(figures) > cells) {
+        char *last = NULL;
+        for (char *x = figures; (x = strstr(x, "  ")); x += 2) {
+            last = x;
+        }
+        *(last ? last : figures) = 0;
+    }
+}
+
 /* Writes a line of at most the terminal's width: a longer one would wrap and break the counting of
  * lines. The bar's colour takes no room. */
-static void draw_bars(progress *p, int width, const char *name, double fraction, const char *rest)
+static void draw_bar(progress *p, const layout *l, const char *name, double fraction, char *rest)
 {
-    char line[LINE_BYTES], bar[BAR_CELLS + 1], own[128], cut[LINE_BYTES];
-    /* What is written counts for more than the bar: a narrow terminal shortens that first. */
-    int cells = MAX(0, MIN(BAR_CELLS, width - 1 - NAME_CELLS - 10 - (int)strlen(rest)));
-    int full = (int)(fraction * cells + 0.5);
+    char bar[BAR_CELLS + 1], own[128];
+    int full = (int)(fraction * l->bar + 0.5);
     /* Letters of ASCII: a bar that every terminal and font shows. */
-    for (int i = 0; i < cells; i++) {
+    for (int i = 0; i < l->bar; i++) {
         bar[i] = i < full ? '#' : '.';
     }
-    bar[cells] = 0;
-    terminal_cut(own, sizeof own, name, NAME_CELLS);
-    int head = NAME_CELLS + cells + 10; /* columns before the rest */
-    /* Where the bar itself does not fit, the name is what remains. */
-    if (width - 1 < head) {
-        terminal_cut(line, sizeof line, name, width - 1);
-        fprintf(p->out, "%s\n", line);
-    } else {
-        snprintf(cut, sizeof cut, "%.*s", width - 1 - head, rest);
-        fprintf(p->out, "%s%*s [", own, NAME_CELLS - terminal_cells(own), "");
+    bar[l->bar] = 0;
+    p->drawn++;
+    /* Where not even a share fits, the name is what remains. */
+    terminal_cut(own, sizeof own, name, l->rest < 0 ? l->width : l->name);
+    fputs(own, p->out);
+    if (l->rest < 0) {
+        fputc('\n', p->out);
+        return;
+    }
+    keep_whole(rest, l->rest);
+    fprintf(p->out, "%*s", l->name - terminal_cells(own), "");
+    if (l->bar) {
+        fputs(" [", p->out);
         if (p->colour) terminal_control(p->out, "\033[32m");
         fputs(bar, p->out);
         if (p->colour) terminal_control(p->out, "\033[0m");
-        fprintf(p->out, "] %3.0f%%  %s\n", 100 * fraction, cut);
+        fputc(']', p->out);
     }
-    p->drawn++;
+    fprintf(p->out, " %3.0f%%%s%s\n", 100 * fraction, *rest ? "  " : "", rest);
 }
 
-static void draw_all(progress *p, const progress_job *jobs, int count, const char *total,
-                     double fraction)
+/* The seed stays whole where a label is long: it tells two bars of a variant apart. */
+static void job_name(char name[128], const progress_job *job, int cells)
 {
-    int width = 80, rows = 24, shown;
+    char seed[32];
+    snprintf(seed, sizeof seed, " #%lld", (long long)job->seed);
+    terminal_cut(name, 128 - sizeof seed, job->label, cells - (int)strlen(seed));
+    snprintf(name + strlen(name), sizeof seed, "%s", seed);
+}
+
+static void draw_all(progress *p, const progress_job *jobs, int count, char *total, double fraction)
+{
+    int width = 80, rows = 24, shown, longest = (int)strlen(total);
+    char name[128], rest[128];
     terminal_size(p->out, &width, &rows);
     /* What does not fit would scroll away and could not be drawn over. */
     shown = count + 2 > rows ? MAX(rows - 3, 0) : count;
     erase_bars(p);
     for (int i = 0; i < shown; i++) {
-        char name[128], rest[128], seed[32];
-        snprintf(seed, sizeof seed, " #%lld", (long long)jobs[i].seed);
-        terminal_cut(name, sizeof name - sizeof seed, jobs[i].label,
-                     NAME_CELLS - (int)strlen(seed));
-        /* The seed stays whole where a label is long: it tells two bars of a variant apart. */
-        snprintf(name + strlen(name), sizeof seed, "%s", seed);
         job_figures(rest, sizeof rest, &jobs[i]);
-        draw_bars(p, width, name, progress_fraction(&jobs[i].status), rest);
+        longest = MAX(longest, (int)strlen(rest));
+    }
+    const layout l = lay_out(width, longest);
+    for (int i = 0; i < shown; i++) {
+        job_name(name, &jobs[i], l.name);
+        job_figures(rest, sizeof rest, &jobs[i]);
+        draw_bar(p, &l, name, progress_fraction(&jobs[i].status), rest);
     }
     if (shown < count) {
         fprintf(p->out, "and %d jobs more\n", count - shown);
         p->drawn++;
     }
-    draw_bars(p, width, "all runs", fraction, total);
+    draw_bar(p, &l, "all runs", fraction, total);
     fflush(p->out);
 }
 

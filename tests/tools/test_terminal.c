@@ -343,6 +343,11 @@ static void bars(void)
         char whole[1 << 15] = "";
         for (int r = 0; r < s->rows; r++) {
             totals += strncmp(s->line[r], "all runs", 8) == 0;
+            /* No figure is cut, and no bar is drawn that has no room. */
+            EXPECT(strncmp(s->line[r], "all runs", 8) != 0 ||
+                       strstr(s->line[r], "  7 of 100 done, 2 failed"),
+                   "%s", s->line[r]);
+            EXPECT(!strstr(s->line[r], "[]"), "%s", s->line[r]);
             bars_drawn += strstr(s->line[r], "#") != NULL;
             strcat(strcat(whole, s->line[r]), "\n");
         }
