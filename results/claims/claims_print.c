@@ -45,9 +45,8 @@ void claims_estimate(char text[128], const stated_claim *c)
     snprintf(text, 128, "%s%s%s%s", mean, *c->unit ? " " : "", c->unit, range);
 }
 
-/* What it is held against: "> 0.02", "within 1", "at most 1.1". By the kind, in the order of
- * statement_kind. */
-static void put_edge(char text[64], const stated_claim *c)
+/* By the kind, in the order of statement_kind. */
+void claims_edge(char text[64], const stated_claim *c)
 {
     static const char *const signs[] = {"above ", "within ", "at most ", "above ", "below "};
     char edge[32];
@@ -211,7 +210,7 @@ static void put_figures(table *t, const columns *k, const stated_claim *c)
     const judgement *j = judged(c);
     char text[128], edge[64];
     claims_estimate(text, c);
-    put_edge(edge, c);
+    claims_edge(edge, c);
     table_text(t, k->figure, "%s", c->figure);
     table_text(t, k->unit, "%s", c->unit);
     if (isfinite(j->estimate)) table_text(t, k->shown, "%s", text);

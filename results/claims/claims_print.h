@@ -10,6 +10,9 @@ table *claims_table(arena *a, const claims *const *list, int count);
 /* "0.0507 bits/byte (0.0300 to 0.0714)": what the deciding statement measured. */
 void claims_estimate(char text[128], const stated_claim *c);
 
+/* "above 0.02", "within 1", "at most 1.1": what it had to be. */
+void claims_edge(char text[64], const stated_claim *c);
+
 /* One sentence: the verdict, and why. Without a full stop. */
 void claims_sentence(FILE *out, const stated_claim *c);
 

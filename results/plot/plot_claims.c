@@ -99,17 +99,25 @@ static void put_names(FILE *out, const claims *x)
     fputs(")\n", out);
 }
 
-/* The figures themselves, below each row. Inside of the plot, at its left, so that a long unit
- * needs no margin. */
+static void put_small(FILE *out, int number, const char *text, const char *where, double line)
+{
+    fprintf(out, "set label %d ", number);
+    gnuplot_quote(out, text);
+    fprintf(out, " noenhanced at graph %s, first %g ", where[0] == 'l' ? "0.02" : "0.98", line);
+    fprintf(out, "%s font ',9' textcolor rgb '#404040'\n", where);
+}
+
+/* The figures themselves and what they had to be, below each row. Inside of the plot, at its sides,
+ * so that a long unit needs no margin. */
 static void put_figures(FILE *out, const claims *x)
 {
     for (int i = 0; i < x->count; i++) {
-        char text[128];
+        char text[128], edge[64], words[80];
         claims_estimate(text, &x->list[i]);
-        fprintf(out, "set label %d ", i + 2);
-        gnuplot_quote(out, text);
-        fprintf(out, " noenhanced at graph 0.02, first %g left font ',9' textcolor rgb '#404040'\n",
-                i + 1.32);
+        claims_edge(edge, &x->list[i]);
+        snprintf(words, sizeof words, "has to be %s", edge);
+        put_small(out, 2 * i + 2, text, "left", i + 1.32);
+        put_small(out, 2 * i + 3, words, "right", i + 1.32);
     }
 }
 

@@ -19,9 +19,13 @@ set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' da
 set key outside right top Left reverse samplen 1.5 spacing 1.2
 set ytics noenhanced scale 0 ('longer (n = 3)' 1, 'equal, after the fact (n = 3)' 2, 'wide (n = 2)' 3, 'size (n = 3)' 4)
 set label 2 '3.87 % (3.76 to 3.97)' noenhanced at graph 0.02, first 1.32 left font ',9' textcolor rgb '#404040'
-set label 3 '-0.0298 bits/byte (-0.032 to -0.0275)' noenhanced at graph 0.02, first 2.32 left font ',9' textcolor rgb '#404040'
-set label 4 '0.0506 bits/byte (0.0468 to 0.0544)' noenhanced at graph 0.02, first 3.32 left font ',9' textcolor rgb '#404040'
-set label 5 '2 times (2 to 2)' noenhanced at graph 0.02, first 4.32 left font ',9' textcolor rgb '#404040'
+set label 3 'has to be above 1' noenhanced at graph 0.98, first 1.32 right font ',9' textcolor rgb '#404040'
+set label 4 '-0.0298 bits/byte (-0.032 to -0.0275)' noenhanced at graph 0.02, first 2.32 left font ',9' textcolor rgb '#404040'
+set label 5 'has to be within 0.01' noenhanced at graph 0.98, first 2.32 right font ',9' textcolor rgb '#404040'
+set label 6 '0.0506 bits/byte (0.0468 to 0.0544)' noenhanced at graph 0.02, first 3.32 left font ',9' textcolor rgb '#404040'
+set label 7 'has to be above 0' noenhanced at graph 0.98, first 3.32 right font ',9' textcolor rgb '#404040'
+set label 8 '2 times (2 to 2)' noenhanced at graph 0.02, first 4.32 left font ',9' textcolor rgb '#404040'
+set label 9 'has to be at most 2' noenhanced at graph 0.98, first 4.32 right font ',9' textcolor rgb '#404040'
 $undecided << EOD
 # inside line low high
 0.930829753 3 0.861659506 1
