@@ -246,6 +246,7 @@ setup:
 	@tools/setup.sh build demo
 
 demo: setup
+	@[ -e loci ] || echo "compiling loci: a minute or two"
 	@$(MAKE) --no-print-directory KIND=release loci
 	./loci run experiments/quickstart.yaml
 	./loci compare quickstart
