@@ -92,6 +92,7 @@ static bool wrong_type(const option *o, const node *n, err *e)
                       : node_is_null(n)      ? "null"
                                              : n->text;
     const char *quotes = n->kind == NODE_SCALAR && !node_is_null(n) ? "'" : "";
+    char meant[OPTION_MEANT_BYTES];
     const char *hint = "";
     size_t at;
     const char *unseen =
@@ -103,6 +104,8 @@ static bool wrong_type(const option *o, const node *n, err *e)
         hint = " (in YAML 1.2, yes, no, on and off are texts)";
     } else if (n->kind == NODE_SCALAR && !n->plain && o->type != OPTION_TEXT) {
         hint = " (what is in quotes is a text)";
+    } else if (n->kind == NODE_SCALAR && (o->type == OPTION_INT || o->type == OPTION_REAL)) {
+        hint = option_text_meant(meant, n->text);
     }
     return node_err(e, n, "expected %s, got %s%.80s%s%s", TYPE_NAMES[o->type], quotes, got, quotes,
                     hint);

@@ -88,6 +88,22 @@ bool option_text_to_int(const char *text, int64_t *value)
 
 /* ---- suggestions ---- */
 
+/* By what reads numbers itself, so that what is suggested is one. */
+const char *option_text_meant(char hint[OPTION_MEANT_BYTES], const char *text)
+{
+    char other[MAX_NUMBER_BYTES];
+    size_t n = strlen(text);
+    double value;
+    hint[0] = 0;
+    if (n < 2 || n >= sizeof other) return hint;
+    memcpy(other, text, n + 1);
+    char *last = &other[n - 1];
+    *last = (char)(*last == 'K' ? 'k' : toupper((unsigned char)*last));
+    if (option_text_to_real(text, &value) || !option_text_to_real(other, &value)) return hint;
+    snprintf(hint, OPTION_MEANT_BYTES, " (did you mean '%s'?)", other);
+    return hint;
+}
+
 /* Edits (insert, delete, replace, swap of neighbours), letter case aside, between two short names.
  * Dynamic programming over prefixes, of which a swap needs the last two rows: D[i,j] = min(D[i-1,j]
  * + 1, D[i,j-1] + 1, D[i-1,j-1] + (x_i != y_j), D[i-2,j-2] + 1 if x_i x_{i-1} = y_{j-1} y_j). Row i

@@ -7,6 +7,10 @@
 bool option_text_to_int(const char *text, int64_t *value);
 bool option_text_to_real(const char *text, double *value);
 
+/* " (did you mean '200k'?)" of 200K, and so of other suffixes in the other case; else "". */
+enum { OPTION_MEANT_BYTES = 96 };
+const char *option_text_meant(char hint[OPTION_MEANT_BYTES], const char *text);
+
 /* The known name nearest to `name` by edits, or NULL if none is near. */
 const char *option_nearest(const char *name, int n, const char *const *known);
 

@@ -78,7 +78,10 @@ static bool budget_read(budget *b, const node *n, const node *train, err *e)
     b->kind = (budget_kind)kind;
     if (value->kind != NODE_SCALAR || !option_text_to_real(value->text, &b->amount) ||
         !(b->amount >= 0 && b->amount <= 1e30) || (b->amount <= 0 && kind != BUDGET_STEPS)) {
-        return node_err(e, value, "must be a number above 0 (or no training at all: {steps: 0})");
+        char meant[OPTION_MEANT_BYTES] = "";
+        if (value->kind == NODE_SCALAR) option_text_meant(meant, value->text);
+        return node_err(e, value, "must be a number above 0%s",
+                        *meant ? meant : " (or no training at all: {steps: 0})");
     }
     /* Up to 2^52 each number is its own double, as which amounts are kept. */
     if (kind == BUDGET_TOKENS || kind == BUDGET_STEPS) {
