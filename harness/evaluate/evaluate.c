@@ -60,6 +60,16 @@ bool eval_options_read(eval_options *o, const node *n, arena *a, err *e)
            sample_options_read(&o->sample, o->sample_node, a, e);
 }
 
+/* Through the option table: two spellings of the same, a default written out or not, are equal
+ * behind it. */
+node *eval_options_changed(arena *a, const node *eval)
+{
+    eval_options o;
+    err ignored;
+    if (!eval || !eval_options_read(&o, eval, a, &ignored)) return NULL;
+    return options_changed(a, &o, EVAL_OPTIONS);
+}
+
 split_kind eval_options_split(const eval_options *o)
 {
     return (split_kind)o->split;

@@ -21,6 +21,8 @@
 extern const option EVAL_OPTIONS[];
 
 bool eval_options_read(eval_options *o, const node *n, arena *a, err *e);
+/* What an `eval:` section says beside the defaults that figures depend on; NULL if it is none. */
+node *eval_options_changed(arena *a, const node *eval);
 split_kind eval_options_split(const eval_options *o);
 /* Whether there is something to evaluate, and the model can learn from it as it is asked to: else
  * false and the place, before hours of training end in nothing. spec: whose `eval:` section it is.

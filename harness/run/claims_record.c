@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/base/host.h"
+#include "harness/run/claim_subject.h"
 #include "harness/run/run_folder.h"
 
 /* A claim is worth most when it was made before its results were there. Nobody can be kept from
@@ -12,8 +13,11 @@
  * be possible by an edit:
  *
  *   to change a claim and keep its time       the time goes with the hash of what is claimed
+ *   to claim the same of others               what it speaks of is noted when it is stated, and
+ *                                             held against what it speaks of today: claim_subject.h
  *   to claim anew after looking               results of the runs of the last record count, too, so
- *                                             that leaving variants out does not clear the past
+ *                                             that leaving variants out does not clear the past,
+ *                                             and that there were any is never forgotten
  *   to make a claim vanish that fails         withdrawn ones stay, once there were results */
 
 /* ---- results that were there ---- */
@@ -26,9 +30,11 @@ static bool has_results(const char *out, const char *id)
            file_exists(path);
 }
 
-/* Of the runs that it has, or had when it was recorded last. */
+/* Of the runs that it has, or had when it was recorded last, or before: a plan that was never
+ * trained, recorded between two that were, must not make their results unseen. */
 static bool any_results(const char *out, const experiment *x, const json_t *old)
 {
+    if (json_is_true(json_object_get(old, "had_results"))) return true;
     for (int i = 0; i < x->run_count; i++) {
         if (has_results(out, x->runs[i].id)) return true;
     }
@@ -76,6 +82,23 @@ static json_t *new_record(const claim *c, const char *hash, const experiment *x,
                      c->at_least > 0 ? 0 : x->sweep->seed_count, "withdrawn", 0);
 }
 
+/* What it speaks of, as it was stated, and what of that has changed since. Before there is anything
+ * to know, that may be thought over as the words may. old: the record that has the claim; NULL:
+ * none has. */
+static void put_subject(json_t *o, const claim *c, const experiment *x, const json_t *old,
+                        bool results)
+{
+    json_t *now = claim_subject(c, x), *stated = json_object_get(o, "subject");
+    if (!results || !stated) {
+        stated = results && old ? claim_subject_earlier(old, now) : json_deep_copy(now);
+        json_object_set_new(o, "subject", stated);
+    }
+    text_auto *changed = claim_subject_change(stated, now);
+    claim_subject_add_seeds(stated, now);
+    json_object_set_new(o, "changed", json_string(changed));
+    json_decref(now);
+}
+
 static json_t *claim_record(const claim *c, arena *a, const experiment *x, const json_t *old,
                             bool results)
 {
@@ -84,6 +107,7 @@ static json_t *claim_record(const claim *c, arena *a, const experiment *x, const
     json_t *before = recorded(old, hash, NULL);
     json_t *o = before ? json_deep_copy(before) : new_record(c, hash, x, results);
     json_object_set_new(o, "withdrawn", json_false());
+    put_subject(o, c, x, before ? old : NULL, results);
     /* With the page of today; all else is what was hashed. */
     json_object_set_new(o, "claim", json_loads(node_json(a, claim_node(a, c), false), 0, NULL));
     return o;
@@ -105,7 +129,7 @@ static void keep_withdrawn(json_t *list, const json_t *old)
     }
 }
 
-json_t *claims_record(const char *out, const experiment *x, const json_t *old)
+void claims_record(json_t *o, const char *out, const experiment *x, const json_t *old)
 {
     json_t *list = json_array();
     bool results = any_results(out, x, old);
@@ -115,5 +139,6 @@ json_t *claims_record(const char *out, const experiment *x, const json_t *old)
     }
     /* Before there is anything to know, a claim may be thought over. */
     if (results) keep_withdrawn(list, old);
-    return list;
+    json_object_set_new(o, "had_results", json_boolean(results));
+    json_object_set_new(o, "claims", list);
 }

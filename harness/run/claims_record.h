@@ -1,16 +1,21 @@
-/* Claims in an experiment's record: what was claimed when, and whether results were there.
+/* Claims in an experiment's record: what was claimed when, of what, and whether results were there.
  *
+ *   "had_results": BOOL,
  *   "claims": [{"name", "claim": {...}, "hash", "recorded_at", "after_the_fact", "seeds",
- *               "withdrawn"}, ...]
+ *               "withdrawn", "subject": {...}, "changed"}, ...]
  *
  * hash: SHA-256 of the claim's canonical JSON, names resolved, without its page. A claim whose hash
  * was recorded keeps the time of that; one that was added or changed when the experiment's runs,
- * or those of its last record, had an evaluation is marked. One that is gone stays, withdrawn, if
- * there were results. */
+ * or those of an earlier record, had an evaluation is marked. One that is gone stays, withdrawn, if
+ * there were results.
+ *
+ * subject: what it spoke of when it was stated (claim_subject.h), with the seeds that were added
+ * since. changed: what of that is another today; "" if nothing is, also where it was so meanwhile:
+ * a claim about what it was stated about is the one that was stated. */
 #pragma once
 
 #include "core/base/json.h"
 #include "harness/run/experiment.h"
 
-/* old: the record that is replaced, or NULL. A new reference. */
-json_t *claims_record(const char *out, const experiment *x, const json_t *old);
+/* Puts both into the new record o. old: the record that is replaced, or NULL. */
+void claims_record(json_t *o, const char *out, const experiment *x, const json_t *old);

@@ -28,17 +28,6 @@
  *
  * The state stays `done`, so a reader never sees results go away while they are made again. */
 
-/* What an `eval:` section says beside the defaults; NULL if it is none. */
-static const node *changed_options(arena *a, const node *eval)
-{
-    /* Through the option table: two spellings of the same, a default written out or not, are equal
-     * behind it. */
-    eval_options o;
-    err ignored;
-    if (!eval || !eval_options_read(&o, eval, a, &ignored)) return NULL;
-    return options_changed(a, &o, EVAL_OPTIONS);
-}
-
 bool evaluate_again_wanted(const char *folder, const run_plan *plan)
 {
     char path[FILE_PATH_BYTES];
@@ -47,8 +36,8 @@ bool evaluate_again_wanted(const char *folder, const run_plan *plan)
     if (!file_join(path, folder, "final.json", NULL) || !file_exists(path)) return false;
     arena_auto *a = arena_new(1 << 14);
     /* What was changed, not what was written: a default written out asks for nothing new. */
-    const node *before = changed_options(a, node_get(node_load(a, path, NULL), "eval"));
-    const node *now = changed_options(a, node_get(plan->resolved, "eval"));
+    const node *before = eval_options_changed(a, node_get(node_load(a, path, NULL), "eval"));
+    const node *now = eval_options_changed(a, node_get(plan->resolved, "eval"));
     return before && now && !node_equal(before, now);
 }
 

@@ -118,7 +118,7 @@ static bool write_record(const char *out, const char *path, const experiment *x,
         json_array_append_new(runs, run_record(&x->runs[i]));
     }
     json_object_set_new(o, "runs", runs);
-    json_object_set_new(o, "claims", claims_record(out, x, old));
+    claims_record(o, out, x, old);
     return json_write(path, o, e);
 }
 

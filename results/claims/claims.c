@@ -25,7 +25,7 @@
 static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
 {
     query q = QUERY(s, e,
-                    "SELECT name, claim, recorded_at, after_the_fact, seeds, withdrawn, "
+                    "SELECT name, claim, recorded_at, after_the_fact, changed, seeds, withdrawn, "
                     "count(*) OVER () AS n FROM claim WHERE experiment = ?1 ORDER BY position",
                     out->experiment);
     /* Names beyond its end are cut; `withdrawn` counts all of them. */
@@ -47,6 +47,7 @@ static bool read_recorded(claims *out, arena *a, store *s, node *list, err *e)
         out->list[out->count++] =
             (stated_claim){.recorded_at = query_text(&q, "recorded_at", a),
                            .after_the_fact = query_int(&q, "after_the_fact", 0) != 0,
+                           .changed = query_text(&q, "changed", a),
                            .seeds_then = (int)query_int(&q, "seeds", 0)};
     }
     out->withdrawn_names = arena_strdup(a, withdrawn);

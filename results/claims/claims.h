@@ -14,6 +14,7 @@ typedef struct stated_claim {
     const claim_verdict *verdict;
     const char *recorded_at;
     bool after_the_fact; /* it was added or changed when there were results */
+    const char *changed; /* what of what it is about has been since: "'big' was changed"; "" */
     int seeds_then;      /* that were planned when it was recorded; 0: it is judged by looks */
     int seeds_now;
     claim_cost cost, other_cost; /* of the statement that decides */

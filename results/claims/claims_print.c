@@ -90,7 +90,12 @@ static void put_why(FILE *out, const claim_verdict *v)
  * added by someone who had seen the first ones. Looks, which allow for that, have seeds_then 0. */
 static void put_marks(FILE *out, const stated_claim *c)
 {
-    if (c->after_the_fact) fputs("; AFTER THE FACT: stated when there were results", out);
+    if (*c->changed) {
+        fprintf(out, "; AFTER THE FACT: since it was stated %s, when there were results",
+                c->changed);
+    } else if (c->after_the_fact) {
+        fputs("; AFTER THE FACT: stated when there were results", out);
+    }
     if (c->seeds_then > 0 && c->seeds_now > c->seeds_then) {
         fprintf(out, "; planned with %d seeds, %d were added later", c->seeds_then,
                 c->seeds_now - c->seeds_then);
@@ -147,7 +152,7 @@ typedef struct columns {
     int experiment, claim, says, source, verdict, statement, figure, unit, shown, estimate, low;
     int high, edge, against, n, documents, units, looks, p, holm, needed, why, cost, params,
         other_params, flops;
-    int other_flops, seconds, other_seconds, protocol, recorded, after, fact, page;
+    int other_flops, seconds, other_seconds, protocol, recorded, after, changed, fact, page;
 } columns;
 
 static void make_columns(columns *k, table *t)
@@ -190,6 +195,7 @@ static void make_columns(columns *k, table *t)
                 {&k->protocol, "protocol", "", "", PROGRAMS},
                 {&k->recorded, "recorded_at", "", "", PROGRAMS},
                 {&k->after, "after_the_fact", "", "", PROGRAMS},
+                {&k->changed, "changed", "", "", PROGRAMS},
                 {&k->fact, "fact", "stated", "", LEFT | PEOPLE},
                 {&k->page, "page", "page", "", LEFT | SPARE}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -274,6 +280,7 @@ static void put_row(table *t, const columns *k, const char *experiment, const st
     table_text(t, k->protocol, "%s", c->protocol);
     table_text(t, k->recorded, "%s", c->recorded_at);
     table_int(t, k->after, c->after_the_fact);
+    if (*c->changed) table_text(t, k->changed, "%s", c->changed);
     table_text(t, k->fact, "%s", c->after_the_fact ? "after the fact" : "before");
     if (*c->claim->page) table_text(t, k->page, "%s", c->claim->page);
 }

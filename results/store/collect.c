@@ -76,7 +76,11 @@ static bool put_claim(collector *c, const char *name, int position, const json_t
     collect_rows_object(t, claim);
     collect_rows_text(t, "experiment", name);
     collect_rows_int(t, "position", position);
-    collect_rows_int(t, "after_the_fact", json_is_true(json_object_get(claim, "after_the_fact")));
+    /* A claim of other variants than those of which it was stated is another one. */
+    const char *changed = json_get_text(claim, "changed");
+    bool late = json_is_true(json_object_get(claim, "after_the_fact")) || (changed && *changed);
+    collect_rows_int(t, "after_the_fact", late);
+    collect_rows_text(t, "changed", changed ? changed : "");
     collect_rows_int(t, "withdrawn", json_is_true(json_object_get(claim, "withdrawn")));
     return collect_rows_put(c, t, e);
 }

@@ -92,6 +92,7 @@ const char *const SCHEMA[] = {
           "  hash TEXT NOT NULL,\n"
           "  recorded_at TEXT NOT NULL,\n"
           "  after_the_fact INTEGER NOT NULL,\n"
+          "  changed TEXT NOT NULL,\n"
           "  seeds INTEGER NOT NULL,\n"
           "  withdrawn INTEGER NOT NULL,\n"),
 

@@ -1,18 +1,12 @@
-/* Claims in a spec: names, errors with their places, and the record of what was claimed when. */
-#include "core/base/file.h"
-#include "core/base/json.h"
-#include "harness/run/claims_record.h"
+/* Claims in a spec: names, errors with their places. */
 #include "harness/run/experiment_claims.h"
 #include "harness/run/experiment_resolve.h"
-#include "harness/run/run_folder.h"
-#include "harness/run/run_record.h"
-#include "harness/run/set_aside.h"
+#include "tests/support/claimed.h"
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char BASE[] =
     "name: claimed\n"
@@ -25,19 +19,7 @@ static const char BASE[] =
 
 static experiment *resolved(const char *text, err *e)
 {
-    char whole[4096];
-    snprintf(whole, sizeof whole, "%s%s", BASE, text);
-    char path[512];
-    snprintf(path, sizeof path, "%s/c.yaml", test_folder());
-    FILE *f = fopen(path, "w");
-    EXPECT(f && fputs(whole, f) >= 0, "%s", path);
-    if (f) fclose(f);
-    e->text[0] = 0;
-    corpus_places places = {.cache = test_folder()};
-    experiment *x = experiment_load(path, NULL, e);
-    if (x && experiment_resolve(x, &places, e) && experiment_claims(x, e)) return x;
-    experiment_free(x);
-    return NULL;
+    return claimed_experiment(BASE, text, e);
 }
 
 static void names(void)
@@ -327,110 +309,6 @@ static void by_document(void)
 
 /* ---- the record ---- */
 
-static json_t *record(const char *text)
-{
-    err e;
-    char path[512];
-    experiment *x = resolved(text, &e);
-    EXPECT(x && run_record_experiment(test_folder(), x, &e), "%s", e.text);
-    experiment_free(x);
-    snprintf(path, sizeof path, "%s/experiments/claimed.json", test_folder());
-    json_t *o = json_read(path, &e), *list = json_incref(json_object_get(o, "claims"));
-    json_decref(o);
-    return list;
-}
-
-static bool after(const json_t *list, size_t i)
-{
-    return json_is_true(json_object_get(json_array_get(list, i), "after_the_fact"));
-}
-
-static bool withdrawn(const json_t *list, size_t i)
-{
-    return json_is_true(json_object_get(json_array_get(list, i), "withdrawn"));
-}
-
-/* One run of the experiment gets an evaluation. */
-static void make_results(void)
-{
-    err e;
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    experiment *x = resolved("  []\n", &e);
-    EXPECT(x && run_folder_path(folder, test_folder(), x->runs[0].id, &e) &&
-               file_make_folders(folder, &e) && file_join(path, folder, "evals.jsonl", &e),
-           "%s", e.text);
-    FILE *f = x ? fopen(path, "w") : NULL;
-    if (f) fclose(f);
-    experiment_free(x);
-}
-
-static void recorded(void)
-{
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
-    static const char page[] =
-        "  - {name: a, better: {lr: 0.001, width: 8}, than: {width: 16, lr: 1e-3}, page: x.md}\n";
-    static const char two[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n"
-        "  - {name: b, better: {width: 8, lr: 1e-3}, than: {width: 32, lr: 1e-3}}\n";
-    static const char changed[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 1 %}\n";
-    json_t *first = record(one);
-    EXPECT(json_array_size(first) == 1 && !after(first, 0), "before any result");
-    make_results();
-    json_t *again = record(page);
-    EXPECT(!after(again, 0) && json_equal(json_object_get(json_array_get(first, 0), "hash"),
-                                          json_object_get(json_array_get(again, 0), "hash")),
-           "the page and how names are written change nothing");
-    json_t *more = record(two);
-    EXPECT(json_array_size(more) == 2 && !after(more, 0) && after(more, 1), "the second is late");
-    json_t *other = record(changed);
-    EXPECT(json_array_size(other) == 2 && after(other, 0), "a changed claim is late");
-    EXPECT(!withdrawn(other, 0) && withdrawn(other, 1), "one that is gone is withdrawn");
-    json_t *back = record(one);
-    EXPECT(after(back, 0), "what was changed and changed back has been seen");
-    json_decref(first);
-    json_decref(again);
-    json_decref(more);
-    json_decref(other);
-    json_decref(back);
-}
-
-/* A record that is damaged is believed in nothing, and a copy is kept: when a claim was made stands
- * nowhere else. */
-static void damaged_record(void)
-{
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
-    char path[FILE_PATH_BYTES], aside[FILE_PATH_BYTES + 32];
-    err e = {0};
-    size_t bytes;
-    json_t *first = record(one);
-    EXPECT(!after(first, 0), "before any result");
-    make_results();
-    snprintf(path, sizeof path, "%.1000s/experiments/claimed.json", test_folder());
-    text_auto *text = file_read(path, &bytes, &e);
-    char *year = text ? strstr(text, "\"recorded_at\": \"20") : NULL;
-    if (year) year[17]++;
-    EXPECT(year && file_write(path, text, bytes, &e) && !json_read(path, &e), "%s", e.text);
-    json_t *again = record(one);
-    EXPECT(after(again, 0), "of a damaged record nothing is believed");
-    snprintf(aside, sizeof aside, "%s" SET_ASIDE_COPY, path);
-    size_t kept;
-    text_auto *copy = file_read(aside, &kept, &e);
-    EXPECT(copy && kept == bytes && memcmp(copy, text, bytes) == 0, "%s", e.text);
-    /* The copy of a second damage is another. */
-    EXPECT(truncate(path, 20) == 0, "%s", path);
-    json_t *third = record(one);
-    text_auto *still = file_read(aside, &kept, &e);
-    EXPECT(still && kept == bytes && memcmp(still, text, bytes) == 0, "the first copy is lost");
-    snprintf(aside, sizeof aside, "%s" SET_ASIDE_COPY "-2", path);
-    EXPECT(file_exists(aside), "%s", aside);
-    json_decref(first);
-    json_decref(again);
-    json_decref(third);
-}
-
 const test_suite test_experiment_claims = {"harness/experiment_claims",
                                            {{"names", names},
                                             {"refuses", refuses},
@@ -439,6 +317,4 @@ const test_suite test_experiment_claims = {"harness/experiment_claims",
                                             {"distances", distances},
                                             {"values_of_several_hashes", values_of_several_hashes},
                                             {"by document", by_document},
-                                            {"recorded", recorded},
-                                            {"damaged_record", damaged_record},
                                             {0}}};

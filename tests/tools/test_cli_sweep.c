@@ -373,6 +373,29 @@ static void withdrawn_claims(void)
     program_expect(LOCI("claims"), 0, "Withdrawn from tiny when there were results: 'gone'", NULL);
 }
 
+/* Nor is a claim's time kept where it is made of other models: each program that shows it says so.
+ */
+static void changed_claims(void)
+{
+    static const char *const claim =
+        "claims=[{name: one, says: keys help, better: keys, than: block}]";
+    const char *spec = tiny_sweep();
+    program_result r =
+        LOCI("run", spec, "--quiet", "--set", "train.budget.steps=2", "--set", claim);
+    if (r.status < 0) return;
+    program_expect(r, 0, NULL, NULL);
+    program_expect(LOCI("claims"), 0, "before", NULL);
+    program_expect(LOCI("run", spec, "--quiet", "--set", "train.budget.steps=3", "--set", claim), 0,
+                   NULL, NULL);
+    program_expect(LOCI("claims"), 0,
+                   "AFTER THE FACT: since it was stated 'keys' and 'block' were changed", NULL);
+    program_expect(LOCI("claims", "--format", "csv"), 0, "'keys' and 'block' were changed", NULL);
+    program_expect(LOCI("run", spec, "--quiet", "--set", "train.budget.steps=2", "--set", claim), 0,
+                   NULL, NULL);
+    r = LOCI("claims");
+    EXPECT(r.status == 0 && !strstr(r.out, "AFTER THE FACT"), "%s", r.out);
+}
+
 static void benchmark(void)
 {
     const char *spec = tiny_sweep();
@@ -416,5 +439,6 @@ const test_suite test_cli_sweep = {"tools/cli_sweep",
                                     {"divergence", divergence},
                                     {"memory_is_near_the_estimate", memory_is_near_the_estimate},
                                     {"withdrawn_claims", withdrawn_claims},
+                                    {"changed_claims", changed_claims},
                                     {"benchmark", benchmark},
                                     {0}}};
