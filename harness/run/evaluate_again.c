@@ -1,6 +1,5 @@
 #include "harness/run/evaluate_again.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -12,7 +11,6 @@
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
 #include "harness/run/worker_eval.h"
-#include "harness/train/blowup.h"
 #include "harness/train/checkpoint_files.h"
 
 /* Three things may be missing where a finished run's spec asks for another final evaluation, and
@@ -85,6 +83,7 @@ typedef struct again {
     workload work;
     real *values;
     int64_t step, tokens;
+    run_training training; /* to be judged by the evaluation that is made */
 } again;
 
 static bool load_values(again *x, err *e)
@@ -105,24 +104,23 @@ static bool load_values(again *x, err *e)
     return ok;
 }
 
-/* An evaluation no better than a guess marks the run, as one at the end of training does.
- * Training's own losses are not looked at again: they have been judged. */
-static int mark_blowup(const again *x, double loss, err *e)
+/* An evaluation that says that the model is worth nothing marks the run, as one at the end of
+ * training does, whoever made it: a process may have been killed behind the line. */
+static int mark_blowup(const again *x, const json_t *line, err *e)
 {
-    char text[BLOWUP_TEXT_BYTES];
-    const blowup_facts facts = {
-        .vocab = model_vocab(x->work.model),
-        .evaluated = loss,
-        .further = blowup_further(x->work.corpus, eval_options_split(&x->work.eval)),
-        .learns = x->work.eval.dynamic.kind != DYNAMIC_NONE};
-    if ((x->tokens == 0 && isfinite(loss)) || !blowup_find(text, &facts)) return EXIT_DONE;
+    const train_progress at = {.step = x->step, .tokens = x->tokens};
+    if (!run_verdict_blown_up(&x->work, &at, run_verdict_noted(line), run_verdict_evaluated(line),
+                              e)) {
+        return EXIT_DONE;
+    }
     /* Read again: of the run as it stands, only state, kind and reason change. */
     run_status status;
-    if (!run_status_read(&status, x->folder, e)) return EXIT_FAILED;
+    err unread;
+    if (!run_status_read(&status, x->folder, &unread)) return *e = unread, EXIT_FAILED;
     status.state = RUN_DIVERGED;
     status.kind = KIND_DIVERGED;
-    snprintf(status.reason, sizeof status.reason, "%s", text);
-    if (run_status_write(&status, x->folder, true, e)) err_set(e, "%s", text);
+    memcpy(status.reason, e->text, sizeof status.reason);
+    if (!run_status_write(&status, x->folder, true, &unread)) *e = unread;
     return EXIT_FAILED;
 }
 
@@ -149,8 +147,8 @@ static routing_trace *trace_routing(eval_watch *watch, again *x, eval_task *task
     return trace;
 }
 
-/* s: what was there before. */
-static int evaluate_and_record(again *x, const search *s, const eval_task *asked, err *e)
+/* s: what was there before, and what is there then. */
+static int evaluate_and_record(again *x, search *s, const eval_task *asked, err *e)
 {
     char name[64], path[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
     const char *id = s->id;
@@ -174,10 +172,11 @@ static int evaluate_and_record(again *x, const search *s, const eval_task *asked
         json_auto_t *record = eval_record(&r, &task, id, x->step, x->tokens, true);
         if (unknown) json_object_set(record, "layers", unknown);
         json_object_update_recursive(record, more);
+        run_verdict_note(record, x->training);
         /* The line first: what was kept on the way can be used until it stands. */
         status = add_line(x, record, e);
         if (status == EXIT_DONE && !eval_keep_clear(x->folder, e)) status = EXIT_FAILED;
-        if (status == EXIT_DONE) status = mark_blowup(x, r.nats / (double)r.tokens, e);
+        s->found = json_incref(record);
     }
     json_decref(more);
     evaluate_deinit(&r);
@@ -212,18 +211,21 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     } else if (!s.is_final) { /* made before: it counts again */
         status = add_line(x, s.found, e);
     }
+    if (status == EXIT_DONE) status = mark_blowup(x, s.found, e);
     json_decref(s.found);
     /* Last: a process that ends before it only looks once more, and finds the line. */
     if (status == EXIT_DONE && !run_record_final(x->folder, &x->plan, e)) status = EXIT_FAILED;
     return status;
 }
 
-int evaluate_again(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop, err *e)
+int evaluate_again(const char *folder, run_lease *lease, const run_training *training,
+                   const volatile sig_atomic_t *stop, err *e)
 {
     arena_auto *a = arena_new(1 << 16);
     again *x = arena_push_zero(a, 1, sizeof *x);
     x->folder = folder;
     x->lease = lease;
+    if (training) x->training = *training;
     char runs[FILE_PATH_BYTES];
     bool ready =
         file_join(runs, folder, "..", e) && file_join(x->evals, folder, "evals.jsonl", e) &&

@@ -10,11 +10,14 @@
 
 #include "harness/run/experiment.h"
 #include "harness/run/run_lease.h"
+#include "harness/run/run_verdict.h"
 
 /* Whether the final evaluation of the finished run in the folder had other options than `plan`. */
 bool evaluate_again_wanted(const char *folder, const run_plan *plan);
 
 /* Makes the final evaluation that the folder's plan asks for, unless it is there; the folder is
  * the caller's (`lease`). The exit status: EXIT_DONE, EXIT_FAILED with e, EXIT_INTERRUPTED, or
- * EXIT_BUSY with e where the lease was lost. */
-int evaluate_again(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop, err *e);
+ * EXIT_BUSY with e where the lease was lost. training: how it went, where nothing has been judged
+ * yet, as the run's first final evaluation was lost; NULL: that is behind it. */
+int evaluate_again(const char *folder, run_lease *lease, const run_training *training,
+                   const volatile sig_atomic_t *stop, err *e);

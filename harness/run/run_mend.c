@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/base/file.h"
 #include "harness/evaluate/eval_keep.h"
@@ -10,8 +11,9 @@
 #include "harness/run/run_lines.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
+#include "harness/run/run_verdict.h"
 #include "harness/run/set_aside.h"
-#include "harness/train/blowup.h"
+#include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/provenance.h"
 #include "results/store/run_damage.h"
@@ -25,10 +27,13 @@ typedef struct mend {
     run_lease *lease;
     planned_run plan;
     workload work;
-    json_t *final;        /* the last line that says so, NULL: none */
-    json_t *first, *last; /* of metrics.jsonl; NULL: it has none */
-    int64_t step, tokens; /* where the run ended */
-    bool diverged;        /* there it was worth nothing */
+    json_t *final;         /* the last line that says so, NULL: none */
+    int finals;            /* how many there are */
+    json_t *first, *last;  /* of metrics.jsonl; NULL: it has none */
+    train_progress logged; /* what its lines say of training */
+    train_progress end;    /* where the run ended: step and tokens */
+    run_training training;
+    bool diverged; /* there it was worth nothing */
 } mend;
 
 static bool is_whole(const mend *m, const char *name, const char *key)
@@ -57,9 +62,13 @@ static bool remove_file(const mend *m, const char *name, err *e)
 static bool note_metrics(void *user, const json_t *line)
 {
     mend *m = user;
+    int64_t step = json_get_int(line, "step", 0);
+    double loss = json_get_double(line, "loss");
     if (!m->first) m->first = json_incref((json_t *)(uintptr_t)line);
     json_decref(m->last);
     m->last = json_incref((json_t *)(uintptr_t)line);
+    /* Steps without targets have no loss. */
+    if (step > m->logged.step && isfinite(loss)) trainer_logged(&m->logged, step, loss);
     return true;
 }
 
@@ -67,6 +76,7 @@ static bool note_final(void *user, const json_t *line)
 {
     mend *m = user;
     if (!json_is_true(json_object_get(line, "final"))) return true;
+    m->finals++;
     json_decref(m->final);
     m->final = json_incref((json_t *)(uintptr_t)line);
     return true;
@@ -77,18 +87,39 @@ static bool find_end(mend *m, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (m->final) {
-        m->step = json_get_int(m->final, "step", 0);
-        m->tokens = json_get_int(m->final, "tokens_seen", 0);
+        m->end.step = json_get_int(m->final, "step", 0);
+        m->end.tokens = json_get_int(m->final, "tokens_seen", 0);
         return true;
     }
     safetensors *s = file_join(path, m->folder, "checkpoint", e)
                          ? checkpoint_files_open(path, "model", e)
                          : NULL;
     if (!s) return false;
-    m->step = checkpoint_files_number(s, "step");
-    m->tokens = checkpoint_files_number(s, "tokens");
+    m->end.step = checkpoint_files_number(s, "step");
+    m->end.tokens = checkpoint_files_number(s, "tokens");
     safetensors_close(s);
     return true;
+}
+
+/* Of the curve: nearly the same. Without its ends there is nothing to compare. */
+static run_training training_logged(const mend *m)
+{
+    bool ends = json_get_int(m->first, "step", -1) == 1 && m->logged.step == m->end.step;
+    return ends ? run_verdict_training(&m->logged) : (run_training){0};
+}
+
+/* What the worker has judged stands in its line. Lines behind that one are of other options, and
+ * were judged without; one alone that does not say it is of an earlier version. There, and where
+ * none is left, the training state has the same figures, or the curve similar ones. */
+static void find_training(mend *m)
+{
+    char path[FILE_PATH_BYTES];
+    train_progress p = {0};
+    m->training = run_verdict_noted(m->final);
+    if (json_object_get(m->final, "training") || m->finals > 1) return;
+    bool state = file_join(path, m->folder, "checkpoint", NULL) && checkpoint_files_exist(path) &&
+                 checkpoint_progress(&p, path, NULL) && p.step == m->end.step;
+    m->training = state ? run_verdict_training(&p) : training_logged(m);
 }
 
 static bool find_out(mend *m, arena *a, err *e)
@@ -100,7 +131,7 @@ static bool find_out(mend *m, arena *a, err *e)
            run_record_plan_read(&m->plan, a, m->folder, e) &&
            workload_open_beside(&m->work, m->plan.spec, m->plan.seed, &m->plan.places, runs, e) &&
            run_lines_look(metrics, note_metrics, m, e) && run_lines_look(evals, note_final, m, e) &&
-           find_end(m, e);
+           find_end(m, e) && (find_training(m), true);
 }
 
 /* ---- run.json ---- */
@@ -109,7 +140,7 @@ static bool find_out(mend *m, arena *a, err *e)
 static train_length length_of(const mend *m)
 {
     const workload *w = &m->work;
-    if (w->train.budget.kind == BUDGET_SECONDS) return (train_length){.steps = m->step};
+    if (w->train.budget.kind == BUDGET_SECONDS) return (train_length){.steps = m->end.step};
     return train_options_length(&w->train.budget, &w->shape, model_costs(w->model).train_flops);
 }
 
@@ -136,22 +167,11 @@ static bool mend_provenance(const mend *m, err *e)
 
 /* ---- status.json ---- */
 
-/* Whether it had ended as one that is worth nothing is asked of what is left: the losses of the
- * first and the last line, and of the evaluation, which are NaN where there is none. */
-static bool had_blown_up(const mend *m, char text[BLOWUP_TEXT_BYTES])
+/* Where the evaluation is lost it is asked once that is made. */
+static bool had_blown_up(const mend *m, err *e)
 {
-    const workload *w = &m->work;
-    double nats = json_get_double(m->final, "nats"), tokens = json_get_double(m->final, "tokens");
-    double first = json_get_double(m->first, "loss"), last = json_get_double(m->last, "loss");
-    const blowup_facts facts = {
-        .vocab = model_vocab(w->model),
-        .first = m->first ? first : 0,
-        .last = m->last ? last : 0,
-        .evaluated = m->final ? nats / tokens : 0, /* else it is looked at when it is made */
-        .step_targets = w->shape.targets_per_step,
-        .further = blowup_further(w->corpus, eval_options_split(&w->eval)),
-        .learns = w->eval.dynamic.kind != DYNAMIC_NONE};
-    return m->step > 0 && blowup_find(text, &facts);
+    return m->final &&
+           run_verdict_blown_up(&m->work, &m->end, m->training, run_verdict_evaluated(m->final), e);
 }
 
 /* A run that was killed behind its last line has no word of what was asked for, and may have kept
@@ -167,27 +187,27 @@ static bool ask_again(const mend *m, err *e)
 
 static bool mend_status(mend *m, err *e)
 {
-    char text[BLOWUP_TEXT_BYTES];
+    err why;
     if (is_whole(m, "status.json", "status")) return true;
     if (!keep_damaged(m, "status.json", e) || !ask_again(m, e)) return false;
     /* Seconds and loss of an earlier line are not those of the end. */
-    const json_t *end = json_get_int(m->last, "step", -1) == m->step ? m->last : NULL;
+    const json_t *end = json_get_int(m->last, "step", -1) == m->end.step ? m->last : NULL;
     run_status s = {.state = RUN_DONE,
-                    .step = m->step,
-                    .steps = m->step,
-                    .tokens = m->tokens,
+                    .step = m->end.step,
+                    .steps = m->end.step,
+                    .tokens = m->end.tokens,
                     .train_seconds = json_get_double(end, "seconds"),
                     .tokens_per_second = json_get_double(end, "tokens_per_second"),
                     .loss = json_get_double(end, "loss")};
-    m->diverged = had_blown_up(m, text);
+    m->diverged = had_blown_up(m, &why);
     if (m->diverged) {
         s.state = RUN_DIVERGED;
         s.kind = KIND_DIVERGED;
-        snprintf(s.reason, sizeof s.reason, "%s", text);
+        memcpy(s.reason, why.text, sizeof s.reason);
     }
     bool ok = run_lease_holds(m->lease, e) && run_status_write(&s, m->folder, true, e);
     if (ok) file_failpoint("mended");
-    if (ok && m->diverged) err_set(e, "step %lld: %s", (long long)m->step, text);
+    if (ok && m->diverged) *e = why;
     return ok;
 }
 
@@ -218,7 +238,8 @@ static int mend_evaluation(const mend *m, const volatile sig_atomic_t *stop, err
     bool ok = file_join(evals, m->folder, "evals.jsonl", e) &&
               run_lines_filter(evals, keep_all, NULL, NULL, e);
     file_failpoint("mended");
-    return ok ? evaluate_again(m->folder, m->lease, stop, e) : EXIT_FAILED;
+    const run_training *judge = m->final ? NULL : &m->training;
+    return ok ? evaluate_again(m->folder, m->lease, judge, stop, e) : EXIT_FAILED;
 }
 
 int run_mend(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop,

@@ -11,11 +11,11 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_mend.h"
+#include "harness/run/run_verdict.h"
 #include "harness/run/worker_begin.h"
 #include "harness/run/worker_eval.h"
 #include "harness/run/worker_save.h"
 #include "harness/run/worker_status.h"
-#include "harness/train/blowup.h"
 
 /* What must be true of a run's folder at every moment, for a worker may be killed at any, and the
  * machine lose its power:
@@ -136,23 +136,11 @@ static outcome train_to_the_end(worker *w, err *e)
     return worker_eval(w, true, e);
 }
 
-/* Every number may be finite, and the run worthless all the same. Of a model that was not trained
- * nothing is asked but that. */
+/* Every number may be finite, and the run worthless all the same. */
 static bool has_blown_up(const worker *w, err *e)
 {
     const train_progress *p = &w->trainer->progress;
-    char text[BLOWUP_TEXT_BYTES];
-    const blowup_facts facts = {
-        .vocab = model_vocab(w->work.model),
-        .first = p->first_loss,
-        .last = p->last_loss,
-        .evaluated = w->evaluated,
-        .step_targets = w->work.shape.targets_per_step,
-        .further = blowup_further(w->work.corpus, eval_options_split(&w->work.eval)),
-        .learns = w->work.eval.dynamic.kind != DYNAMIC_NONE};
-    if ((p->tokens == 0 && isfinite(w->evaluated)) || !blowup_find(text, &facts)) return false;
-    err_set(e, "step %lld: %s", (long long)p->step, text);
-    return true;
+    return run_verdict_blown_up(&w->work, p, run_verdict_training(p), w->evaluated, e);
 }
 
 static int end_run(worker *w, outcome o, err *e)
@@ -195,7 +183,9 @@ static int run_locked(worker *w, err *e)
      * `done` meanwhile. */
     bool done = run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE;
     run_damage damage = run_damage_find(why, w->folder);
-    if (done && run_damage_counts(damage)) return evaluate_again(w->folder, w->lease, w->stop, e);
+    if (done && run_damage_counts(damage)) {
+        return evaluate_again(w->folder, w->lease, NULL, w->stop, e);
+    }
     /* Nothing is written, not even that it failed: a disk that cannot be read at the moment would
      * cost the run. */
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why), EXIT_FAILED;

@@ -4,6 +4,7 @@
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/eval_keep.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_verdict.h"
 #include "harness/run/worker_best.h"
 #include "harness/run/worker_status.h"
 
@@ -77,7 +78,8 @@ static bool record(worker *w, const named_eval *x, const evaluation *r, json_t *
     json_t *layers = x->task.watch ? routing_trace_end(w->trainer->routing) : NULL;
     if (layers) json_object_set_new(line, "layers", layers);
     json_object_update_recursive(line, more);
-    w->evaluated = r->nats / (double)r->tokens;
+    if (final) run_verdict_note(line, run_verdict_training(p));
+    w->evaluated = run_verdict_evaluated(line);
     if (w->work.train.keep_best && !worker_best_keep(w, line, e)) return false;
     if (!run_lease_holds(w->lease, e) || !run_lines_append_record(w->evals, line, e)) return false;
     if (final && !run_record_final(w->folder, &w->plan, e)) return false;

@@ -195,7 +195,7 @@ static bool load_moments(const safetensors *s, optim *m, err *e)
 }
 
 /* By memcpy: numbers of a file lie at any address. */
-static bool load_progress(const safetensors *s, trainer *t, err *e)
+static bool read_progress(const safetensors *s, train_progress *p, err *e)
 {
     const st_tensor *counts = safetensors_find(s, "progress.counts");
     const st_tensor *sums = safetensors_find(s, "progress.sums");
@@ -207,7 +207,13 @@ static bool load_progress(const safetensors *s, trainer *t, err *e)
     double d[SUMS];
     memcpy(c, counts->data, sizeof c);
     memcpy(d, sums->data, sizeof d);
-    progress_unpack(&t->progress, c, d);
+    progress_unpack(p, c, d);
+    return true;
+}
+
+static bool load_progress(const safetensors *s, trainer *t, err *e)
+{
+    if (!read_progress(s, &t->progress, e)) return false;
     const char *cursor = safetensors_metadata(s, "cursor");
     if (!cursor) return err_set(e, "cursor: missing: this is no checkpoint of a training run");
     return stream_seek(t->stream, cursor, e);
@@ -260,4 +266,13 @@ bool checkpoint_load(const char *folder, trainer *t, err *e)
     snprintf(path, sizeof path, "%s", folder);
     return rank_calls_ask(r, RANK_LOAD, e) && rank_calls_path(r, path, e) &&
            ranks_agree(r, load_files(path, t, e), e);
+}
+
+bool checkpoint_progress(train_progress *p, const char *folder, err *e)
+{
+    safetensors *s = checkpoint_files_open(folder, "train", e);
+    if (!s) return false;
+    bool ok = read_progress(s, p, e);
+    safetensors_close(s);
+    return ok || err_prefix(e, "%s", folder);
 }

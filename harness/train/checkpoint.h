@@ -24,3 +24,5 @@ bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nat
 /* Puts a fresh trainer of the same spec where the checkpoint stands. Rank 0 asks the others to do
  * the same, from the same file: any number of ranks takes up what any other saved. */
 bool checkpoint_load(const char *folder, trainer *t, err *e);
+/* Only how far it is. */
+bool checkpoint_progress(train_progress *p, const char *folder, err *e);

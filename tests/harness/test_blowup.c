@@ -17,18 +17,22 @@ static void ends_are_judged(void)
         {5.6, 5.5, 5.5, 6400, NULL, false},
         {5.7, 5.8, 5.8, 6400, NULL, false}, /* an initialisation a little above the guess */
         {5.6, 63, 63, 6400, "the final evaluation ended at 63 nats", false},
-        {5.6, 6607, 2, 6400, "training ended at 6607 nats", false},
+        {5.6, 6607, 2, 6400, NULL, false}, /* a peak that was made good */
         {20, 15, 15, 6400, "a uniform guess costs 5.545", false},
         {5.6, 2, (double)INFINITY, 6400, "the final evaluation", false},
         {5.6, 2, (double)NAN, 6400, "the final evaluation", false},
         {5.6, (double)NAN, 2, 6400, "training ended at", false},
         {2.5, 3.3, 3.3, 6400, "above the 2.5 that it began with", false},
         {2.5, 2.7, 3.3, 6400, NULL, false},
+        {2.5, 3.3, 2.7, 6400, NULL, false},
+        {2.5, 3.3, 2.7, 6400, "above the 2.5 that it began with", true},
+        {0, 3.3, 3.3, 6400, NULL, false}, /* nobody knows where it began */
         {2.5, 3.3, 3.3, 64, NULL, false},
         {0, 0, 5, 0, NULL, false},
         {0, 0, 6, 0, "the final evaluation", false},
         {5.6, 2.0, 63, 6400, NULL, true},
         {5.6, 63, 63, 6400, "training ended at 63 nats", true},
+        {5.6, 63, 2, 6400, "training ended at 63 nats", true},
         {5.6, 2.0, (double)INFINITY, 6400, "the final evaluation", true},
         {5.6, 2.0, (double)NAN, 6400, "the final evaluation", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -1,0 +1,146 @@
+/* Whether a run came to something is said once: whoever writes it anew says the same. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/json.h"
+#include "harness/run/exit_status.h"
+#include "harness/run/run_lines.h"
+#include "tests/support/damaged_run.h"
+#include "tests/support/trials.h"
+#include "tests/test.h"
+
+/* 2.08 nats are a guess, 2.08, 2.55, 4.74, 2.92, 2.01 and 1.93 what is logged on the way, 2.61 the
+ * mean over the last ten steps; the evaluation has 2.01, and 1.94 where it learns. */
+#define PEAK "optimizer: {lr: 0.3, clip: 1.0}\nschedule: {kind: cosine, warmup: 1}\n"
+#define LEARNS                                                                                     \
+    PEAK "eval: {rows: 3, dynamic: {kind: sgd, rates: [0.1, 0.3, 1], grid_tokens: 200}}\n"
+/* Nothing but steps in the wrong direction. */
+#define HOT "optimizer: {lr: 30}\nschedule: {kind: constant}\n"
+
+static const struct {
+    const char *name, *more;
+    run_state state;
+    const char *part; /* of the reason */
+} ENDS[] = {
+    {"peak", PEAK, RUN_DONE, ""},
+    {"learns", LEARNS, RUN_DIVERGED, "step 10: training ended at "},
+    {"hot", HOT, RUN_DIVERGED, "step 10: the final evaluation ended at "},
+};
+
+static void expect_same(const char *what, const run_status *was, const char *folder)
+{
+    run_status s = trial_status(folder);
+    EXPECT(s.state == was->state && s.kind == was->kind && strcmp(s.reason, was->reason) == 0 &&
+               s.step == was->step && s.tokens == was->tokens,
+           "%s: %s: %s instead of %s: %s", what, run_status_state_name(s.state), s.reason,
+           run_status_state_name(was->state), was->reason);
+}
+
+/* As lines of earlier versions. */
+static bool forget_training(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    size_t bytes;
+    err e;
+    text_auto *text =
+        file_join(path, folder, "evals.jsonl", &e) ? file_read(path, &bytes, &e) : NULL;
+    char *final = text ? strstr(text, "\"final\":true") : NULL, *start = final;
+    while (start && start > text && start[-1] != '\n') {
+        start--;
+    }
+    json_auto_t *line = start ? json_loads(start, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    return line && json_object_del(line, "training") == 0 && json_object_del(line, "crc") == 0 &&
+           file_write(path, text, (size_t)(start - text), &e) &&
+           run_lines_append_record(path, line, &e);
+}
+
+/* With the final evaluation and the training state; as an earlier version left both; without the
+ * training state; without the evaluation. */
+static void mended_says_the_same(void)
+{
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+        char folder[FILE_PATH_BYTES];
+        trial_folder(folder, ENDS[i].name, TRIAL_SPEC, ENDS[i].more, 3);
+        int code = trial_worker(folder, NULL, -1, 0), wanted = EXIT_FAILED;
+        run_status was = trial_status(folder);
+        if (ENDS[i].state == RUN_DONE) wanted = EXIT_DONE;
+        EXPECT(code == wanted && was.state == ENDS[i].state && strstr(was.reason, ENDS[i].part),
+               "%s: %d, %s: %s", ENDS[i].name, code, run_status_state_name(was.state), was.reason);
+        damaged_run_file(folder, "status.json", REMOVED);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == wanted, "%s", ENDS[i].name);
+        expect_same(ENDS[i].name, &was, folder);
+        EXPECT(forget_training(folder), "%s: no training in the line", ENDS[i].name);
+        damaged_run_file(folder, "status.json", REMOVED);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == wanted, "%s, earlier", ENDS[i].name);
+        expect_same("an earlier version's", &was, folder);
+    }
+}
+
+static void noted_outlives_the_state(void)
+{
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+        char folder[FILE_PATH_BYTES], name[32];
+        snprintf(name, sizeof name, "stateless-%s", ENDS[i].name);
+        trial_folder(folder, name, TRIAL_SPEC, ENDS[i].more, 3);
+        trial_worker(folder, NULL, -1, 0);
+        run_status was = trial_status(folder);
+        damaged_run_without_state(folder);
+        damaged_run_file(folder, "status.json", REMOVED);
+        trial_worker(folder, NULL, -1, 0);
+        expect_same(name, &was, folder);
+    }
+}
+
+/* The evaluation that is made anew is judged as the lost one was, beside what is known of training:
+ * exactly from the training state, nearly from the curve. */
+static void lost_evaluation_is_judged(void)
+{
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+        char folder[FILE_PATH_BYTES], name[32];
+        snprintf(name, sizeof name, "unknown-%s", ENDS[i].name);
+        trial_folder(folder, name, TRIAL_SPEC, ENDS[i].more, 3);
+        trial_worker(folder, NULL, -1, 0);
+        run_status was = trial_status(folder);
+        damaged_run_file(folder, "evals.jsonl", 0);
+        damaged_run_file(folder, "status.json", REMOVED);
+        trial_worker(folder, NULL, -1, 0);
+        expect_same(name, &was, folder);
+        damaged_run_without_state(folder);
+        damaged_run_file(folder, "evals.jsonl", 0);
+        damaged_run_file(folder, "status.json", REMOVED);
+        trial_worker(folder, NULL, -1, 0);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == was.state && strstr(s.reason, ENDS[i].part), "%s, by the curve: %s: %s",
+               name, run_status_state_name(s.state), s.reason);
+    }
+}
+
+/* A process that was killed between an evaluation's line and its verdict leaves a run that is
+ * done. */
+static void verdict_comes_after_a_kill(void)
+{
+    char folder[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "killed", TRIAL_SPEC, HOT, 3);
+    trial_worker(folder, NULL, -1, 0);
+    run_status was = trial_status(folder), done = was;
+    done.state = RUN_DONE;
+    done.kind = KIND_NONE;
+    done.reason[0] = 0;
+    EXPECT(run_status_write(&done, folder, false, &e), "%s", e.text);
+    damaged_run_file(folder, "final.json", 0);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "it is done");
+    expect_same("killed", &was, folder);
+}
+
+const test_suite test_run_verdict = {"harness/run_verdict",
+                                     {{"mended_says_the_same", mended_says_the_same},
+                                      {"noted_outlives_the_state", noted_outlives_the_state},
+                                      {"lost_evaluation_is_judged", lost_evaluation_is_judged},
+                                      {"verdict_comes_after_a_kill", verdict_comes_after_a_kill},
+                                      {0}}};
