@@ -167,9 +167,12 @@ int status_fold(table *t, int rows)
 bool status_total(status_totals *t, store *s, const char *experiment, err *e)
 {
     query q = QUERY(s, e,
+                    /* With its own evaluations, which may take longer than training; what somebody
+                     * evaluated since is none of it. */
                     "SELECT coalesce(r.status, 'planned') AS status, r.step, r.steps, "
-                    "r.train_seconds FROM plan p LEFT JOIN run r USING (run) "
-                    "WHERE p.experiment = ?1",
+                    "r.train_seconds + coalesce((SELECT sum(v.seconds) FROM evaluation v WHERE "
+                    "v.run = p.run AND (v.final OR v.step < r.steps)), 0) AS seconds "
+                    "FROM plan p LEFT JOIN run r USING (run) WHERE p.experiment = ?1",
                     experiment);
     *t = (status_totals){.seconds_left = (double)NAN};
     int known = 0, unknown = 0;
@@ -178,7 +181,7 @@ bool status_total(status_totals *t, store *s, const char *experiment, err *e)
         const char *state = query_peek(&q, "status");
         bool failed = strcmp(state, "failed") == 0 || strcmp(state, "diverged") == 0;
         double step = query_real(&q, "step"), of = query_real(&q, "steps");
-        double took = query_real(&q, "train_seconds");
+        double took = query_real(&q, "seconds");
         t->planned++;
         t->done += strcmp(state, "done") == 0;
         t->running += strcmp(state, "running") == 0;

@@ -219,6 +219,29 @@ static void not_started(void)
     arena_free(a);
 }
 
+/* Of three runs, of which each took 1.5 s for its evaluation and next to nothing for its training,
+ * a fourth is left. */
+static void time_left(void)
+{
+    static const fake_variant quick[] = {{"quick", 0, 0.001, 842000, 1e9, "planned", false}};
+    fake_experiment x = compared_of(quick, 1, 4);
+    fake_write(&x);
+    err e = {0};
+    /* By hand, afterwards: no part of what the run takes. */
+    fake_append(&x, 0, 1, "evals.jsonl",
+                "{\"eval\": \"later\", \"step\": 300, \"split\": \"test\", \"final\": false, "
+                "\"nats\": 1, \"tokens\": 1, \"seconds\": 900}\n");
+    arena *a = arena_new(0);
+    comparison *c = compared_load(a, &x, &(compare_options){0});
+    store *s = store_open_reader(x.out, &e);
+    status_totals all = {0};
+    EXPECT(c && s && status_total(&all, s, x.name, &e), "%s", e.text);
+    EXPECT(all.done == 3 && all.waiting == 1 && all.seconds_left > 1.5 && all.seconds_left < 1.6,
+           "%d done, %d waiting, %g s left", all.done, all.waiting, all.seconds_left);
+    store_close(s);
+    arena_free(a);
+}
+
 static void forms(void)
 {
     fake_experiment x = compared_fake(5, 3);
@@ -359,6 +382,7 @@ const test_suite test_compare = {"results/compare",
                                   {"in_words", in_words},
                                   {"one_seed_claims_nothing", one_seed_claims_nothing},
                                   {"not_started", not_started},
+                                  {"time_left", time_left},
                                   {"forms", forms},
                                   {"markdown_is_escaped", markdown_is_escaped},
                                   {"markdown_lists", markdown_lists},
