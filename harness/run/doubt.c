@@ -41,11 +41,26 @@ static const char *long_warmup(arena *a, const workload *w, int64_t steps)
     return sentence(a, node_at(w->spec, "schedule.warmup"), text);
 }
 
-const char *doubt_of(arena *a, const workload *w)
+/* Parameters that the source lacks start as the seed has it, and which ones these are is not known
+ * here: where some are named the variant is believed. */
+static const char *one_model(arena *a, const workload *w, int seeds)
+{
+    const init_options *o = &w->init;
+    if (seeds < 2 || !(o->run || o->checkpoint) || o->only || o->skip) return NULL;
+    char text[256];
+    snprintf(text, sizeof text,
+             "nothing is trained, and all %d seeds start from one model: where it has every "
+             "parameter they are that model, and count as one; `init_from: {variant: ...}` has one "
+             "for each",
+             seeds);
+    return sentence(a, o->at, text);
+}
+
+const char *doubt_of(arena *a, const workload *w, int seeds)
 {
     double flops = model_costs(w->model).train_flops;
     bool known = w->train.budget.kind != BUDGET_SECONDS;
     int64_t steps = known ? train_options_length(&w->train.budget, &w->shape, flops).steps : 0;
-    const char *doubt = known && steps == 0 ? NULL : few_spans(a, w);
+    const char *doubt = known && steps == 0 ? one_model(a, w, seeds) : few_spans(a, w);
     return doubt ? doubt : long_warmup(a, w, steps);
 }

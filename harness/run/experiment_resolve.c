@@ -161,7 +161,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     run->lanes = w.shape.lanes;
     run->lane_rows = w.shape.lane_rows;
     run->amount = run_amount_of(&w, run->cost.train_flops);
-    if (!run->doubt) run->doubt = doubt_of(x->memory, &w);
+    if (!run->doubt) run->doubt = doubt_of(x->memory, &w, x->sweep->seed_count);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
     run_figures_note(run, &w, x->memory);
     /* The workload's arena goes in a moment. */

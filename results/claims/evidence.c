@@ -29,7 +29,8 @@ typedef struct gatherer {
     const compared_variant **side;
     statement_evidence *out;
     seed_state *state;
-    int most; /* seeds */
+    bool *same; /* NULL: the figure is none that a seed changes */
+    int most;   /* seeds */
     double *a, *b;
     scored_documents first; /* by document: those of the first run, which all have to have */
     err *e;
@@ -240,8 +241,24 @@ static bool take_documents(gatherer *g, int k, const compared_run *const *runs)
     return true;
 }
 
-static bool take_seed(gatherer *g, int64_t seed)
+/* Are the models of all sides those of an earlier seed, one and the same for all sides? */
+static bool repeats(const gatherer *g, int run)
 {
+    for (int i = 0; i < run; i++) {
+        bool same = true;
+        for (int k = 0; k < g->sides && same; k++) {
+            const compared_run *own = compare_run(g->side[k], g->side[0]->runs[run].seed);
+            const compared_run *its = compare_run(g->side[k], g->side[0]->runs[i].seed);
+            same = own && its && compare_same_model(own, its);
+        }
+        if (same) return true;
+    }
+    return false;
+}
+
+static bool take_seed(gatherer *g, int run)
+{
+    int64_t seed = g->side[0]->runs[run].seed;
     arena *a = g->x->memory;
     const compared_run **runs = ARENA_NEW(a, const compared_run *, g->sides);
     seed_state state = SEED_HERE;
@@ -264,6 +281,7 @@ static bool take_seed(gatherer *g, int64_t seed)
     int k = g->out->seeds++;
     g->state[k] = state;
     if (state != SEED_HERE) return true;
+    if (g->same) g->same[k] = repeats(g, run);
     return g->s->by_document ? take_documents(g, k, runs) : take_values(g, k, runs);
 }
 
@@ -298,12 +316,16 @@ static bool gather(statement_evidence *out, evidence_source *x, const claim_stat
     gatherer g = {.x = x, .runs = c, .s = s, .figure = evidence_figure(c, s), .out = out, .e = e};
     if (!find_sides(&g)) return false;
     int most = g.most = g.side[0]->run_count;
-    *out = (statement_evidence){.higher = g.figure->higher};
+    figure_kind kind = g.figure->kind;
+    *out = (statement_evidence){.higher = g.figure->higher,
+                                .measured = kind == FIGURE_METRIC || kind == FIGURE_SLICE};
+    /* Sizes and costs are what they are, however often a model is asked. */
+    if (kind != FIGURE_RUN) out->same = g.same = arena_push_zero(x->memory, most, sizeof *g.same);
     out->state = g.state = ARENA_NEW(x->memory, seed_state, most);
     out->a = g.a = ARENA_NEW(x->memory, double, most);
     out->b = g.b = ARENA_NEW(x->memory, double, most);
     for (int i = 0; i < most; i++) {
-        if (!take_seed(&g, g.side[0]->runs[i].seed)) return false;
+        if (!take_seed(&g, i)) return false;
     }
     return true;
 }

@@ -84,12 +84,14 @@ static moments moments_of(const judge_data *d, const edge_of *g)
 
 /* P of a mean at least that large if the true one is 0. inclusive: 0 itself is on the side. t =
  * mean / (sd / sqrt(n)) with n - 1 degrees of freedom. Without any spread there is no doubt about
- * the mean either: sizes and FLOPs, the same for every seed, are judged by where they lie. */
-static double one_sided(moments m, int n, double sign, bool inclusive)
+ * the mean of sizes and FLOPs, the same for every seed: they are judged by where they lie. Of what
+ * is measured a further seed may differ; all on one side is what the sign test asks for. */
+static double one_sided(moments m, const judge_data *d, double sign, bool inclusive)
 {
-    if (m.sd > 0) return 1 - stats_t_cdf(sign * m.mean / (m.sd / sqrt((double)n)), n - 1);
-    if (m.mean == 0) return inclusive ? 0 : 1;
-    return sign * m.mean > 0 ? 0 : 1;
+    double sure = d->measured ? stats_sign_p(d->n) / 2 : 0;
+    if (m.sd > 0) return 1 - stats_t_cdf(sign * m.mean / (m.sd / sqrt((double)d->n)), d->n - 1);
+    if (m.mean == 0) return inclusive ? sure : 1;
+    return sign * m.mean > 0 ? sure : 1;
 }
 
 static void test(judgement *j, const claim_statement *s, const edge_of *edges, int count,
@@ -104,11 +106,12 @@ static void test(judgement *j, const claim_statement *s, const edge_of *edges, i
     j->lead = (double)INFINITY;
     for (int k = 0; k < count; k++) {
         moments m = moments_of(d, &edges[k]);
-        holds = fmax(holds, one_sided(m, d->n, 1, inclusive));
-        fails = fmin(fails, one_sided(m, d->n, -1, false));
+        holds = fmax(holds, one_sided(m, d, 1, inclusive));
+        fails = fmin(fails, one_sided(m, d, -1, false));
         double lead = m.sd > 0      ? m.mean / m.sd
                       : m.mean == 0 ? 0
                                     : copysign((double)INFINITY, m.mean);
+        j->alike = j->alike || (d->measured && !(m.sd > 0));
         /* The edge that is nearest, or furthest behind, is the one for which seeds are needed. */
         j->lead = fmin(j->lead, lead);
     }
@@ -217,6 +220,15 @@ static bool enough(int n, double lead, double level)
 {
     double t = stats_t_quantile(1 - level / 2, n - 1) + stats_t_quantile(0.8, n - 1);
     return t * t <= n * lead * lead;
+}
+
+int judge_signs_needed(double level)
+{
+    int n = 2;
+    while (stats_sign_p(n) > level && n < JUDGE_MOST_UNITS) {
+        n++;
+    }
+    return n;
 }
 
 int judge_units_needed(double lead, double level)

@@ -18,6 +18,7 @@
  * trend unused), of the same seed or document. */
 typedef struct judge_data {
     int n;
+    bool measured; /* losses: that they agree is chance; else what a seed cannot change, as sizes */
     const double *a, *b;
 } judge_data;
 
@@ -32,6 +33,7 @@ typedef struct judgement {
     double estimate, low, high;
     double edge; /* of the estimate: it holds above it; WITHIN: between -edge and edge; AT_MOST:
                     up to it */
+    bool alike;  /* measured, and all the same: p is the sign test's */
     double lead; /* distance of the mean from the edge, in standard deviations of a seed; NaN */
 } judgement;
 
@@ -43,3 +45,5 @@ judgement judge_statement(const claim_statement *s, bool higher_is_better, const
  * 0: none would (no lead), or more than JUDGE_MOST_UNITS. */
 enum { JUDGE_MOST_UNITS = 10000 };
 int judge_units_needed(double lead, double level);
+/* The same where all are alike: as many as all have to be on one side. */
+int judge_signs_needed(double level);

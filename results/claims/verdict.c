@@ -26,14 +26,36 @@ const char *verdict_name(verdict v)
 
 /* ---- one claim on some seeds ---- */
 
+/* Seeds that are one model are one unit: as often as it is asked, it says the same. */
+static bool counts(const statement_evidence *s, int seed)
+{
+    return s->state[seed] == SEED_HERE && !(s->same && s->same[seed]);
+}
+
 /* How many of the first `seeds` seeds are there. */
 static int seeds_there(const statement_evidence *s, int seeds)
 {
     int n = 0;
     for (int k = 0; k < MIN(seeds, s->seeds); k++) {
-        n += s->state[k] == SEED_HERE;
+        n += counts(s, k);
     }
     return n;
+}
+
+/* Why seeds that are there are not enough of them; "": they are. */
+static const char *one_model(arena *a, const claim_evidence *x, int seeds)
+{
+    char text[120];
+    for (int i = 0; i < x->claim->count; i++) {
+        const statement_evidence *s = &x->statements[i];
+        if (MIN(seeds, s->seeds) < 2 || seeds_there(s, seeds) > 1) continue;
+        snprintf(
+            text, sizeof text,
+            "its %d seeds are one model, as their losses are the same, and one decides nothing",
+            MIN(seeds, s->seeds));
+        return arena_strdup(a, text);
+    }
+    return "";
 }
 
 /* The units of the statement, from those of the first `seeds` seeds that are there: the seeds, or
@@ -46,7 +68,7 @@ static judge_data units_of(arena *a, const statement_evidence *s, int seeds)
     double *va = arena_push_zero(a, MAX(units, 1), sizeof *va);
     double *vb = arena_push_zero(a, MAX(units, 1), sizeof *vb);
     for (int k = 0; k < MIN(seeds, s->seeds); k++) {
-        if (s->state[k] != SEED_HERE) continue;
+        if (!counts(s, k)) continue;
         for (int d = 0; d < s->documents; d++) {
             va[d] += s->a[k * s->documents + d] / n;
             vb[d] += s->b[k * s->documents + d] / n;
@@ -55,7 +77,7 @@ static judge_data units_of(arena *a, const statement_evidence *s, int seeds)
         va[at] = s->a[k];
         vb[at++] = s->b[k];
     }
-    return (judge_data){.n = n > 0 ? units : 0, .a = va, .b = vb};
+    return (judge_data){.n = n > 0 ? units : 0, .measured = s->measured, .a = va, .b = vb};
 }
 
 /* The statements on the first `seeds` seeds, those that are there. Seeds that are not there are
@@ -79,7 +101,7 @@ static bool seeds_agree(const claim_statement *c, const statement_evidence *s, d
     for (int k = 0; k < s->seeds && s->documents; k++) {
         if (s->state[k] != SEED_HERE) continue;
         const size_t from = (size_t)k * (size_t)s->documents;
-        const judge_data own = {s->documents, s->a + from, s->b + from};
+        const judge_data own = {s->documents, s->measured, s->a + from, s->b + from};
         if (judge_statement(c, s->higher, &own, STATS_CONFIDENCE).towards != towards) return false;
     }
     return true;
@@ -185,7 +207,7 @@ static const char *obstacle(arena *a, const claim_evidence *x, const judgement *
         if (seeds_agree(&x->claim->statements[i], &x->statements[i], j[i].towards)) continue;
         return "its seeds do not agree";
     }
-    return all < 2 ? "one seed decides nothing" : "";
+    return all < 2 ? "one seed decides nothing" : one_model(a, x, all);
 }
 
 static void judge_at_once(claim_verdict *v, arena *a, const claim_evidence *x)
@@ -262,13 +284,17 @@ static void judge_looks(claim_verdict *v, arena *a, const claim_evidence *x,
     /* A lost run stops the sequence where it is: the looks until then count, and no seed is added
      * to make up for it. */
     bool lost = stop == SEED_LOST || stop == SEED_WITHOUT;
-    v->done = lost || here >= c->at_most;
+    const char *same = here < c->at_least ? "" : one_model(a, x, here);
+    v->done = lost || here >= c->at_most || *same; /* further ones would be it again */
     char text[96];
     snprintf(text, sizeof text,
              here < c->at_least ? "%d of at least %d seeds are done"
                                 : "%d of at most %d seeds are done",
              here, here < c->at_least ? c->at_least : c->at_most);
-    v->why = !lost ? arena_strdup(a, text) : trouble ? trouble : "a run has no figure";
+    v->why = *same     ? same
+             : !lost   ? arena_strdup(a, text)
+             : trouble ? trouble
+                       : "a run has no figure";
 }
 
 /* Of a claim that is decided: what the look said that decided it. Seeds that were added for other
@@ -292,6 +318,11 @@ static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x,
 
 /* ---- all of them ---- */
 
+static int needed_of(const judgement *j, double level)
+{
+    return j->alike ? judge_signs_needed(level) : judge_units_needed(j->lead, level);
+}
+
 /* Seeds, or documents, that would decide it the way it leans: every statement that has to, of those
  * with the unit of the one that is furthest from it. At the level that Holm's method leaves to the
  * claim, and of one that seems to fail the share of it that each statement has by Bonferroni.
@@ -302,12 +333,12 @@ static int units_needed(const claim_verdict *v, const claim_evidence *x)
     double level = LEVEL / fmax(1, factor);
     if (v->towards == TOWARDS_NOTHING || (v->documents && *v->why)) return 0;
     if (v->towards == TOWARDS_FAILS) {
-        return judge_units_needed(v->statements[v->worst].lead, level / v->claim->count);
+        return needed_of(&v->statements[v->worst], level / v->claim->count);
     }
     int most = 0;
     for (int i = 0; i < v->claim->count; i++) {
         if (x->statements[i].documents != v->documents) continue;
-        int n = judge_units_needed(v->statements[i].lead, level);
+        int n = needed_of(&v->statements[i], level);
         if (n == 0) return 0;
         most = MAX(most, n);
     }

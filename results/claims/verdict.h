@@ -29,7 +29,10 @@ typedef struct statement_evidence {
     bool higher; /* is better */
     int seeds;   /* planned for all variants that it needs, in the order in which they are added */
     const seed_state *state;
-    int documents;       /* of a statement by document; else 0 */
+    bool measured;    /* losses: see judge_data */
+    const bool *same; /* [seeds] its models are those of an earlier seed: no unit of its own; NULL:
+                         none is */
+    int documents;    /* of a statement by document; else 0 */
     const double *a, *b; /* [seeds] see judge_data, or [seeds][documents]; of seeds that are HERE */
     const char *trouble; /* what is wrong with the first that is LOST or WITHOUT; NULL: nothing */
 } statement_evidence;

@@ -93,6 +93,28 @@ double compare_seed_value(const compared_variant *v, int64_t seed, compare_metri
     return r ? r->value[m] : (double)NAN;
 }
 
+/* A loss of thousands of tokens is a fingerprint: two trainings never agree in all of its digits.
+ * Only one that is 0 is not, as models that know every answer agree there. */
+bool compare_same_model(const compared_run *x, const compared_run *y)
+{
+    static const double ROUNDING = 1e-6;
+    double a = x->value[COMPARE_PERPLEXITY], b = y->value[COMPARE_PERPLEXITY];
+    if (!x->scored || !y->scored || x->tokens != y->tokens || !(a > 1)) return false;
+    bool untrained = x->trained_tokens == 0 && y->trained_tokens == 0;
+    return fabs(a - b) <= (untrained ? ROUNDING * a : 0);
+}
+
+bool compare_repeats(const compared_variant *v, const compared_variant *base, int i)
+{
+    const compared_run *own = &v->runs[i], *partner = base ? compare_run(base, own->seed) : NULL;
+    for (int k = 0; k < i; k++) {
+        const compared_run *one = &v->runs[k], *its = base ? compare_run(base, one->seed) : NULL;
+        if (!compare_same_model(own, one)) continue;
+        if (!base || (partner && its && compare_same_model(partner, its))) return true;
+    }
+    return false;
+}
+
 /* All metrics at once, or a run without a result would still be in the mean of one of them. */
 void compare_unscore(compared_run *r, const char *reason)
 {

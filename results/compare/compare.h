@@ -108,6 +108,8 @@ typedef struct compared_variant {
     int tried;              /* out of how many */
     bool edge;              /* a number at the edge of those tried: better ones may lie beyond */
     bool is_baseline;
+    int repeats; /* runs, and pairs with the baseline, that are models of earlier seeds */
+    int repeated_pairs;
     int look; /* in pictures: colour, and behind the last one dashes or marks; one for each variant
                */
     int planned, done, failed, diverged, running, interrupted;
@@ -169,6 +171,13 @@ const compared_run *compare_first_scored(const comparison *c);
 const compared_variant *compare_find(const comparison *c, const char *label);
 const compared_run *compare_run(const compared_variant *v, int64_t seed);
 double compare_seed_value(const compared_variant *v, int64_t seed, compare_metric m);
+/* Runs of two seeds of one variant that are one model: what was trained, or taken from elsewhere,
+ * did not depend on the seed. Their losses are the same to the last digit; of untrained ones, which
+ * may have been evaluated on other kernels, to rounding. */
+bool compare_same_model(const compared_run *x, const compared_run *y);
+/* Is the i-th run of v the model of an earlier seed (base: and its partner there, too)? A mean over
+ * seeds has it once. base NULL: v alone. */
+bool compare_repeats(const compared_variant *v, const compared_variant *base, int i);
 /* Takes a run's result away, and says why. */
 void compare_unscore(compared_run *r, const char *reason);
 /* Failed, diverged, interrupted, or done without the evaluation that counts. */

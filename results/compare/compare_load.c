@@ -182,22 +182,27 @@ static void sum_up_cost(compared_variant *v, arena *a, const comparison *c)
 
 /* What the variant reaches, and its difference to the baseline, paired by seed. Pairs are made by
  * seed: runs of one seed read the same batches in the same order, so that part of the spread
- * between seeds is common to both and cancels in the difference. */
+ * between seeds is common to both and cancels in the difference. Seeds that are one model count
+ * once: as three they would have no spread, and prove anything. */
 static void sum_up(compared_variant *v, arena *a, const comparison *c)
 {
     double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
         for (int i = 0; i < v->run_count; i++) {
-            x[i] = v->runs[i].value[m];
+            x[i] = compare_repeats(v, NULL, i) ? (double)NAN : v->runs[i].value[m];
         }
         v->value[m] = stats_mean(x, v->run_count, STATS_CONFIDENCE);
     }
+    const compared_variant *base = c->baseline < 0 ? NULL : &c->variants[c->baseline];
     for (int i = 0; i < v->run_count; i++) {
+        bool repeats = base && compare_repeats(v, base, i);
+        v->repeats += compare_repeats(v, NULL, i);
+        v->repeated_pairs += repeats;
         x[i] = v->runs[i].value[c->metric];
         /* NaN, so that stats_paired leaves the pair out and n says how many there were. */
-        y[i] = c->baseline < 0 || v->unranked
+        y[i] = !base || v->unranked || repeats
                    ? (double)NAN
-                   : compare_seed_value(&c->variants[c->baseline], v->runs[i].seed, c->metric);
+                   : compare_seed_value(base, v->runs[i].seed, c->metric);
     }
     v->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
 }

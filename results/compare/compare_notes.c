@@ -229,8 +229,24 @@ static void print_kernels(FILE *out, const comparison *c)
     }
 }
 
+/* What a seed did not change is no second training. */
+static void print_repeats(FILE *out, const comparison *c)
+{
+    const char *comma = "Seeds are one model and count once, as their losses are the same: ";
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        if (v->repeats == 0) continue;
+        int n = v->value[c->metric].n;
+        fprintf(out, "%s'%s' (%d seeds, %d model%s)", comma, v->label, n + v->repeats, n,
+                n == 1 ? "" : "s");
+        comma = ", ";
+    }
+    if (*comma == ',') fputs(".\n", out);
+}
+
 static void print_cautions(FILE *out, const comparison *c)
 {
+    print_repeats(out, c);
     print_unknown(out, c);
     print_kernels(out, c);
     if (c->lossy) {

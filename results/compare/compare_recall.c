@@ -58,14 +58,15 @@ static bool read_run(double *accuracy, const recall_comparison *r, const compare
 
 /* Column k of [runs, distances + 1]. Least and most beside the interval: accuracies lie between 0
  * and 1 and are mostly at one of the ends, where a t-interval says little. */
-static recall_cell cell_of(const double *accuracy, const recall_comparison *r, int runs, int k)
+static recall_cell cell_of(const double *accuracy, const recall_comparison *r,
+                           const compared_variant *v, int k)
 {
     double x[MAX_SEEDS];
     int n = 0;
     recall_cell cell = {.low = (double)INFINITY, .high = -(double)INFINITY};
-    for (int i = 0; i < runs && n < MAX_SEEDS; i++) {
+    for (int i = 0; i < v->run_count && n < MAX_SEEDS; i++) {
         double value = accuracy[i * (r->count + 1) + k];
-        if (!isfinite(value)) continue;
+        if (!isfinite(value) || compare_repeats(v, NULL, i)) continue;
         x[n++] = value;
         cell.low = fmin(cell.low, value);
         cell.high = fmax(cell.high, value);
@@ -89,9 +90,9 @@ static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, 
             if (!read_run(accuracy + k * columns, r, &v->runs[k], s, e)) return false;
         }
         for (int k = 0; k < r->count; k++) {
-            r->cells[i * r->count + k] = cell_of(accuracy, r, v->run_count, k);
+            r->cells[i * r->count + k] = cell_of(accuracy, r, v, k);
         }
-        r->means[i] = cell_of(accuracy, r, v->run_count, r->count);
+        r->means[i] = cell_of(accuracy, r, v, r->count);
     }
     return true;
 }

@@ -176,6 +176,7 @@ static void fill_cell(compared_slice *cell, arena *a, const compared_variant *v,
                       const run_slices *of_base, int bucket)
 {
     double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
+    double *one = ARENA_NEW(a, double, v->run_count);
     /* Least and most are of the runs that have the slice, pairs or not: what a plot's band
      * shows. */
     cell->least = (double)INFINITY;
@@ -184,12 +185,13 @@ static void fill_cell(compared_slice *cell, arena *a, const compared_variant *v,
         int k = partner(base, of_base, v->runs[i].seed, &own[i]);
         /* A bucket without tokens gives 0 / 0, NaN, and is left out. */
         x[i] = own[i].any ? bits(&own[i], bucket) : (double)NAN;
-        y[i] = k < 0 ? (double)NAN : bits(&of_base[k], bucket);
+        y[i] = k < 0 || compare_repeats(v, base, i) ? (double)NAN : bits(&of_base[k], bucket);
+        one[i] = compare_repeats(v, NULL, i) ? (double)NAN : x[i];
         if (!isfinite(x[i])) continue;
         cell->least = fmin(cell->least, x[i]);
         cell->most = fmax(cell->most, x[i]);
     }
-    cell->value = stats_mean(x, v->run_count, STATS_CONFIDENCE);
+    cell->value = stats_mean(one, v->run_count, STATS_CONFIDENCE);
     cell->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
     cell->over_text = (interval){(double)NAN, (double)NAN};
     if (v != base) cell->over_text = over_text(v, own, base, of_base, bucket);

@@ -38,7 +38,7 @@ int compare_table_decimals(const comparison *c, compare_metric m)
 /* n of a row: the seeds behind its means. */
 static int scored_runs(const compared_variant *v)
 {
-    int n = 0;
+    int n = -v->repeats;
     for (int i = 0; i < v->run_count; i++) {
         n += v->runs[i].scored;
     }

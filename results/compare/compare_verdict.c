@@ -72,14 +72,18 @@ static void say_enough(sentence *s, const comparison *c, estimate d)
 
 /* Without an interval nobody can tell a difference from the seed's; so "did better", of what was
  * seen, and never "is better". */
-static void say_one_seed(sentence *s, const verdict *x)
+static void say_one_seed(sentence *s, const verdict *x, int repeated)
 {
     if (x->d.mean < 0 || x->d.mean > 0) {
-        say(s, "'%s' did %s than '%s' by %s %s, from one seed: no interval is claimed.", x->label,
-            better_or_worse(x->d.mean), x->base, x->plain, x->unit);
+        say(s, "'%s' did %s than '%s' by %s %s, from one ", x->label, better_or_worse(x->d.mean),
+            x->base, x->plain, x->unit);
     } else {
-        say(s, "'%s' did as well as '%s', from one seed: no interval is claimed.", x->label,
-            x->base);
+        say(s, "'%s' did as well as '%s', from one ", x->label, x->base);
+    }
+    if (repeated) {
+        say(s, "model of each, which all %d seeds are: no interval is claimed.", repeated + 1);
+    } else {
+        say(s, "seed: no interval is claimed.");
     }
 }
 
@@ -93,7 +97,7 @@ static void say_difference(sentence *s, const comparison *c, const compared_vari
         say(s, "'%s' cannot be compared yet: no seed has a result of both it and '%s'.", x.label,
             x.base);
     } else if (x.d.n == 1) {
-        say_one_seed(s, &x);
+        say_one_seed(s, &x, v->repeated_pairs);
     } else if (stats_differs(x.d) && !compare_sure(v)) {
         say(s,
             "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "

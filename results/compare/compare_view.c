@@ -254,7 +254,7 @@ static estimate paired(arena *a, const compared_variant *x, const compared_varia
     double *p = ARENA_NEW(a, double, y->run_count), *q = ARENA_NEW(a, double, y->run_count);
     for (int i = 0; i < y->run_count; i++) {
         p[i] = y->runs[i].value[m];
-        q[i] = compare_seed_value(x, y->runs[i].seed, m);
+        q[i] = compare_repeats(y, x, i) ? (double)NAN : compare_seed_value(x, y->runs[i].seed, m);
     }
     return stats_paired(p, q, y->run_count, STATS_CONFIDENCE);
 }

@@ -161,15 +161,20 @@ int stats_enough(estimate e, double error, int most)
     return high <= most ? high : 0;
 }
 
+double stats_sign_p(int n)
+{
+    return fmin(1, 2 * pow(0.5, n));
+}
+
 /* The p at which the interval just touches 0, from the same t: table and verdict cannot
  * disagree. */
 double stats_p(estimate e)
 {
     if (!isfinite(e.half)) return (double)NAN;
     double error = e.sd / sqrt((double)e.n);
-    /* Without a spread there is no t: a difference that every seed shows alike is certain, and none
-     * is none. */
-    if (!(error > 0)) return e.mean != 0 ? 0 : 1; /* every figure is the same */
+    /* Without a spread there is no t. That figures agree is no proof that further ones would; what
+     * is left is that all are on one side. */
+    if (!(error > 0)) return e.mean != 0 ? stats_sign_p(e.n) : 1;
     return 2 * t_tail(fabs(e.mean) / error, e.n - 1);
 }
 

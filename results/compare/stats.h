@@ -38,7 +38,11 @@ bool stats_differs(estimate e);
  * error (0.05: the interval of 95 %); 0: more than `most`, or nothing is known. */
 int stats_enough(estimate e, double error, int most);
 
-/* Two-sided p of the mean being 0 (Student's t); NaN where there is no interval. */
+/* Two-sided p of n figures that all lie on one side of 0 (sign test). */
+double stats_sign_p(int n);
+
+/* Two-sided p of the mean being 0 (Student's t; of figures that are all the same the sign test's);
+ * NaN where there is no interval. */
 double stats_p(estimate e);
 
 /* Holm's correction for n tests (Holm 1979): adjusted[i] < alpha rejects at family-wise error

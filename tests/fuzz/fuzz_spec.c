@@ -111,7 +111,7 @@ static void open_variant(const node *own)
     arena *a = arena_new(1 << 16);
     round_trip(identity_resolved(a, &w));
     identity_variant(id, &w, "source");
-    doubt_of(a, &w);
+    doubt_of(a, &w, 1);
     arena_free(a);
     workload_close(&w);
 }

@@ -157,7 +157,7 @@ static void expect_doubts(const doubted *cases, size_t count, const char *at)
         workload w;
         arena *a = arena_new(0);
         if (!trial_open(&w, TRIAL_SPEC, cases[i].more, 1)) return;
-        const char *doubt = doubt_of(a, &w), *part = cases[i].part;
+        const char *doubt = doubt_of(a, &w, 1), *part = cases[i].part;
         bool right = part ? doubt && strstr(doubt, at) && strstr(doubt, part) : !doubt;
         EXPECT(right, "%s: %s", cases[i].more, doubt ? doubt : "no doubt");
         workload_close(&w);

@@ -45,6 +45,28 @@ static void no_effect(void)
     arena_free(a);
 }
 
+/* Seeds of one model are one, however often it says the same; and that losses agree, of models
+ * that do not, is no proof that those of a further seed would. */
+static void one_model(void)
+{
+    const judged_figures m = {4, {2.1, 2.1, 2.1, 2.1}, {2.2, 2.2, 2.2, 2.2}, {0}, NULL};
+    arena *a = arena_new(0);
+    claim_verdict v = judged(a, BETTER, &m);
+    EXPECT(v.verdict == VERDICT_HOLDS && v.p == 0, "what no seed changes: %s, p %g",
+           verdict_name(v.verdict), v.p);
+    v = judged_losses(a, BETTER, &m, NULL);
+    EXPECT(v.verdict == VERDICT_UNDECIDED && v.p == 0.125 && v.needed == 6,
+           "measured: %s, p %g, needs %d", verdict_name(v.verdict), v.p, v.needed);
+    v = judged_losses(a, BETTER, &m, (const bool[]){false, true, true, true});
+    EXPECT(v.verdict == VERDICT_UNDECIDED && v.n == 1 && v.p == 1 && strstr(v.why, "one model"),
+           "one: %s, n %d, p %g: %s", verdict_name(v.verdict), v.n, v.p, v.why);
+    /* Two models of four seeds. */
+    const judged_figures two = {4, {2.11, 2.11, 2.1, 2.1}, {2.2, 2.2, 2.2, 2.2}, {0}, NULL};
+    v = judged_losses(a, BETTER, &two, (const bool[]){false, true, false, true});
+    EXPECT(v.n == 2 && v.p > 0.03, "two: n %d, p %g", v.n, v.p);
+    arena_free(a);
+}
+
 static void wrong_sign(void)
 {
     arena *a = arena_new(0);
@@ -369,6 +391,7 @@ static void written_again(void)
 const test_suite test_claims = {"results/claims",
                                 {{"known_effect", known_effect},
                                  {"no_effect", no_effect},
+                                 {"one_model", one_model},
                                  {"wrong_sign", wrong_sign},
                                  {"margins", margins},
                                  {"ratios", ratios},

@@ -13,7 +13,8 @@ claim_list *judged_claims(arena *a, const char *yaml)
     return l;
 }
 
-claim_verdict judged(arena *a, const char *yaml, const judged_figures *m)
+static claim_verdict judge(arena *a, const char *yaml, const judged_figures *m, bool measured,
+                           const bool *same)
 {
     claim_verdict v = {0};
     claim_list *l = judged_claims(a, yaml);
@@ -25,6 +26,8 @@ claim_verdict judged(arena *a, const char *yaml, const judged_figures *m)
         s[k] = (statement_evidence){.higher = on && on->higher,
                                     .seeds = m[k].seeds,
                                     .state = m[k].state,
+                                    .measured = measured,
+                                    .same = same,
                                     .a = m[k].a,
                                     .b = m[k].b,
                                     .trouble = m[k].trouble};
@@ -32,4 +35,14 @@ claim_verdict judged(arena *a, const char *yaml, const judged_figures *m)
     const claim_evidence x = {c, s};
     verdict_judge(a, &v, &x, 1);
     return v;
+}
+
+claim_verdict judged(arena *a, const char *yaml, const judged_figures *m)
+{
+    return judge(a, yaml, m, false, NULL);
+}
+
+claim_verdict judged_losses(arena *a, const char *yaml, const judged_figures *m, const bool *same)
+{
+    return judge(a, yaml, m, true, same);
 }

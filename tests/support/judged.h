@@ -19,3 +19,5 @@ claim_list *judged_claims(arena *a, const char *yaml);
 
 /* The verdict on the first claim; statement k on m[k]. */
 claim_verdict judged(arena *a, const char *yaml, const judged_figures *m);
+/* The same of losses; same [seeds]: which seeds are models of earlier ones, NULL: none. */
+claim_verdict judged_losses(arena *a, const char *yaml, const judged_figures *m, const bool *same);
