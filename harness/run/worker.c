@@ -197,6 +197,7 @@ static int run_locked(worker *w, err *e)
     if (damage == DAMAGE_PAST) fprintf(stderr, "%s\n", why);
     bool whole = run_damage_counts(damage);
     if (ready && !whole && !worker_begin_mend(w, damage, why, e)) return EXIT_FAILED;
+    if (ready && whole && !worker_begin_unknown(w, e)) return EXIT_FAILED;
     /* An unreadable plan has not stopped us above: the status is what tells of it. */
     if (!worker_status_begin(w, e)) return EXIT_FAILED;
     ready = ready && run_folder_tidy(w->folder, e) && worker_begin(w, e);

@@ -149,6 +149,15 @@ bool worker_begin_mend(worker *w, run_damage damage, const char *why, err *e)
     return ok && (damage != DAMAGE_TRAINING || forget_training(w, e));
 }
 
+/* It would begin again all the same, and write over its lines; where there are none this does
+ * nothing. Killed on the way, the next worker finds the rest without a status as well. */
+bool worker_begin_unknown(const worker *w, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, w->folder, "status.json", e)) return false;
+    return file_exists(path) || checkpoint_files_exist(w->checkpoint) || forget_training(w, e);
+}
+
 /* The text and the model are opened by every rank from the plan itself; only the folder's name is
  * sent. On all ranks at once. */
 static bool open_workload(worker *w, err *e)

@@ -12,6 +12,10 @@ bool worker_begin_plan(worker *w, err *e);
  * at the end, or at the beginning; then what is whole is set aside. */
 bool worker_begin_mend(worker *w, run_damage damage, const char *why, err *e);
 
+/* Of a run whose status and checkpoint are lost, without a sign that it had ended, what is there is
+ * set aside. */
+bool worker_begin_unknown(const worker *w, err *e);
+
 /* Opens the workload, makes the trainer, loads the checkpoint if there is one, cuts the records to
  * where that stands and says who works on it (run.json). With ranks on all of them at once. What
  * was opened by then stays in w, of a failure as well. */

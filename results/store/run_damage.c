@@ -319,7 +319,8 @@ static run_damage find_in_results(search *s)
         s->why = !records ? of_records : !checkpoint ? of_checkpoint : of_metrics;
     }
     if (!evals.final) {
-        return s->trains ? DAMAGE_RECORD : s->model ? DAMAGE_END : DAMAGE_TRAINING;
+        if (!s->model) return DAMAGE_TRAINING;
+        return s->trains ? DAMAGE_RECORD : DAMAGE_END;
     }
     if (!records || (evals.behind && s->model)) return DAMAGE_END;
     err why = s->why;
@@ -444,10 +445,10 @@ run_damage run_damage_find_known(char *why, const char *folder, const run_damage
         found = DAMAGE_RECORD; /* which nobody may mend: s.unread */
     } else if (s.done) {
         found = find_in_results(&s);
-    } else if (!status || !records_are_whole(&s)) {
-        found = DAMAGE_RECORD;
     } else if (!checkpoint_is_whole(&s)) {
         found = DAMAGE_TRAINING;
+    } else if (!status || !records_are_whole(&s)) {
+        found = s.saved < 0 ? DAMAGE_TRAINING : DAMAGE_RECORD;
     } else if (!lines_reach_checkpoint(&s)) {
         found = DAMAGE_PAST;
     }

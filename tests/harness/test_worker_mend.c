@@ -3,6 +3,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -220,6 +221,43 @@ static void training_again_sets_aside(void)
         EXPECT(file_join(path, folder, "before-2", &e) && !file_exists(path), "%s", path);
     }
 }
+/* Neither model nor final evaluation: whatever became of its status and of what is left of its
+ * checkpoint, and whenever the process is killed, its lines lie beside, and the next worker trains
+ * it again. */
+static void lines_are_never_lost(void)
+{
+    static const char *const at[] = {NULL, "set_aside:1", "set_aside:2"};
+    static const long status[] = {INT16_MAX, 5, REMOVED};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[32], before[2][64], after[64];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "lines", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    for (int i = 0; i < 3 * 3 * 2; i++) {
+        snprintf(name, sizeof name, "lines%d", i);
+        snprintf(path, sizeof path, "cp -a %.1000s/lines %.1000s/%s", test_folder(), test_folder(),
+                 name);
+        EXPECT(system(path) == 0 && file_join(folder, test_folder(), name, &e), "%s", path);
+        damaged_run_file(folder, "evals.jsonl", 1500);
+        damaged_run_stamp(before[0], folder, "metrics.jsonl");
+        damaged_run_stamp(before[1], folder, "evals.jsonl");
+        bool state = i % 2; /* is left, which nothing goes on from */
+        damaged_run_file(folder, "checkpoint/model-10.safetensors", REMOVED);
+        EXPECT(state || (file_join(path, folder, "checkpoint", &e) && file_remove_tree(path, &e)),
+               "%s", e.text);
+        if (status[i / 6] != INT16_MAX) damaged_run_file(folder, "status.json", status[i / 6]);
+        const char *kill = at[i / 2 % 3];
+        if (kill) EXPECT(trial_worker(folder, kill, -1, 0) == 128 + SIGKILL, "%d: no kill", i);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%d: %s", i,
+               trial_status(folder).reason);
+        damaged_run_stamp(after, folder, "before-1/metrics.jsonl");
+        EXPECT(strcmp(before[0], after) == 0, "%d: another curve", i);
+        damaged_run_stamp(after, folder, "before-1/evals.jsonl");
+        EXPECT(strcmp(before[1], after) == 0, "%d: other evaluations", i);
+        EXPECT(file_join(path, folder, "before-2", &e) && !file_exists(path), "%s", path);
+    }
+}
+
 /* Evaluated at steps 2, 4 to 10: 2.13, 1.90, 1.94, 1.89 and 1.97 nats per token. */
 static const char KEEPS_BEST[] =
     "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: 2,\n"
@@ -302,6 +340,7 @@ const test_suite test_worker_mend = {"harness/worker_mend",
                                       {"killed_mending_goes_on", killed_mending_goes_on},
                                       {"lost_divergence_is_found", lost_divergence_is_found},
                                       {"training_again_sets_aside", training_again_sets_aside},
+                                      {"lines_are_never_lost", lines_are_never_lost},
                                       {"best_stays_the_best", best_stays_the_best},
                                       {"lost_best_is_set_aside", lost_best_is_set_aside},
                                       {0}}};
