@@ -173,9 +173,10 @@ static int merge_results(const cli_call *c)
     }
     int mark = begin_change(o);
     /* Copies only: nothing here is removed but what a finished run replaces. */
-    bool done = manage_merge(&r, cli_out(o->out), c->words[0], &e);
+    bool done = manage_merge(&r, cli_out(o->out), c->words[0], stderr, &e);
     if (done) say_report(&r, "brought in", false);
-    return end_change(o, mark, done, &e);
+    int status = end_change(o, mark, done, &e);
+    return status == EXIT_DONE && r.refused > 0 ? EXIT_FAILED : status;
 }
 
 const verb VERB_RM = {
@@ -221,8 +222,9 @@ const verb VERB_MERGE = {
     .min_words = 1,
     .max_words = 1,
     .help = "Brings experiments and runs of another results folder in.\n\n"
-            "What is missing here is copied, a finished run replaces an unfinished one; doing it\n"
-            "twice changes nothing.",
+            "What is missing here is copied, and what is further there replaces what is here: a\n"
+            "finished run an unfinished one, of two that were interrupted the one that was saved\n"
+            "later, if what both have logged is equal. Doing it twice changes nothing.",
     .examples = {"merge /mnt/node7/results/out", "merge ../laptop/out --out results/out"},
     OPTIONS_OF(manage_call, MERGE_OPTIONS),
     .run = merge_results,

@@ -94,6 +94,16 @@ bool continue_longer_possible(const run_plan *p)
     return any_length(tree) && budget_of(tree, &amount);
 }
 
+bool continue_longer_by(double *more, const json_t *a, const json_t *b)
+{
+    double amount_a = 0, amount_b = 0;
+    const char *kind_a = budget_of(a, &amount_a), *kind_b = budget_of(b, &amount_b);
+    if (!kind_a || !kind_b || strcmp(kind_a, kind_b) != 0) return false;
+    text_auto *key_a = key_of(a, 0, kind_a, "", 0), *key_b = key_of(b, 0, kind_b, "", 0);
+    *more = amount_b - amount_a;
+    return *more != 0 && strcmp(key_a, key_b) == 0;
+}
+
 /* The record of a finished run, with its training state; else NULL. */
 static json_t *finished_record(const char *folder)
 {

@@ -11,6 +11,10 @@
 /* Whether the run may have a beginning among others. */
 bool continue_longer_possible(const run_plan *p);
 
+/* Are two resolved specs the same but for the amount of their budgets, whatever their schedule, and
+ * by how much is that of b larger? */
+bool continue_longer_by(double *more, const json_t *a, const json_t *b);
+
 /* The finished runs of OUT that are beginnings of something, by what they are but for the budget.
  * Decref it. */
 json_t *continue_longer_beginnings(const char *out);

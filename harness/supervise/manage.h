@@ -11,7 +11,8 @@ typedef struct manage_report {
     int kept;              /* runs: another experiment needs them, or a process works on them */
     int64_t bytes;         /* of what was removed */
     int left_out;          /* folders that are not the run that they are called after, or damaged */
-    err why;               /* of the first of them */
+    int refused;           /* runs and experiments that contradict those that are here */
+    err why;               /* of the first that was left out */
 } manage_report;
 
 /* Whether a folder is the run that it is called after. A backup beside its run, or a folder that

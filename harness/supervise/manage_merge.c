@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/base/file_lock.h"
+#include "core/base/one_line.h"
 #include "harness/run/experiment_lock.h"
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
@@ -12,17 +13,37 @@
 #include "harness/supervise/manage_copies.h"
 #include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
-#include "results/store/experiment.h"
+#include "harness/supervise/merge_record.h"
+#include "harness/supervise/merge_run.h"
 #include "results/store/run_damage.h"
 
 /* Folders come from anywhere: another machine's, an archive of a paper's. Nothing in them may lead
- * out of the folder (links are refused) or stand for what is here already: a finished run is never
- * replaced, nor is one that goes on here, since a run of the same id was made from the same spec
- * and seed, and ours is as good.
+ * out of the folder (links are refused) or stand for what is here already: a whole finished run is
+ * never replaced, nor is one that goes on here, since a run of the same id was made from the same
+ * spec and seed, and ours is as good. One that is further there takes the place of ours, if it is
+ * the same training (merge_run.h). What cannot be brought is told and left out, the rest comes.
  *
  * Runs come first, records after them: killed in between, runs that nobody plans yet are here,
  * which the next merge finds and keeps; a record whose runs are missing would show them as
  * planned. */
+
+/* What is being done. */
+typedef struct merging {
+    manage_report *report;
+    arena *memory;
+    const char *out, *from;
+    FILE *say;                /* NULL: nobody listens */
+    const char *const *names; /* of their records */
+    int64_t count;
+    json_t *refused; /* ids of runs that only records which are left out name */
+} merging;
+
+/* One line. refuses: it is a fault of what was to be brought. */
+static void tell(const merging *m, bool refuses, const char *what, const err *why)
+{
+    m->report->refused += refuses;
+    if (m->say) one_line_print(m->say, "loci: %s%s%s", what, *what ? ": " : "", why->text);
+}
 
 static bool copy_tree(const char *from, const char *to, int depth, err *e)
 {
@@ -48,25 +69,6 @@ static bool unite_notes(const char *to, const char *from, err *e)
     char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
     return file_join(ours, to, NOTES_FILE, e) && file_join(theirs, from, NOTES_FILE, e) &&
            notes_unite(ours, theirs, e);
-}
-
-/* Whether theirs is to come here. Done is worth more than all else; short of that, ours stays
- * unless there is none. */
-static bool is_further(bool *further, const char *source, const char *target, err *e)
-{
-    char plan[FILE_PATH_BYTES];
-    run_status theirs, ours;
-    if (!file_join(plan, target, "plan.json", e) || !run_status_read(&theirs, source, e) ||
-        !run_status_read(&ours, target, e)) {
-        return false;
-    }
-    /* A whole past fills the gap of ours; records that are mended here are no reason to take one
-     * that has a gap. */
-    bool complete = (ours.state == RUN_DONE && !ours.gap[0]) ||
-                    ((ours.state == RUN_DONE || ours.ended) && theirs.gap[0]);
-    *further =
-        theirs.state == RUN_DONE ? !complete : ours.state == RUN_PLANNED && !file_exists(plan);
-    return true;
 }
 
 /* Asked once more with our lock in hand, under which a status is read as it is written: a worker
@@ -105,12 +107,13 @@ static bool put_in_place(arena *a, const char *fresh, const char *target, err *e
 
 /* Copied beside, which may take long and end anywhere, then put in place. Both folders are locked:
  * nobody begins to train in one of them meanwhile. */
-static bool replace_run(manage_report *r, arena *a, const char *out, const char *source,
-                        const char *target, const char *id, err *e)
+static bool replace_run(const merging *m, const char *source, const char *target, const char *id,
+                        err *e)
 {
+    manage_report *r = m->report;
     char fresh[FILE_PATH_BYTES], name[256];
     snprintf(name, sizeof name, "merging-%.200s", id);
-    if (!file_join(fresh, out, name, e) || !file_make_folders(target, e)) return false;
+    if (!file_join(fresh, m->out, name, e) || !file_make_folders(target, e)) return false;
     int lock = run_folder_lock(target, e);
     if (lock == RUN_FOLDER_BUSY || (lock >= 0 && was_finished(target))) {
         r->kept++;
@@ -120,66 +123,87 @@ static bool replace_run(manage_report *r, arena *a, const char *out, const char 
     /* fresh may be left from a merge that was killed. */
     bool copied = lock >= 0 && file_remove_tree(fresh, e) && copy_tree(source, fresh, 0, e);
     if (lock >= 0 && !copied) file_remove_tree(fresh, NULL);
-    bool ok = copied && unite_notes(target, source, e) && put_in_place(a, fresh, target, e);
+    bool ok = copied && unite_notes(target, source, e) && put_in_place(m->memory, fresh, target, e);
     if (lock >= 0) close(lock);
     r->runs += ok;
     return ok;
 }
 
-static bool bring_run(manage_report *r, arena *a, const char *out, const char *from, const char *id,
-                      err *e)
+/* *wanted: whether theirs is to come here; what is told of it, unless the run is a new one. */
+static bool look_at_run(bool *wanted, const merging *m, const char *source, const char *target,
+                        const char *id, err *e)
+{
+    err why;
+    merge_run_choice choice;
+    bool is_new = !file_is_folder(target);
+    if (!merge_run_choose(&choice, &why, source, target, e)) return false;
+    *wanted = choice == MERGE_THEIRS;
+    if (choice == MERGE_NEITHER || (*wanted && !is_new)) tell(m, !*wanted, id, &why);
+    return true;
+}
+
+static bool bring_run(const merging *m, const char *id, err *e)
 {
     char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES], runs[FILE_PATH_BYTES];
     char theirs[FILE_PATH_BYTES];
-    bool further;
-    if (!run_folder_path(source, from, id, e) || !run_folder_path(target, out, id, e)) return false;
-    if (!manage_is_run(r, source)) return true;
-    if (!file_join(theirs, source, "lock", e) || !is_further(&further, source, target, e)) {
+    bool wanted;
+    if (!run_folder_path(source, m->from, id, e) || !run_folder_path(target, m->out, id, e)) {
+        return false;
+    }
+    if (!manage_is_run(m->report, source)) return true;
+    if (!file_join(theirs, source, "lock", e) || !look_at_run(&wanted, m, source, target, id, e)) {
         return false;
     }
     /* What people say of a run is worth bringing all the same. */
-    if (!further) return !file_is_folder(target) || unite_notes(target, source, e);
+    if (!wanted) return !file_is_folder(target) || unite_notes(target, source, e);
     /* Shared, as the folder may be somebody's that is only read; where there is none to take, the
      * run has never been begun, or was copied here. */
     int lock = file_lock_shared(theirs);
     /* Somebody writes there: half of it would be old, half of it new. */
     if (lock == FILE_LOCK_BUSY) {
-        r->kept++;
+        m->report->kept++;
         return true;
     }
-    bool ok =
-        file_own_folder(runs, out, "runs", e) && replace_run(r, a, out, source, target, id, e);
+    bool ok = file_own_folder(runs, m->out, "runs", e) && replace_run(m, source, target, id, e);
     if (lock >= 0) close(lock);
     return ok;
 }
 
-/* One name may stand for two experiments, here and there: then their runs must not share a table.
- * False and e. */
-static bool records_agree(const json_t *ours, const json_t *theirs, const char *path, err *e)
+/* ---- records ---- */
+
+/* One name may stand for two experiments, here and there: then their runs must not share a table,
+ * and theirs stay where they are. Runs that it names go to `wanted`, or to those that are not. */
+static bool look_at_record(const merging *m, json_t *wanted, const char *file, err *e)
 {
-    err why;
-    json_auto_t *known = json_object();
-    return (experiment_runs_agree(known, json_object_get(ours, "runs"), &why) &&
-            experiment_runs_agree(known, json_object_get(theirs, "runs"), &why)) ||
-           err_set(e, "%s: %.1000s; loci mv gives one of the two experiments another name", path,
-                   why.text);
+    char inner[512], theirs[FILE_PATH_BYTES], ours[FILE_PATH_BYTES];
+    err why, ignored;
+    merge_record_choice choice;
+    snprintf(inner, sizeof inner, "experiments/%.400s", file);
+    if (!file_join(theirs, m->from, inner, e) || !file_join(ours, m->out, inner, e) ||
+        !merge_record_choose(&choice, &why, m->out, m->from, file, e)) {
+        return false;
+    }
+    bool takes = choice == MERGE_UNITE || choice == MERGE_LONGER;
+    if (choice != MERGE_UNITE) tell(m, choice == MERGE_CONTRADICTS, "", &why);
+    /* A damaged one names none. */
+    manage_names_planned(takes ? wanted : m->refused, theirs, &ignored);
+    if (file_exists(ours)) manage_names_planned(wanted, ours, &ignored);
+    return true;
 }
 
-/* Asked of all before anything is brought. */
-static bool all_agree(arena *a, const char *out, const char *from, err *e)
+static bool look_at_records(const merging *m, err *e)
 {
-    const char *const *names;
-    int64_t count;
-    char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES], inner[512];
-    bool ok = manage_names_experiments(from, a, &names, &count, e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        snprintf(inner, sizeof inner, "experiments/%.400s", names[i]);
-        ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e);
-        if (!ok || !file_exists(ours)) continue;
-        json_auto_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL;
-        ok = y && records_agree(x, y, theirs, e);
+    json_auto_t *wanted = json_object();
+    const char *id;
+    json_t *value;
+    for (int64_t i = 0; i < m->count; i++) {
+        if (!look_at_record(m, wanted, m->names[i], e)) return false;
     }
-    return ok;
+    json_object_foreach(wanted, id, value)
+    {
+        json_object_del(m->refused, id);
+    }
+    return true;
 }
 
 /* Runs of their record that ours lacks are added to ours. */
@@ -190,7 +214,7 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
     json_auto_t *known = json_object();
     /* Ours decides on everything but the list of runs: baseline, spec and claims stay as they are
      * here. */
-    bool ok = y && records_agree(x, y, theirs, e) && manage_names_planned(known, ours, e);
+    bool ok = y && manage_names_planned(known, ours, e);
     bool any = false;
     size_t i;
     json_array_foreach(json_object_get(y, "runs"), i, run)
@@ -218,66 +242,76 @@ static bool bring_notes(const char *out, const char *from, const char *file, err
 }
 
 /* Under the records' lock: nobody renames, removes or records it anew in between. */
-static bool bring_experiment(manage_report *r, const char *out, const char *from, const char *file,
-                             err *e)
+static bool bring_experiment(const merging *m, const char *file, err *e)
 {
     char inner[512], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
     snprintf(inner, sizeof inner, "experiments/%.400s", file);
-    if (!file_join(ours, out, inner, e) || !file_join(theirs, from, inner, e) ||
-        !file_refuse_link(theirs, e) || !bring_notes(out, from, file, e)) {
-        return false;
+    if (!file_join(ours, m->out, inner, e) || !file_join(theirs, m->from, inner, e)) return false;
+    err why;
+    merge_record_choice choice;
+    /* Asked once more: somebody may have run it here since. */
+    if (!merge_record_choose(&choice, &why, m->out, m->from, file, e)) return false;
+    if (choice == MERGE_CONTRADICTS || choice == MERGE_SHORTER) return true;
+    if (!bring_notes(m->out, m->from, file, e)) return false;
+    if (choice == MERGE_UNITE && file_exists(ours)) {
+        return unite_records(m->report, ours, theirs, e);
     }
-    if (file_exists(ours)) return unite_records(r, ours, theirs, e);
-    r->experiments++;
-    return manage_copies_bring(out, from, file, e) && file_copy(theirs, ours, e);
+    m->report->experiments++;
+    return manage_copies_bring(m->out, m->from, file, e) && file_copy(theirs, ours, e);
 }
 
 /* But for those that somebody works on, here or there, on a mount that does not lock. */
-static bool bring_runs(manage_report *r, arena *a, const char *out, const char *from, err *e)
+static bool bring_runs(const merging *m, err *e)
 {
     const char *const *names;
     int64_t count;
     char who[RUN_HOLDER_BYTES];
-    if (!manage_names_runs(from, a, &names, &count, e)) return false;
-    bool *here = ARENA_NEW(a, bool, count), *there = ARENA_NEW(a, bool, count);
-    manage_holders(here, who, out, names, count);
-    manage_holders(there, who, from, names, count);
+    if (!manage_names_runs(m->from, m->memory, &names, &count, e)) return false;
+    bool *here = ARENA_NEW(m->memory, bool, count), *there = ARENA_NEW(m->memory, bool, count);
+    manage_holders(here, who, m->out, names, count);
+    manage_holders(there, who, m->from, names, count);
     for (int64_t i = 0; i < count; i++) {
+        if (json_object_get(m->refused, names[i])) continue;
         if (here[i] || there[i]) {
-            r->kept++;
-        } else if (!bring_run(r, a, out, from, names[i], e)) {
+            m->report->kept++;
+        } else if (!bring_run(m, names[i], e)) {
             return false;
         }
     }
     return true;
 }
 
-static bool bring_experiments(manage_report *r, arena *a, const char *out, const char *from, err *e)
+static bool bring_experiments(const merging *m, err *e)
 {
-    const char *const *names;
-    int64_t count;
     char folder[FILE_PATH_BYTES];
-    bool ok = manage_names_experiments(from, a, &names, &count, e) &&
-              file_own_folder(folder, out, "experiments", e);
-    for (int64_t i = 0; ok && i < count; i++) {
-        int lock = experiment_lock_records(out, e);
-        ok = lock >= 0 && bring_experiment(r, out, from, names[i], e);
+    bool ok = file_own_folder(folder, m->out, "experiments", e);
+    for (int64_t i = 0; ok && i < m->count; i++) {
+        int lock = experiment_lock_records(m->out, e);
+        ok = lock >= 0 && bring_experiment(m, m->names[i], e);
         if (lock >= 0) close(lock);
     }
     return ok;
 }
 
-bool manage_merge(manage_report *r, const char *out, const char *from, err *e)
+static bool merge(merging *m, err *e)
+{
+    if (!manage_names_experiments(m->from, m->memory, &m->names, &m->count, e)) return false;
+    return look_at_records(m, e) && bring_runs(m, e) && bring_experiments(m, e);
+}
+
+bool manage_merge(manage_report *r, const char *out, const char *from, FILE *say, err *e)
 {
     *r = (manage_report){0};
     char folder[FILE_PATH_BYTES];
     if (!file_join(folder, from, "runs", e)) return false;
     if (!file_is_folder(folder)) return err_set(e, "%s: is no folder of results", from);
     arena_auto *a = arena_new(1 << 16);
+    json_auto_t *refused = json_object();
+    merging m = {
+        .report = r, .memory = a, .out = out, .from = from, .say = say, .refused = refused};
     /* Until the records name what is brought. */
     int runs = experiment_lock_runs(out, false, e);
-    bool ok = runs >= 0 && all_agree(a, out, from, e) && bring_runs(r, a, out, from, e) &&
-              bring_experiments(r, a, out, from, e);
+    bool ok = runs >= 0 && merge(&m, e);
     if (runs >= 0) close(runs);
     return ok;
 }

@@ -124,7 +124,7 @@ static void merge(void)
     manage_report report;
     char to[FILE_PATH_BYTES];
     snprintf(to, sizeof to, "%s", scratch_path("merged"));
-    CHECK(manage_merge(&report, to, tiny_run_out(), &e) || e.text[0], "%s",
+    CHECK(manage_merge(&report, to, tiny_run_out(), NULL, &e) || e.text[0], "%s",
           "refused without a word");
     file_remove_tree(to, NULL);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "harness/run/experiment_lock.h"
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
@@ -119,7 +120,7 @@ static void strangers(void)
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
         EXPECT(file_exists(test_inside(FILES[i])), "%s is gone", FILES[i]);
     }
-    EXPECT(manage_merge(&r, test_inside("other"), test_folder(), &e) && r.runs == 4 &&
+    EXPECT(manage_merge(&r, test_inside("other"), test_folder(), NULL, &e) && r.runs == 4 &&
                r.experiments == 1,
            "%d runs: %s", r.runs, e.text);
     EXPECT(!file_exists(test_inside("other/runs/mine")), "a folder of somebody's was taken along");
@@ -214,8 +215,8 @@ static void copies_go_along(void)
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
         EXPECT(file_write(test_inside(left[i]), "copy", 4, &e), "%s", e.text);
     }
-    EXPECT(manage_merge(&r, test_inside("there"), test_inside("here"), &e) &&
-               manage_merge(&r, test_inside("there"), test_inside("here"), &e),
+    EXPECT(manage_merge(&r, test_inside("there"), test_inside("here"), NULL, &e) &&
+               manage_merge(&r, test_inside("there"), test_inside("here"), NULL, &e),
            "%s", e.text);
     EXPECT(is_there("there/experiments/one.json.damaged") &&
                is_there("there/experiments/one.json.damaged-2") &&
@@ -283,16 +284,27 @@ static void merged(void)
     fake(test_inside("there"), "one");
     fake(test_inside("there"), "two");
     for (int i = 0; i < 2; i++) { /* the second time there is nothing left to do */
-        EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e), "%s", e.text);
+        EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), NULL, &e), "%s", e.text);
         EXPECT(r.runs == (i ? 0 : 4) && r.experiments == (i ? 0 : 1), "%d runs, %d experiments",
                r.runs, r.experiments);
         expect_counts("merged", test_inside("here"), 2, 8);
     }
-    EXPECT(!manage_merge(&r, test_inside("here"), test_inside("nowhere"), &e), "from nowhere");
+    EXPECT(!manage_merge(&r, test_inside("here"), test_inside("nowhere"), NULL, &e),
+           "from nowhere");
 }
 
-/* Two experiments of one name: their runs would be seeds of the same variants. Nothing is brought,
- * and a record in which they are mixed already is left out. */
+/* What a merge says, besides its report; "": nothing. */
+static char *said_by_merge(manage_report *r, const char *out, const char *from)
+{
+    text_memory m;
+    err e = {{0}};
+    EXPECT(manage_merge(r, out, from, text_begin(&m), &e), "%s", e.text);
+    return text_end(&m);
+}
+
+/* Two experiments of one name: their runs would be seeds of the same variants. Of such a one, and
+ * of one whose record is damaged here or there, nothing is brought; the rest is. A record in which
+ * they are mixed already is left out. */
 static void of_one_name(void)
 {
     manage_report r;
@@ -313,13 +325,18 @@ static void of_one_name(void)
         json_object_set_new(run, "variant", json_string("of another spec"));
     }
     EXPECT(json_write(path, theirs, &e), "%s", e.text);
-    EXPECT(!manage_merge(&r, test_inside("here"), test_inside("there"), &e) &&
-               strstr(e.text, "there/experiments/one.json: 'short', seed 1 (run 0000") &&
-               strstr(e.text, "loci mv"),
-           "%s", e.text);
-    expect_counts("not merged", test_inside("here"), 1, 4);
+    fake(test_inside("there"), "torn");
+    EXPECT(truncate(test_inside("there/experiments/torn.json"), 50) == 0, "torn.json");
+    text_auto *said = said_by_merge(&r, test_inside("here"), test_inside("there"));
+    EXPECT(r.refused == 2 && r.experiments == 1 &&
+               strstr(said, "there/experiments/one.json: 'short', seed 1 (run 0000") &&
+               strstr(said, "loci mv") && strstr(said, "there/experiments/torn.json"),
+           "%d refused: %s", r.refused, said);
+    EXPECT(!is_there("here/experiments/torn.json"), "a damaged record was brought");
+    EXPECT(file_remove(test_inside("there/experiments/torn.json"), &e), "%s", e.text);
     EXPECT(manage_rename(test_inside("there"), "one", "three", &e), "%s", e.text);
-    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e) && r.experiments == 2,
+    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), NULL, &e) &&
+               r.experiments == 1,
            "%d: %s", r.experiments, e.text);
     path = test_inside("here/experiments/one.json");
     json_t *ours = json_read(path, &e);
@@ -351,7 +368,7 @@ static void not_to_be_copied(void)
             n += snprintf(path + n, sizeof path - (size_t)n, "/d");
         }
         if (kind == 1) EXPECT(file_make_folders(path, &e), "%s", e.text);
-        EXPECT(!manage_merge(&r, test_inside("here"), test_inside("there"), &e) &&
+        EXPECT(!manage_merge(&r, test_inside("here"), test_inside("there"), NULL, &e) &&
                    strstr(e.text, kind ? "too deeply" : "z: is not a file"),
                "%s", e.text);
         char left[40];
@@ -360,8 +377,8 @@ static void not_to_be_copied(void)
         snprintf(path, sizeof path, "%s/there/runs/%s/z", test_folder(), id);
         EXPECT(file_remove_tree(path, &e), "%s", e.text);
     }
-    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e) && r.runs == 4, "%d: %s",
-           r.runs, e.text);
+    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), NULL, &e) && r.runs == 4,
+           "%d: %s", r.runs, e.text);
 }
 
 /* Removing takes each run's lock, and goes all the same where nothing can be locked. */
@@ -422,19 +439,19 @@ static void replaced(void)
     snprintf(path, sizeof path, "there/runs/%s/notes.jsonl", id);
     EXPECT(notes_add(test_inside(path), "note", "theirs", &e), "%s", e.text);
     int lock = run_folder_lock(test_inside(here), &e);
-    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.runs == 0 && r.kept == 1, "%d: %s", r.runs,
-           e.text);
-    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.kept == 1, "%s", e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], NULL, &e) && r.runs == 0 && r.kept == 1, "%d: %s",
+           r.runs, e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], NULL, &e) && r.kept == 1, "%s", e.text);
     struct stat before, after;
     snprintf(path, sizeof path, "%s/lock", here);
     EXPECT(fstat(lock, &before) == 0, "the lock");
     close(lock);
     snprintf(path, sizeof path, "there/runs/%s", id);
     lock = run_folder_lock(test_inside(path), &e);
-    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.kept == 1, "theirs is locked");
+    EXPECT(manage_merge(&r, out[0], out[1], NULL, &e) && r.kept == 1, "theirs is locked");
     close(lock);
-    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.runs == 1 && r.kept == 0, "%d: %s", r.runs,
-           e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], NULL, &e) && r.runs == 1 && r.kept == 0, "%d: %s",
+           r.runs, e.text);
     snprintf(path, sizeof path, "%s/lock", here);
     EXPECT(stat(test_inside(path), &after) == 0 && before.st_ino == after.st_ino, "another lock");
     snprintf(path, sizeof path, "%s/notes.jsonl", here);
@@ -457,8 +474,8 @@ static void gap_is_filled(void)
     fake_run_id(id, "one", "short", 2);
     snprintf(path, sizeof path, "here/runs/%s/metrics.jsonl", id);
     EXPECT(truncate(test_inside(path), 700) == 0, "%s", path);
-    EXPECT(manage_merge(&r, out[1], out[0], &e) && r.runs == 0, "%d: %s", r.runs, e.text);
-    EXPECT(manage_merge(&r, out[0], out[1], &e) && r.runs == 1, "%d: %s", r.runs, e.text);
+    EXPECT(manage_merge(&r, out[1], out[0], NULL, &e) && r.runs == 0, "%d: %s", r.runs, e.text);
+    EXPECT(manage_merge(&r, out[0], out[1], NULL, &e) && r.runs == 1, "%d: %s", r.runs, e.text);
     run_status s;
     snprintf(path, sizeof path, "here/runs/%s", id);
     EXPECT(run_status_read(&s, test_inside(path), &e) && s.state == RUN_DONE && !s.gap[0], "%s%s",
@@ -484,7 +501,7 @@ static void merged_beside_gc(void)
     pid_t merge = fork();
     if (merge == 0) {
         close(records);
-        _exit(!manage_merge(&r, here, there, &e));
+        _exit(!manage_merge(&r, here, there, NULL, &e));
     }
     for (int i = 0; i < 2000 && !file_exists(path); i++) {
         usleep(10000);
@@ -503,7 +520,7 @@ static void merged_beside_gc(void)
     EXPECT(!manage_remove(&r, here, "two", false, &e) && strstr(e.text, "merge"), "%s", e.text);
     close(runs);
     runs = experiment_lock_runs(here, true, &e);
-    EXPECT(!manage_merge(&r, here, there, &e) && strstr(e.text, "gc"), "%s", e.text);
+    EXPECT(!manage_merge(&r, here, there, NULL, &e) && strstr(e.text, "gc"), "%s", e.text);
     close(runs);
 }
 
@@ -524,8 +541,8 @@ static void half_replaced(void)
     EXPECT(file_write(test_inside(path), "", 0, &e), "%s", e.text);
     snprintf(path, sizeof path, "here/runs/%s/metrics.jsonl", id);
     EXPECT(file_write(test_inside(path), "x", 1, &e), "%s", e.text);
-    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), &e) && r.runs == 4, "%d: %s",
-           r.runs, e.text);
+    EXPECT(manage_merge(&r, test_inside("here"), test_inside("there"), NULL, &e) && r.runs == 4,
+           "%d: %s", r.runs, e.text);
     text_auto *metrics = file_read(test_inside(path), NULL, &e);
     EXPECT(metrics && strlen(metrics) > 1, "%s", metrics ? metrics : "none");
 }
