@@ -180,7 +180,7 @@ static void make_columns(columns *k, table *t)
                 {&k->n, "n", "", "", PROGRAMS},
                 {&k->documents, "documents", "", "", PROGRAMS},
                 {&k->looks, "looks", "", "", PROGRAMS},
-                {&k->units, "units", "n", "paired by", WORDS},
+                {&k->units, "units", "n", "paired by", WORDS | SPARE},
                 {&k->p, "p", "", "", PROGRAMS},
                 {&k->holm, "p_holm", "p", "Holm", 0},
                 {&k->needed, "units_needed", "n", "would decide", 0},

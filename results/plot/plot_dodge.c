@@ -1,6 +1,9 @@
 #include "results/plot/plot_dodge.h"
 
 #include <math.h>
+#include <stdlib.h>
+
+#include "core/base/arena.h"
 
 /* A share of what the axis spans: from one bar to the next, and what counts as one x. About as wide
  * as a mark. */
@@ -86,19 +89,46 @@ void plot_dodge_range(double range[2], double low, double high, double bar_low, 
     range[1] = fmax(high, fmin(bar_high, high + span / 2)) + 0.05 * span;
 }
 
-bool plot_dodge_cuts(double range[2], const plot_series *list, int count)
+static int by_size(const void *a, const void *b)
 {
-    double low = (double)INFINITY, high = -(double)INFINITY, bar_low = low, bar_high = high;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of all bars, a median; 0: there are none. */
+static double usual_length(const plot_series *list, int count)
+{
+    int points = 0, n = 0;
+    arena_auto *a = arena_new(0);
+    for (int i = 0; i < count; i++) {
+        points += list[i].count;
+    }
+    double *length = ARENA_NEW(a, double, MAX(points, 1));
     for (int i = 0; i < count; i++) {
         for (int k = 0; k < list[i].count; k++) {
             const plot_point *p = &list[i].point[k];
-            low = fmin(low, p->mean);
-            high = fmax(high, p->mean);
-            bar_low = fmin(bar_low, p->low);
-            bar_high = fmax(bar_high, p->high);
+            if (p->high > p->low) length[n++] = p->high - p->low;
         }
     }
-    plot_dodge_range(range, low, high, bar_low, bar_high);
-    /* As long as the means span: nothing is pressed together yet. */
-    return high > low && (bar_low < low - (high - low) || bar_high > high + (high - low));
+    qsort(length, (size_t)n, sizeof *length, by_size);
+    return n ? length[n / 2] : 0;
+}
+
+bool plot_dodge_cuts(double range[2], const plot_series *list, int count)
+{
+    enum { TIMES = 4 };
+    double low = (double)INFINITY, high = -(double)INFINITY, usual = usual_length(list, count);
+    bool cut = false;
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < list[i].count; k++) {
+            const plot_point *p = &list[i].point[k];
+            bool far = p->high - p->low > TIMES * usual;
+            low = fmin(low, far ? p->mean : p->low);
+            high = fmax(high, far ? p->mean : p->high);
+            cut = cut || far;
+        }
+    }
+    range[0] = low - 0.05 * (high - low);
+    range[1] = high + 0.05 * (high - low);
+    return cut && high > low;
 }

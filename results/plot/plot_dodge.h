@@ -12,5 +12,6 @@ void plot_dodge(plot_series *list, int count, bool logarithmic);
  * than half of what the means span: one long bar would press all others together. `low`, `high` are
  * of means, `bar_low`, `bar_high` of bars. */
 void plot_dodge_range(double range[2], double low, double high, double bar_low, double bar_high);
-/* The same of series, if a bar is longer than that; false: the axis may take all. */
+/* A range that holds all means, and all bars but those several times as long as is usual among
+ * them; false: there are none of these, the axis may take all. */
 bool plot_dodge_cuts(double range[2], const plot_series *list, int count);

@@ -7,8 +7,7 @@
 #include "results/plot/plot_point.h"
 
 /* So many lines can be told apart, each in its colour; more of them are drawn without bands, which
- * would hide each other. Wide bands of more than PLOT_BANDS lines do, too: bars take their place,
- * or they are drawn fainter. */
+ * would hide each other. Those of more than PLOT_BANDS lines are drawn fainter. */
 enum { PLOT_TELLABLE = 7, PLOT_BANDS = 3 };
 
 typedef enum plot_style {

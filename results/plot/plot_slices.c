@@ -150,7 +150,7 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
     int count, oracles;
     plot_series *lines = lines_of(a, c, x, gain, &count, &oracles);
     /* More would hide each other; the caption then says where the intervals are. */
-    plot_spread spread = count <= PLOT_BANDS      ? SPREAD_BANDS
+    plot_spread spread = count == 1               ? SPREAD_BANDS
                          : count <= PLOT_TELLABLE ? SPREAD_BARS
                                                   : SPREAD_NONE;
     char spreads[320], caption[512], x_title[128], y_title[400];

@@ -157,10 +157,18 @@ static bool try_lines(table_width *w, const table *t, int columns, int lines, bo
         least[c] = width_of_lines(t, c, from, w[c].whole, lines);
         if (!w[c].out) width += least[c] - w[c].least;
     }
-    for (int c = 0; width <= columns && c < t->columns; c++) {
+    if (width > columns) return false;
+    for (int c = 0; c < t->columns; c++) {
         w[c].least = least[c];
     }
-    return width <= columns;
+    /* What need not be broken for that is not. */
+    for (int c = 0; c < t->columns; c++) {
+        int more = table_is_broken(t, c) && !w[c].out ? w[c].whole - w[c].least : 0;
+        if (width + more > columns) continue;
+        width += more;
+        w[c].least += more;
+    }
+    return true;
 }
 
 /* Texts are broken into as few lines as what the table is read for has room for, and into no more

@@ -212,6 +212,26 @@ static void broken_cells(void)
     arena_free(a);
 }
 
+/* Where one text has to be broken, others that have room stay on one line. */
+static void one_is_broken(void)
+{
+    arena *a = arena_new(0);
+    table *t = table_new(a);
+    enum { WORDS = TABLE_LEFT | TABLE_WHOLE };
+    int name = table_column(t, "name", "name", "", WORDS);
+    int shown = table_column(t, "shown", "shown", "", WORDS | TABLE_KEPT);
+    int edge = table_column(t, "edge", "edge", "", WORDS | TABLE_KEPT);
+    table_row(t);
+    table_text(t, name, "hash-better");
+    table_text(t, shown, "0.0668 bits/byte (-0.0912 to 0.225)");
+    table_text(t, edge, "above 0.02");
+    table_width w[TABLE_COLUMNS];
+    table_fit(w, t, 50);
+    EXPECT(w[name].whole == 11 && w[edge].whole == 10 && w[shown].whole >= 18, "%d, %d, %d",
+           w[name].whole, w[shown].whole, w[edge].whole);
+    arena_free(a);
+}
+
 /* Letters that LaTeX takes for its own, or, as '<' and '>', shows as others. */
 static void latex(void)
 {
@@ -244,4 +264,5 @@ const test_suite test_table = {"results/table",
                                 {"many_rows", many_rows},
                                 {"broken_texts", broken_texts},
                                 {"broken_cells", broken_cells},
+                                {"one_is_broken", one_is_broken},
                                 {0}}};
