@@ -111,38 +111,38 @@ static int files_named(const char *folder, const char *prefix)
     return found;
 }
 
-/* Long enough for several parts, which are saved by the clock: a slower program needs less text. */
-#if SANITIZED
-#define HELD_OUT "held_out: 30k, length: 5k"
-#define A_PART   "6k"
-#else
-#define HELD_OUT "held_out: 100k, length: 5k"
-#define A_PART   "20k"
-#endif
-#define LONG_EVALUATION                                                                            \
-    "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, " HELD_OUT "}\n"                   \
+/* Evaluations long enough for several parts, which are saved by the clock. */
+#define LONG_EVALUATION(held_out)                                                                  \
+    "data: {corpus: markov, symbols: 8, order: 1, tokens: 4000, held_out: " held_out               \
+    ", length: 5k}\n"                                                                              \
     "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: 2, "  \
     "eval_every: 9, checkpoint_seconds: 0}\n"
+#define LONG_EVALUATIONS(held_out, part)                                                           \
+    {                                                                                              \
+        LONG_EVALUATION(held_out)                                                                  \
+        "eval: {rows: 3}",                                                                         \
+            LONG_EVALUATION(held_out) "eval: {rows: 2, tokens: " part                              \
+                                      ", dynamic: {kind: rms, rates: [1e-4, 1e-3], decay: 1e-3, "  \
+                                      "carry: true, grid_tokens: " part ", statistics: 500}}",     \
+            LONG_EVALUATION(held_out) "model: {width: 16, context: 8, blocks: [{attention: "       \
+                                      "{heads: 2}, switch_ffn: {experts: 4, hidden: 16}}]}"        \
+    }
 
 /* Killed where it has saved a part, sitting after sitting, the run ends as if left in peace. (That
  * each goes on from the one before: harness/evaluate/several_sittings.) */
 static void killed_while_evaluating(void)
 {
-    static const char *const KINDS[] = {
-        LONG_EVALUATION "eval: {rows: 3}",
-        LONG_EVALUATION "eval: {rows: 2, tokens: " A_PART ", dynamic: {kind: rms, rates: [1e-4, "
-                        "1e-3], decay: 1e-3, carry: true, grid_tokens: " A_PART
-                        ", statistics: 500}}",
-        LONG_EVALUATION "model: {width: 16, context: 8, blocks: [{attention: {heads: 2}, "
-                        "switch_ffn: {experts: 4, hidden: 16}}]}"};
+    static const char *const usual[] = LONG_EVALUATIONS("100k", "20k");
+    static const char *const slow[] = LONG_EVALUATIONS("30k", "6k");
+    const char *const *kinds = SANITIZED || test_emulated() ? slow : usual; /* as many parts */
     char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], name[64];
     if (!test_program()) return;
-    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
+    for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
         snprintf(name, sizeof name, "calm-%zu", i);
-        trial_folder(whole, name, TRIAL_SPEC, KINDS[i], 3);
+        trial_folder(whole, name, TRIAL_SPEC, kinds[i], 3);
         EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(whole).reason);
         snprintf(name, sizeof name, "wild-%zu", i);
-        trial_folder(folder, name, TRIAL_SPEC, KINDS[i], 3);
+        trial_folder(folder, name, TRIAL_SPEC, kinds[i], 3);
         int kills = 0, code = 0;
         while (kills < 3 && (code = trial_worker(folder, "eval_kept:1", -1, 0)) == 128 + SIGKILL) {
             kills++;
@@ -150,7 +150,7 @@ static void killed_while_evaluating(void)
         if (code != EXIT_DONE) code = trial_worker(folder, NULL, -1, 0);
         EXPECT(code == EXIT_DONE, "%d after %d kills: %s", code, kills,
                trial_status(folder).reason);
-        trial_same(KINDS[i], whole, folder);
+        trial_same(kinds[i], whole, folder);
         EXPECT(files_named(folder, "part-") == 0, "%d parts", files_named(folder, "part-"));
     }
 }
