@@ -93,8 +93,12 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         if (r.mended) fprintf(stderr, ", %d mended without training", r.mended);
         if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
         if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
-        if (r.failed) {
+        if (r.failed > r.stayed) {
             fprintf(stderr, " (why: loci status %s; again: --retry failed)", x->spec->name);
+        }
+        if (r.stayed) {
+            fprintf(stderr, ", %d of them as before (why: above; again: the same command)",
+                    r.stayed);
         }
         /* The next step, as it would be typed: the same command goes on, whatever stopped it. */
         if (r.interrupted) {

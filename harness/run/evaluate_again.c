@@ -74,14 +74,15 @@ static bool find_final(void *user, const json_t *line)
     return true;
 }
 
-/* What takes the place of a trainer: values alone, without moments or a stream. */
+/* What takes the place of a trainer: values alone, without moments or a stream, and these only
+ * where something is made of them: what is there counts, whatever became of the model. */
 typedef struct again {
     run_lease *lease;
     const char *folder;
     char evals[FILE_PATH_BYTES];
     planned_run plan;
     workload work;
-    real *values;
+    real *values; /* NULL: not loaded yet */
     int64_t step, tokens;
     run_training training; /* to be judged by the evaluation that is made */
 } again;
@@ -97,9 +98,10 @@ static bool load_values(again *x, err *e)
         !(s = checkpoint_files_open(path, "model", e))) {
         return false;
     }
-    x->step = checkpoint_files_number(s, "step");
-    x->tokens = checkpoint_files_number(s, "tokens");
-    bool ok = checkpoint_files_values(x->values, p, s, e);
+    int64_t step = checkpoint_files_number(s, "step");
+    bool ok = step == x->step || err_set(e, "%s: is of step %lld, and the run ended at %lld", path,
+                                         (long long)step, (long long)x->step);
+    ok = ok && checkpoint_files_values(x->values, p, s, e);
     safetensors_close(s);
     return ok;
 }
@@ -194,23 +196,35 @@ static int sample_anew(again *x, json_t *record, const eval_task *task, err *e)
     return add_line(x, record, e);
 }
 
+static int make_missing(again *x, search *s, eval_task *task, err *e)
+{
+    bool sampled = sample_is(json_object_get(s->found, "sample"), &x->work.eval.sample);
+    /* Made before: it counts again. */
+    if (s->found && sampled) return s->is_final ? EXIT_DONE : add_line(x, s->found, e);
+    if (!load_values(x, e)) return EXIT_FAILED;
+    task->values = x->values;
+    return s->found ? sample_anew(x, s->found, task, e) : evaluate_and_record(x, s, task, e);
+}
+
+static bool read_end(again *x, err *e)
+{
+    run_status s;
+    if (!run_status_read(&s, x->folder, e)) return false;
+    x->step = s.step;
+    x->tokens = s.tokens;
+    return true;
+}
+
 static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
 {
     char id[EVAL_ID_CHARS];
-    eval_task task = workload_evaluation(&x->work, x->values, x->plan.threads, stop);
+    eval_task task = workload_evaluation(&x->work, NULL, x->plan.threads, stop);
     task.slices = true;
     eval_record_task_id(id, &task, x->plan.run, x->step);
     json_auto_t *protocol = eval_record_protocol(&task);
     search s = {.id = id, .protocol = protocol, .step = x->step, .before = -1};
     if (!run_lines_each(x->evals, find_final, &s, e)) return EXIT_FAILED;
-    int status = EXIT_DONE;
-    if (!s.found) {
-        status = evaluate_and_record(x, &s, &task, e);
-    } else if (!sample_is(json_object_get(s.found, "sample"), &x->work.eval.sample)) {
-        status = sample_anew(x, s.found, &task, e);
-    } else if (!s.is_final) { /* made before: it counts again */
-        status = add_line(x, s.found, e);
-    }
+    int status = make_missing(x, &s, &task, e);
     if (status == EXIT_DONE) status = mark_blowup(x, s.found, e);
     json_decref(s.found);
     /* Last: a process that ends before it only looks once more, and finds the line. */
@@ -231,7 +245,7 @@ int evaluate_again(const char *folder, run_lease *lease, const run_training *tra
         file_join(runs, folder, "..", e) && file_join(x->evals, folder, "evals.jsonl", e) &&
         run_record_plan_read(&x->plan, a, folder, e) &&
         workload_open_beside(&x->work, x->plan.spec, x->plan.seed, &x->plan.places, runs, e);
-    int status = ready && load_values(x, e) ? make_final(x, stop, e) : EXIT_FAILED;
+    int status = ready && read_end(x, e) ? make_final(x, stop, e) : EXIT_FAILED;
     if (x->work.memory) workload_close(&x->work);
     json_decref(x->plan.record);
     return status;

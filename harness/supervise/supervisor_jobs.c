@@ -150,6 +150,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     case RUN_PLANNED:
     default:
         s->result->failed++;
+        if (j->evaluates || j->mends) s->result->stayed += status->state == RUN_FAILED;
         s->bad++;
         say_bad(s, j, number, status);
         /* Equal, not more: once. 0, which never is equal here, means never. */

@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json_line.h"
+#include "core/base/sha256.h"
 
 /* What is checked is what the rest of the program counts on, file by file; whether a figure is
  * right cannot be seen, whether it is there can. For a run that is done: its records, every line of
@@ -31,9 +32,11 @@ typedef struct search {
     json_t *record; /* what it was trained by: run.json, of a finished one else the plan */
     int64_t saved;  /* step of the checkpoint; -1: there is none */
     bool done;
-    bool stateless;  /* a run was begun, and nothing says how it stands */
-    bool trains;     /* the checkpoint holds what training goes on from */
-    bool model;      /* it holds the model */
+    bool stateless; /* a run was begun, and nothing says how it stands */
+    bool trains;    /* the checkpoint holds what training goes on from: */
+    char state[FILE_PATH_BYTES],
+        state_hash[SHA256_HEX]; /* that file, and what its hash should be */
+    bool model;                 /* it holds the model */
     json_t *kept[2]; /* RECORDS, where their name was looked at: they are not read twice */
     err unread;      /* text is empty as long as all could be read */
 } search;
@@ -207,7 +210,12 @@ static bool file_is_whole(search *s, const char *name, const json_t *file)
     }
     /* Moments and counters of the optimiser: with the model alone nothing goes on, but it can be
      * evaluated. */
-    if (strncmp(name, "train-", 6) == 0 && bytes == should) s->trains = true;
+    if (strncmp(name, "train-", 6) == 0 && bytes == should) {
+        const char *hash = json_get_text(file, "sha256");
+        s->trains = true;
+        snprintf(s->state, sizeof s->state, "%s", path);
+        snprintf(s->state_hash, sizeof s->state_hash, "%s", hash ? hash : "");
+    }
     if (strncmp(name, "model", 5) == 0 && bytes == should) s->model = true;
     /* By its length: what a power cut leaves is short. That its content is what it was is checked
      * by its hash where it is loaded. */
@@ -298,6 +306,20 @@ static bool status_is_whole(search *s)
     return ok && !s->unread.text[0];
 }
 
+/* Of a run without a final evaluation all depends on what it can be made from, and the file is read
+ * for its hash: one that was changed would only be refused, while the model beside it is whole. */
+static bool can_train_on(search *s)
+{
+    char hex[SHA256_HEX];
+    err lost;
+    if (!s->trains) return false;
+    if (!file_sha256(hex, s->state, &lost)) {
+        s->unread = lost;
+        return true;
+    }
+    return strcmp(hex, s->state_hash) == 0;
+}
+
 /* Of a run that is done. Its records are written anew from its plan and its lines, and what its
  * model can evaluate from that. Where a process can go on at the end of training it does so for
  * the evaluation: it knows more than the model says. What else is missing of its past would take
@@ -320,7 +342,7 @@ static run_damage find_in_results(search *s)
     }
     if (!evals.final) {
         if (!s->model) return DAMAGE_TRAINING;
-        return s->trains ? DAMAGE_RECORD : DAMAGE_END;
+        return can_train_on(s) ? DAMAGE_RECORD : DAMAGE_END;
     }
     if (!records || (evals.behind && s->model)) return DAMAGE_END;
     err why = s->why;

@@ -381,7 +381,8 @@ static void finished_runs_stay_finished(void)
                file_make_folders(log, &e),
            "%s", e.text);
     r = supervise(x, 1, false);
-    EXPECT(r.failed == 1 && supervision_exit(&r) == EXIT_RUNS_FAILED, "%d failed", r.failed);
+    EXPECT(r.failed == 1 && r.stayed == 1 && supervision_exit(&r) == EXIT_RUNS_FAILED,
+           "%d failed, of which %d are as they were", r.failed, r.stayed);
     EXPECT(status_of(&x->runs[0]).state == RUN_DONE, "%s",
            run_status_state_name(status_of(&x->runs[0]).state));
     experiment_free(x);
@@ -436,8 +437,8 @@ static void damaged_records(void)
                file_make_folders(path, &e),
            "%s", e.text);
     r = supervise(x, 1, false);
-    EXPECT(r.failed == 1 && status_of(&x->runs[0]).ended, "%d failed, %s", r.failed,
-           status_of(&x->runs[0]).reason);
+    EXPECT(r.failed == 1 && r.stayed == 1 && status_of(&x->runs[0]).ended, "%d failed, %s",
+           r.failed, status_of(&x->runs[0]).reason);
     EXPECT(file_remove_tree(path, &e), "%s", e.text);
     r = supervise(x, 1, false);
     EXPECT(r.mended == 1 && r.skipped == 1, "%d mended", r.mended);

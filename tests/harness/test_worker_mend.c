@@ -72,6 +72,30 @@ static void records_need_no_training(void)
     }
 }
 
+/* A finished run needs of its checkpoint what the evaluation that is lost takes, and nothing where
+ * none is: what else was changed there, its length being right, is in nobody's way. */
+static void changed_checkpoint_is_no_obstacle(void)
+{
+    static const struct {
+        const char *lost, *changed;
+    } cases[] = {{"evals.jsonl", "checkpoint/train-10.safetensors"},
+                 {"final.json", "checkpoint/model-10.safetensors"},
+                 {"status.json", "checkpoint/model-10.safetensors"}};
+    char folder[FILE_PATH_BYTES], name[32];
+    if (!test_program()) return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(name, sizeof name, "obstacle%zu", i);
+        trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+        damaged_run_file(folder, cases[i].lost, 0);
+        damaged_run_file(folder, cases[i].changed, FLIPPED);
+        is_damaged_end(cases[i].lost, folder);
+        mended_untrained(cases[i].lost, folder, NULL, EXIT_DONE);
+        EXPECT(trial_status(folder).state == RUN_DONE, "%s: %s", cases[i].lost,
+               trial_status(folder).reason);
+    }
+}
+
 static void expect_bytes(const char *folder, const char *name, int64_t wanted)
 {
     char path[FILE_PATH_BYTES];
@@ -332,15 +356,17 @@ static void lost_best_is_set_aside(void)
     EXPECT(best_step(folder, "checkpoint-best/manifest.json") == 8, "again");
 }
 
-const test_suite test_worker_mend = {"harness/worker_mend",
-                                     {{"records_need_no_training", records_need_no_training},
-                                      {"lost_provenance_is_unknown", lost_provenance_is_unknown},
-                                      {"lost_end_is_unknown", lost_end_is_unknown},
-                                      {"cut_evaluation_is_a_gap", cut_evaluation_is_a_gap},
-                                      {"killed_mending_goes_on", killed_mending_goes_on},
-                                      {"lost_divergence_is_found", lost_divergence_is_found},
-                                      {"training_again_sets_aside", training_again_sets_aside},
-                                      {"lines_are_never_lost", lines_are_never_lost},
-                                      {"best_stays_the_best", best_stays_the_best},
-                                      {"lost_best_is_set_aside", lost_best_is_set_aside},
-                                      {0}}};
+const test_suite test_worker_mend = {
+    "harness/worker_mend",
+    {{"records_need_no_training", records_need_no_training},
+     {"changed_checkpoint_is_no_obstacle", changed_checkpoint_is_no_obstacle},
+     {"lost_provenance_is_unknown", lost_provenance_is_unknown},
+     {"lost_end_is_unknown", lost_end_is_unknown},
+     {"cut_evaluation_is_a_gap", cut_evaluation_is_a_gap},
+     {"killed_mending_goes_on", killed_mending_goes_on},
+     {"lost_divergence_is_found", lost_divergence_is_found},
+     {"training_again_sets_aside", training_again_sets_aside},
+     {"lines_are_never_lost", lines_are_never_lost},
+     {"best_stays_the_best", best_stays_the_best},
+     {"lost_best_is_set_aside", lost_best_is_set_aside},
+     {0}}};

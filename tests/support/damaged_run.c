@@ -15,13 +15,13 @@ void damaged_run_file(const char *folder, const char *name, long bytes)
     char path[FILE_PATH_BYTES];
     err e = {0};
     EXPECT(file_join(path, folder, name, &e), "%s", e.text);
-    if (bytes != CHANGED) {
+    if (bytes != CHANGED && bytes != FLIPPED) {
         EXPECT((bytes < 0 ? remove(path) : truncate(path, bytes)) == 0, "%s", path);
         return;
     }
     size_t size;
     text_auto *text = file_read(path, &size, &e);
-    char *digit = text ? strchr(text, '.') : NULL;
+    char *digit = !text ? NULL : bytes == FLIPPED ? text + size - 2 : strchr(text, '.');
     EXPECT(digit, "%s: %s", path, e.text);
     if (!digit) return;
     digit[1] = digit[1] == '7' ? '8' : '7';

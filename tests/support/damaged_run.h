@@ -4,8 +4,8 @@
 #include "core/base/sha256.h"
 
 /* Cut to `bytes`; or removed; or a digit behind its first point is another: still JSON, still a
- * number. */
-enum { REMOVED = -1, CHANGED = -2 };
+ * number; or its last byte is. */
+enum { REMOVED = -1, CHANGED = -2, FLIPPED = -3 };
 void damaged_run_file(const char *folder, const char *name, long bytes);
 
 /* As `loci gc` leaves a finished run of ten steps: its model, and nothing that training goes on
