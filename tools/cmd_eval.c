@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/evaluate.h"
+#include "harness/run/own_eval.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
 #include "harness/train/blowup.h"
@@ -34,26 +35,34 @@ typedef struct eval_call {
     bool json, documents;
 } eval_call;
 
+/* A number that is the run's own where it is not given. */
+#define OWN_INT(F, N, LOW, HIGH, H)                                                                \
+    {                                                                                              \
+        .name = N, .type = OPTION_INT, .offset = offsetof(eval_call, F), .initial = "null",        \
+        .min = LOW, .max = HIGH, .nullable = true, .help = H                                       \
+    }
+
 static const option OPTIONS[] = {
-    CLI_CHOICE(eval_call, split, "split", "validation", "train|validation|test", "of the corpus"),
+    CLI_CHOICE(eval_call, split, "split", "own", "own|train|validation|test",
+               "of the corpus; own: that of the run's final evaluation"),
     CLI_TEXT(
         eval_call, corpus, "corpus",
         "another text: a data section, '{corpus: text, path: FILE}'; default: the trained one"),
-    CLI_INT(eval_call, rows, "rows", "8", 1, 4096, "documents read in parallel"),
-    CLI_INT(eval_call, tokens, "tokens", "0", 0, 1e15, "only the first so many; 0: all"),
-    CLI_INT(eval_call, document_tokens, "document-tokens", "0", 0, 1e15,
+    OWN_INT(rows, "rows", 1, 4096, "documents read in parallel"),
+    OWN_INT(tokens, "tokens", 0, 1e15, "only the first so many; 0: all"),
+    OWN_INT(document_tokens, "document-tokens", 0, 1e15,
             "only the first so many of each document; 0: all"),
-    CLI_INT(eval_call, context, "context", "0", 0, 1e7, "tokens of a block; 0: as trained"),
-    CLI_INT(eval_call, stored, "stored", "0", 0, 1e7,
+    OWN_INT(context, "context", 0, 1e7, "tokens of a block; 0: as trained"),
+    OWN_INT(stored, "stored", 0, 1e7,
             "past positions held by layers that store them; 0: as trained"),
-    CLI_INT(eval_call, span, "span", "0", 0, 1e15,
-            "reset the state every so many tokens; 0: never"),
+    OWN_INT(span, "span", 0, 1e15, "reset the state every so many tokens; 0: never"),
     CLI_INT(eval_call, cleared, "cleared", "0", 0, 1e15,
             "also measure, on so many tokens, the loss without what is carried"),
     CLI_CHOICE(eval_call, precision, "precision", "trained", "trained|float32|bfloat16",
                "of products' operands (train.precision)"),
     CLI_TEXT(eval_call, dynamic, "dynamic",
-             "learn while reading: sgd, rms, or all of `eval.dynamic`, '{kind: rms, rate: 1e-4}'"),
+             "learn while reading: sgd, rms, none, or all of `eval.dynamic`, '{kind: rms, rate: "
+             "1e-4}'"),
     CLI_TEXT(eval_call, tune, "tune",
              "of an experiment: only the runs whose values of these axes are best on validation"),
     CLI_SWITCH(eval_call, documents, "documents", "also one line per document"),
@@ -274,24 +283,42 @@ static void show(const eval_work *w, const found_run *x, const trained_model *m,
     }
 }
 
-static bool eval_model(eval_work *w, const found_run *x, const trained_model *m, err *e)
+/* -1: it was not asked for. */
+static void take(int64_t *own, int64_t asked)
+{
+    if (asked >= 0) *own = asked;
+}
+
+/* As the run's own final evaluation was done, but for what was asked for: else figures of another
+ * split would be of another protocol than those they stand beside. */
+static bool choose_options(eval_options *how, const eval_work *w, const char *folder, err *e)
 {
     const eval_call *o = w->call->options;
-    eval_options how = {.split = o->split,
-                        .rows = o->rows,
-                        .tokens = o->tokens,
-                        .most = o->document_tokens,
-                        .context = o->context,
-                        .stored = o->stored,
-                        .span = o->span,
-                        .cleared = o->cleared,
-                        .dynamic = w->dynamic};
+    if (!own_eval_read(how, folder, w->call->memory, e)) return false;
+    take(&how->split, o->split - 1); /* behind `own` in the order of eval.split */
+    take(&how->rows, o->rows);
+    take(&how->tokens, o->tokens);
+    take(&how->most, o->document_tokens);
+    take(&how->context, o->context);
+    take(&how->stored, o->stored);
+    take(&how->span, o->span);
+    if (o->dynamic) how->dynamic = w->dynamic;
+    how->cleared = o->cleared;
+    if (!how->cleared || how->dynamic.kind == DYNAMIC_NONE) return true;
+    return err_set(e, "--cleared is not measured of a model that learns while it reads, as its own "
+                      "evaluation does; say --dynamic none");
+}
+
+static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
+                       const eval_options *how, err *e)
+{
+    const eval_call *o = w->call->options;
     /* The seed is the run's, so that what is random in an evaluation is what it was in training's
      * own. */
     eval_task task = {.model = m->model,
                       .values = m->values,
                       .corpus = m->corpus,
-                      .options = &how,
+                      .options = how,
                       .threads = host_cores(),
                       .slices = true,
                       .seed = (uint64_t)m->seed};
@@ -316,7 +343,7 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
     bool done = o->corpus || keep_record(x->folder, record, e);
     /* After the record was kept: that a model's loss is no number is a result, too, and tables mark
      * it. */
-    done = done && check_finite(&r, x->folder, w->dynamic.kind != DYNAMIC_NONE, e);
+    done = done && check_finite(&r, x->folder, how->dynamic.kind != DYNAMIC_NONE, e);
     warn_of_guesses(&r, m, x->folder);
     evaluate_deinit(&r);
     w->made += done;
@@ -325,11 +352,12 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
 
 static bool eval_run(eval_work *w, const found_run *x, err *e)
 {
-    const eval_call *o = w->call->options;
     trained_model m;
-    const model_sizes sizes = {.context = o->context, .stored = o->stored};
+    eval_options how;
+    if (!choose_options(&how, w, x->folder, e)) return false;
+    const model_sizes sizes = {.context = how.context, .stored = how.stored};
     if (!trained_model_load(&m, x->folder, w->data, &sizes, &w->places, e)) return false;
-    bool done = set_precision(w->call, &m, e) && eval_model(w, x, &m, e);
+    bool done = set_precision(w->call, &m, e) && eval_model(w, x, &m, &how, e);
     trained_model_close(&m);
     return done;
 }
@@ -415,6 +443,7 @@ const verb VERB_EVAL = {
         "is skipped. --tune lr: only those with the rate that compare --tune chooses.\n"
         "RUN@best and RUN@STEP are models that training kept; their figures are only printed.\n"
         "Figures on the corpus that the run was trained on are added to its record.\n"
+        "What is not asked for is as in the run's own final evaluation (its `eval:` section).\n"
         "Dynamic evaluation: `loci help spec` lists what can be said of eval.dynamic; lists of\n"
         "rates and decays are tried on the validation split, the best is applied.",
     .examples = {"eval quickstart --split test",

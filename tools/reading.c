@@ -93,6 +93,7 @@ comparison *reading_compare(arena *a, store *s, const char *experiment, const re
     static const char *const splits[] = {NULL, "train", "validation", "test"};
     compare_options o = {.baseline = how->baseline,
                          .split = splits[how->split],
+                         .protocol = how->protocol,
                          .tune = how->tune,
                          .where = how->where,
                          .metric = (compare_metric)how->metric};

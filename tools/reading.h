@@ -35,7 +35,7 @@ int reading_run(const cli_call *c, const char *out, reading_use use);
 
 /* How variants are compared: what compare, plot and report are asked alike. */
 typedef struct reading_choice {
-    const char *baseline, *tune, *at, *where;
+    const char *baseline, *tune, *at, *where, *protocol;
     int64_t split, metric;
 } reading_choice;
 
@@ -47,6 +47,9 @@ typedef struct reading_choice {
         CLI_TEXT(S, choice.baseline, "baseline", "a variant's label; default: the experiment's"),  \
         CLI_CHOICE(S, choice.split, "split", "final", READING_SPLITS,                              \
                    "that is scored; final: that of the runs' final evaluations"),                  \
+        CLI_TEXT(S, choice.protocol, "protocol",                                                   \
+                 "which evaluations count: own (as the final ones), or a part of what below the "  \
+                 "table one is told by, 'rows 8'"),                                                \
         CLI_TEXT(S, choice.tune, "tune",                                                           \
                  "AXIS[,AXIS]: each variant with its best value on validation, reported on test"), \
         CLI_TEXT(S, choice.where, "where",                                                         \

@@ -1,9 +1,9 @@
 /* Compares the variants of an experiment: over seeds, and paired by seed with the baseline.
  *
- * A run counts with its final evaluation (of `split`, if one is asked for: its last evaluation
- * there). Every figure says what it is: mean and 95 % t-interval over seeds, difference to the
- * baseline paired by seed with its interval; beside it what it costs. Failed and diverged runs are
- * shown, never left out. Works on experiments that are not finished. */
+ * A run counts with its final evaluation (of `split`, if one is asked for: one there, of the same
+ * protocol for all runs). Every figure says what it is: mean and 95 % t-interval over seeds,
+ * difference to the baseline paired by seed with its interval; beside it what it costs. Failed and
+ * diverged runs are shown, never left out. Works on experiments that are not finished. */
 #pragma once
 
 #include "results/compare/stats.h"
@@ -30,6 +30,7 @@ typedef struct compare_options {
     compare_budget at;
     double at_amount;      /* of training; NaN: the least that a finished run got */
     const char *split;     /* NULL: that of the runs' final evaluations */
+    const char *protocol;  /* one of them, see evaluation_choice.h; NULL: none is asked for */
     const char *where;     /* AXIS=VALUE: only these variants and the baseline; NULL: all */
     compare_metric metric; /* what differences are taken of */
 } compare_options;
@@ -65,7 +66,7 @@ typedef struct compared_run {
     double alone;                               /* the same, measured alone; NaN: it was not */
     int64_t peak_bytes;                         /* anonymous memory */
     int documents;                              /* scored */
-    const char *protocol;                       /* JSON */
+    const char *protocol, *split;               /* of the evaluation that counts; JSON */
     int64_t params, active_params, state_bytes; /* -1: unknown */
     double flops;                               /* forward, per token */
     int64_t trained_tokens;
@@ -131,12 +132,23 @@ typedef struct compared_variant {
     const char *rates, *decays; /* those that its seeds chose: "0.01", "0.01, 0.03"; "": none */
 } compared_variant;
 
+/* A protocol that runs were evaluated by, told by what is otherwise than in their own final
+ * evaluations; "own": nothing. */
+typedef struct compared_protocol {
+    const char *words;
+    int runs;
+} compared_protocol;
+
 typedef struct comparison {
     const char *experiment, *description;
-    const char *split;     /* "validation"; "" if nothing was scored yet */
-    bool split_asked;      /* else it is that of the runs' final evaluations */
-    compare_metric metric; /* chosen; never AUTO */
-    int baseline;          /* index; -1: the experiment's baseline has no variant here */
+    const char *split;                  /* "validation"; "" if nothing was scored yet */
+    bool split_asked;                   /* else it is that of the runs' final evaluations */
+    const char *protocol_asked;         /* NULL: none */
+    int protocol_count;                 /* of evaluations on the split at the end of training: */
+    const compared_protocol *protocols; /* the one that counts, then the others */
+    int evaluated;                      /* runs that are done */
+    compare_metric metric;              /* chosen; never AUTO */
+    int baseline; /* index; -1: the experiment's baseline has no variant here */
     int count;
     int best_of; /* these are the best of so many, and the baseline (compare_best.h); 0: all */
     compared_variant *variants; /* in planned order */

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "core/options/option.h"
+#include "results/compare/protocol.h"
 #include "results/store/query.h"
 
 /* A run's final result is replaced by what it had after an equal amount of training. The loss
@@ -118,6 +120,37 @@ static bool around(passage found[2], arena *a, store *s, const compared_run *r, 
     return query_close(&q) && ok;
 }
 
+/* How most of the run's evaluations on the way were done, where none was done as the one that
+ * counts; else that there are none around the amount. */
+static bool say_why(const char **reason, arena *a, store *s, const compared_run *r, err *e)
+{
+    query q = QUERY(s, e,
+                    "SELECT e.split, e.protocol, f.protocol AS own, e.split = f.split AS here, "
+                    "count(*) AS n FROM evaluation e JOIN evaluation f ON f.evaluation = ?1 "
+                    "WHERE e.run = f.run AND e.step < f.step GROUP BY e.split, e.protocol "
+                    "ORDER BY here AND e.protocol = own DESC, n DESC, here DESC, e.protocol",
+                    r->evaluation);
+    text_memory m;
+    FILE *out = text_begin(&m);
+    fputs("has no evaluations around that amount", out);
+    bool any = query_next(&q), here = any && query_int(&q, "here", 0);
+    json_auto_t *own = any ? json_loads(query_peek(&q, "own"), 0, NULL) : NULL;
+    json_auto_t *other = any ? json_loads(query_peek(&q, "protocol"), 0, NULL) : NULL;
+    json_auto_t *difference = protocol_difference(other, own);
+    if (any && !here) {
+        fprintf(out, " on that split; --split %s has %lld on the way", query_peek(&q, "split"),
+                (long long)query_int(&q, "n", 0));
+    } else if (json_object_size(difference) > 0) {
+        fprintf(out, " that were done so; %lld on the way were done otherwise (--protocol): ",
+                (long long)query_int(&q, "n", 0));
+        protocol_print_difference(out, other, own);
+    } else {
+        fputs("; train.eval_every makes some", out);
+    }
+    *reason = text_end_in(&m, a);
+    return query_close(&q);
+}
+
 /* ---- all runs ---- */
 
 /* At share 0 it is x, at 1 it is y; of one evaluation x and y are the same, and log(1) would divide
@@ -166,10 +199,11 @@ bool compare_at(comparison *c, arena *a, store *s, const compare_options *o, err
             if (!around(found, a, s, r, c, e)) return false;
             if (found[0].step >= 0 && found[1].step >= 0) {
                 place(r, found, c->at_amount);
-            } else {
-                compare_unscore(
-                    r, "has no evaluations around that amount; train.eval_every makes some");
+                continue;
             }
+            const char *reason;
+            if (!say_why(&reason, a, s, r, e)) return false;
+            compare_unscore(r, reason);
         }
     }
     return true;

@@ -36,6 +36,17 @@ static void put_variants(json_t *variants, const comparison *c)
     }
 }
 
+static json_t *protocols_json(const comparison *c)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < c->protocol_count; i++) {
+        json_array_append_new(list,
+                              json_pack("{s:o, s:i}", "protocol", json_words(c->protocols[i].words),
+                                        "runs", c->protocols[i].runs));
+    }
+    return list;
+}
+
 /* The protocol is the first scored run's; what differs from it is in each run's own in the
  * database. */
 json_t *compare_json(const comparison *c, const table *t)
@@ -47,6 +58,7 @@ json_t *compare_json(const comparison *c, const table *t)
         c->description, "baseline", c->baseline < 0 ? NULL : c->variants[c->baseline].label,
         "split", c->split, "metric", compare_metric_name(c->metric), "confidence", STATS_CONFIDENCE,
         "protocol", r ? json_loads(r->protocol, 0, NULL) : NULL);
+    json_object_set_new(o, "protocols", protocols_json(c));
     if (c->tune) {
         json_object_set_new(o, "tune", json_string(c->tune));
         json_object_set_new(o, "tuned_on", json_string("validation"));

@@ -260,8 +260,9 @@ static bool choose_baseline(comparison *c, arena *a, const char *label, err *e)
 comparison *compare_load(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e)
 {
-    comparison *c = o->tune ? compare_tune(a, s, experiment, o, e)
-                            : compare_read(a, s, experiment, o->split, e);
+    const evaluation_request all = {
+        .experiment = experiment, .split = o->split, .protocol = o->protocol};
+    comparison *c = o->tune ? compare_tune(a, s, experiment, o, e) : compare_read_as(a, s, &all, e);
     if (!c || (!o->tune && !compare_at(c, a, s, o, e)) ||
         !choose_baseline(c, a, o->tune ? c->tuned_baseline : o->baseline, e)) {
         return NULL;

@@ -178,6 +178,10 @@ void compare_notes_title(char text[512], const comparison *c)
         n += snprintf(text + n, (size_t)(512 - n), "%s%.20s split", comma, c->split);
         comma = ", ";
     }
+    if (c->protocol_asked) {
+        n += snprintf(text + n, (size_t)(512 - n), "%sprotocol %.80s", comma, c->protocols->words);
+        comma = ", ";
+    }
     if (c->tune) {
         n += snprintf(text + n, (size_t)(512 - n), "%s%.100s tuned on validation", comma, c->tune);
         comma = ", ";

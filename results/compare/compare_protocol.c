@@ -13,7 +13,7 @@
  * from it, item by item, as a list of whole protocols would hide the one item that matters. */
 
 /* In what a run's protocol differs from the first one's; "": in nothing. */
-static const char *protocol_difference(arena *a, const compared_run *r, const json_t *first)
+static const char *difference_words(arena *a, const compared_run *r, const json_t *first)
 {
     json_auto_t *own = json_loads(r->protocol, 0, NULL);
     text_memory text;
@@ -37,8 +37,7 @@ static int find_exceptions(exception *list, arena *a, const compared_variant *v,
     bool agree = true;
     for (int k = 0; k < v->run_count; k++) {
         if (!v->runs[k].scored) continue;
-        list[n] =
-            (exception){v->label, protocol_difference(a, &v->runs[k], first), v->runs[k].seed};
+        list[n] = (exception){v->label, difference_words(a, &v->runs[k], first), v->runs[k].seed};
         /* Runs of a variant can differ if seeds were added under another `eval:` section. */
         agree = agree && strcmp(list[0].how, list[n].how) == 0;
         n++;
@@ -101,11 +100,32 @@ static void print_nothing(FILE *out, const comparison *c)
     fputs(c->at == AT_END || !isfinite(c->at_amount) ? ".\n" : " around that amount.\n", out);
 }
 
+/* Which of several protocols it is: figures of another one look alike. */
+static void print_choice(FILE *out, const comparison *c)
+{
+    if (c->protocol_count == 0) return;
+    const compared_protocol *shown = c->protocols;
+    if (strcmp(shown->words, "own") != 0) {
+        fprintf(out,
+                "These are not evaluations as the final ones were done, but otherwise: %s (%d of "
+                "%d runs).\n",
+                shown->words, shown->runs, c->evaluated);
+    }
+    for (int i = 1; i < c->protocol_count; i++) {
+        const compared_protocol *x = &c->protocols[i];
+        fprintf(out, "%s'%s' (%d run%s)",
+                i > 1 ? ", " : "There are other evaluations, which --protocol shows: ", x->words,
+                x->runs, x->runs == 1 ? "" : "s");
+    }
+    if (c->protocol_count > 1) fputs(".\n", out);
+}
+
 void compare_protocol_print(FILE *out, const comparison *c)
 {
     const compared_run *r = compare_first_scored(c);
     if (!r) {
         print_nothing(out, c);
+        print_choice(out, c);
         return;
     }
     fprintf(out, "Scored: %s split, ", c->split);
@@ -121,4 +141,5 @@ void compare_protocol_print(FILE *out, const comparison *c)
     protocol_print(out, protocol);
     fputs(".\n", out);
     print_protocol_differences(out, c, protocol);
+    print_choice(out, c);
 }

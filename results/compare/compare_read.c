@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "results/compare/compare_alike.h"
 #include "results/store/experiment.h"
 #include "results/store/query.h"
 
@@ -11,10 +12,9 @@
  * and not a row that is missing. Labels come in the order of the plan, which is that of the spec,
  * and all tables keep it.
  *
- * Which evaluation counts is decided in the query: the final one, or the last on the split that is
- * asked for. It is a correlated subquery with LIMIT 1 on index evaluation_run, so each run costs a
- * look into the index; the sub-queries for routing and documents are ranges of their tables'
- * keys. */
+ * Which evaluation counts is decided before (evaluation_choice.c), of all runs together. Each run
+ * costs a look into index evaluation_run; the sub-queries for routing and documents are ranges of
+ * their tables' keys. */
 
 /* What routed layers did, over the last tenth of training: a single batch's loads are mostly that
  * batch. m.layer <> '': of layers only; averages over all of them and over the steps of the last
@@ -24,7 +24,7 @@
     "m.layer <> '' AND m.step > 0.9 * (SELECT max(t.step) FROM step t WHERE t.run = p.run)) "      \
     "AS " name ", "
 
-/* A row for each planned run, with its evaluation that counts: ?2 NULL: the final one. blas_core is
+/* A row for each planned run, with its evaluation that counts, one of the list ?2. blas_core is
  * NULL where loci's own kernel multiplied: OpenBLAS's choice of kernels then changed no bit.
  * `falling` is of the schedule's kind: a constant rate can be cut anywhere. */
 static const char RUNS[] =
@@ -41,21 +41,17 @@ static const char RUNS[] =
     "CASE coalesce(json_extract(r.spec, '$.train.gemm'), 'openblas') WHEN 'openblas' THEN "
     "r.blas_core END AS blas_core, "
     "coalesce(json_extract(r.spec, '$.schedule.kind'), '') IN ('linear', 'cosine') AS "
-    "falling, " LATE("load_entropy") LATE(
+    "falling, CASE WHEN s.evaluation IS NULL THEN (SELECT count(*) FROM evaluation o WHERE o.run = "
+    "p.run AND o.split = ?3) END AS otherwise, " LATE("load_entropy") LATE(
         "dropped") "(SELECT avg(m.value) FROM evaluation e JOIN evaluation_metric m USING "
                    "(evaluation) "
                    " WHERE e.run = p.run AND m.name = 'changed' GROUP BY e.evaluation "
                    " HAVING count(m.value) > 0 ORDER BY e.step DESC, e.evaluation LIMIT 1) AS "
                    "changed "
                    "FROM plan p LEFT JOIN run r USING (run) LEFT JOIN score s ON s.evaluation = "
+                   /* +: by the run's index, not id after id of the list. */
                    "(SELECT e.evaluation FROM evaluation e WHERE e.run = p.run AND "
-                   " CASE WHEN ?2 IS NULL THEN e.final ELSE e.split = ?2 END "
-                   /* Of several that one which was done as the final one was, then that of the most
-                      text. */
-                   " ORDER BY e.step DESC, e.final DESC, e.protocol IS (SELECT f.protocol FROM "
-                   "evaluation f WHERE "
-                   "  f.run = e.run AND f.final LIMIT 1) DESC, e.tokens DESC, e.evaluation LIMIT "
-                   "1) "
+                   " +e.evaluation IN (SELECT value FROM json_each(?2))) "
                    "WHERE p.experiment = ?1 ORDER BY p.position";
 
 /* -1 and NaN are what the columns' NULLs become, by type; compare.h says which. */
@@ -73,6 +69,7 @@ static compared_run read_run(query *q, arena *a)
                       .tokens_per_second = query_real(q, "tokens_per_second"),
                       .peak_bytes = query_int(q, "peak_anon_bytes", -1),
                       .protocol = query_text(q, "protocol", a),
+                      .split = query_text(q, "split", a),
                       .params = query_int(q, "params", -1),
                       .active_params = query_int(q, "active_params", -1),
                       .state_bytes = query_int(q, "state_bytes", -1),
@@ -134,7 +131,7 @@ static const char *on_one_line(arena *a, const char *label)
 /* Rows of one label need not be neighbours: seeds that are added later stand at the plan's end. */
 static void add_row(comparison *c, arena *a, query *q)
 {
-    const char *label = query_text(q, "label", a), *split = query_text(q, "split", a);
+    const char *label = query_text(q, "label", a);
     compared_variant *v = find_variant(c, label);
     if (!v) {
         c->variants = grown(a, c->variants, c->count, sizeof *v);
@@ -155,27 +152,40 @@ static void add_row(comparison *c, arena *a, query *q)
     v->diverged += strcmp(r->status, "diverged") == 0;
     v->running += strcmp(r->status, "running") == 0;
     v->interrupted += strcmp(r->status, "interrupted") == 0;
-    /* The first scored run's: final evaluations of one experiment are of one split. */
-    if (r->scored && !c->split[0]) c->split = split;
+    if (strcmp(r->status, "done") == 0 && !r->scored && query_int(q, "otherwise", 0) > 0) {
+        r->reason = "was evaluated here before its end or by another protocol only";
+    }
 }
 
-comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e)
+comparison *compare_read_as(arena *a, store *s, const evaluation_request *r, err *e)
 {
     comparison *c = arena_push_zero(a, 1, sizeof *c);
-    c->experiment = arena_strdup(a, experiment);
+    c->experiment = arena_strdup(a, r->experiment);
     c->description = c->split = "";
-    c->split_asked = split != NULL;
+    c->split_asked = r->split != NULL;
+    c->protocol_asked = r->protocol ? arena_strdup(a, r->protocol) : NULL;
     /* Else a misspelt name would be an experiment without runs. */
-    if (!experiment_check(s, experiment, e)) return NULL;
+    if (!experiment_check(s, r->experiment, e)) return NULL;
     query head =
-        QUERY(s, e, "SELECT description FROM experiment WHERE experiment = ?1", experiment);
+        QUERY(s, e, "SELECT description FROM experiment WHERE experiment = ?1", r->experiment);
     if (query_next(&head)) c->description = query_text(&head, "description", a);
     if (!query_close(&head)) return NULL;
-    query runs = QUERY(s, e, RUNS, experiment, split);
+    const char *evaluations = evaluation_choice(c, a, s, r, e);
+    if (!evaluations) return NULL;
+    query runs = QUERY(s, e, RUNS, r->experiment, evaluations, r->split);
     while (query_next(&runs)) {
         add_row(c, a, &runs);
     }
     if (!query_close(&runs)) return NULL;
-    if (split && !c->split[0]) c->split = arena_strdup(a, split);
+    compare_alike(c, a);
+    if (r->split) c->split = arena_strdup(a, r->split);
+    return c;
+}
+
+comparison *compare_read(arena *a, store *s, const char *experiment, const char *split, err *e)
+{
+    const evaluation_request own = {.experiment = experiment, .split = split, .protocol = "own"};
+    comparison *c = compare_read_as(a, s, &own, e);
+    if (c) c->protocol_asked = NULL;
     return c;
 }

@@ -190,12 +190,22 @@ static comparison *on_split(arena *a, store *s, const comparison *by, const comp
                             const char *split, const compare_options *o, err *e)
 {
     compare_options how = *o;
+    const compare_metric metric = compare_choose_metric(by, o->metric);
     /* The least that a finished run got is found on validation, once: on another split it could be
      * another. */
     how.at_amount = by->at_amount;
-    comparison *c = compare_read(a, s, by->experiment, split, e);
+    /* Which protocol is reported is decided by those that were chosen: others need not have been
+     * evaluated there. */
+    const char **labels = ARENA_NEW(a, const char *, by->count);
+    evaluation_request r = {
+        .experiment = by->experiment, .split = split, .protocol = o->protocol, .labels = labels};
+    for (int i = 0; i < by->count; i++) {
+        bool chosen = best_of(by, list, list[i].key, metric) == i;
+        if (chosen) labels[r.label_count++] = by->variants[i].plan_label;
+    }
+    comparison *c = compare_read_as(a, s, &r, e);
     if (!c || !compare_at(c, a, s, &how, e)) return NULL;
-    keep_best(c, by, list, compare_choose_metric(by, o->metric));
+    keep_best(c, by, list, metric);
     return c;
 }
 
@@ -231,7 +241,9 @@ static void note_lacking(comparison *c, arena *a, const comparison *by)
 comparison *compare_tune(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e)
 {
-    comparison *by = compare_read(a, s, experiment, "validation", e);
+    const evaluation_request all = {
+        .experiment = experiment, .split = "validation", .protocol = o->protocol};
+    comparison *by = compare_read_as(a, s, &all, e);
     if (!by || !check_axes(s, a, experiment, o->tune, e) || !compare_at(by, a, s, o, e))
         return NULL;
     const compare_grouping grouping = {experiment, experiment, is_tuned, o->tune};

@@ -78,8 +78,13 @@ static void print_learning(FILE *out, const json_t *d)
     const char *key, *match = json_get_text(d, "match");
     json_t *value;
     int64_t tokens = json_get_int(d, "grid_tokens", -1);
-    fprintf(out, "learning by %s every %lld tokens", json_get_text(d, "kind"),
-            (long long)json_get_int(d, "segment", 0));
+    fprintf(out, "learning by %s every ", json_get_text(d, "kind"));
+    int64_t segment = json_get_int(d, "segment", 0);
+    if (segment > 0) {
+        fprintf(out, "%lld tokens", (long long)segment);
+    } else { /* of models of any context */
+        fputs("block", out);
+    }
     print_choice(out, "rate", json_object_get(d, "rates"));
     print_choice(out, "decay", json_object_get(d, "decays"));
     if (tokens > 0) fprintf(out, ", chosen on %lld tokens", (long long)tokens);
@@ -135,19 +140,49 @@ void protocol_print(FILE *out, const json_t *protocol)
 
 void protocol_print_difference(FILE *out, const json_t *own, const json_t *first)
 {
+    json_auto_t *difference = protocol_difference(own, first);
     const char *key, *comma = "";
     json_t *value;
+    json_object_foreach(difference, key, value)
+    {
+        fputs(comma, out);
+        comma = "; ";
+        if (json_is_null(value)) {
+            fprintf(out, "no %s", strcmp(key, "dynamic") == 0 ? "learning" : key);
+        } else {
+            protocol_print_item(out, key, value);
+        }
+    }
+}
+
+json_t *protocol_difference(const json_t *own, const json_t *first)
+{
+    json_t *difference = json_object(), *value;
+    const char *key;
     json_object_foreach((json_t *)(uintptr_t)own, key, value)
     {
-        if (json_equal(value, json_object_get(first, key))) continue;
-        fputs(comma, out);
-        protocol_print_item(out, key, value);
-        comma = "; ";
+        if (!json_equal(value, json_object_get(first, key))) {
+            json_object_set(difference, key, value);
+        }
     }
     json_object_foreach((json_t *)(uintptr_t)first, key, value)
     {
-        if (json_object_get(own, key)) continue;
-        fprintf(out, "%sno %s", comma, strcmp(key, "dynamic") == 0 ? "learning" : key);
-        comma = "; ";
+        if (!json_object_get(own, key)) json_object_set_new(difference, key, json_null());
     }
+    return difference;
+}
+
+json_t *protocol_changed(const json_t *first, const json_t *difference)
+{
+    json_t *own = json_copy((json_t *)(uintptr_t)first), *value;
+    const char *key;
+    json_object_foreach((json_t *)(uintptr_t)difference, key, value)
+    {
+        if (json_is_null(value)) {
+            json_object_del(own, key);
+        } else {
+            json_object_set(own, key, value);
+        }
+    }
+    return own;
 }

@@ -14,3 +14,8 @@ void protocol_print_difference(FILE *out, const json_t *own, const json_t *first
 
 /* One item; limits that were not set are said, too. */
 void protocol_print_item(FILE *out, const char *key, const json_t *value);
+
+/* The same as an object; null: what it lacks. And the protocol that is `first` but for that. Decref
+ * both. */
+json_t *protocol_difference(const json_t *own, const json_t *first);
+json_t *protocol_changed(const json_t *first, const json_t *difference);

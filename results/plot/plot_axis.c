@@ -203,8 +203,11 @@ static const comparison *all_tried(arena *a, store *s, const comparison *c, err 
     if (!c->tune) return c;
     /* At the same amount of training, and of the same metric: else what is shown would not be what
      * was chosen by. */
-    const compare_options how = {
-        .split = "validation", .metric = c->metric, .at = c->at, .at_amount = c->at_amount};
+    const compare_options how = {.split = "validation",
+                                 .protocol = c->protocol_asked,
+                                 .metric = c->metric,
+                                 .at = c->at,
+                                 .at_amount = c->at_amount};
     return compare_load(a, s, c->experiment, &how, e);
 }
 

@@ -53,6 +53,7 @@ void plot_series_title(char text[768], const comparison *c, const char *question
     comparison shown = *c;
     /* A curve of training is of no split that was evaluated. */
     shown.split_asked = c->split_asked && !training;
+    if (training) shown.protocol_asked = NULL;
     compare_notes_title(choice, &shown);
     snprintf(text, 768, "%s: %s", choice, question);
 }

@@ -4,21 +4,20 @@
 
 #include "results/store/query.h"
 
-/* Only evaluations on one split under one protocol lie on a line: the final one's, where the run
- * has one on validation, since a point that was scored otherwise would be a step in the curve that
- * no model made. Then seeds are averaged step by step, in the database. */
+/* Only evaluations on one split under one protocol lie on a line, since a point that was scored
+ * otherwise would be a step in the curve that no model made. Then seeds are averaged step by step,
+ * in the database. */
 
-/* A row per step of the seeds that were evaluated there as the final evaluation was done. What was
- * evaluated without any training has no course. ?3: per byte, else per token. */
+/* A row per step of the seeds that were evaluated there. What was evaluated without any training
+ * has no course. ?3: per byte, else per token. */
 static const char LOSSES[] =
-    "WITH scored AS (SELECT e.step, e.tokens_seen, CASE ?3 WHEN 'bytes' THEN "
+    "WITH asked AS (SELECT DISTINCT run FROM plan WHERE experiment = ?1 AND label = "
+    "?2), " STORE_USUAL_PROTOCOL
+    ", scored AS (SELECT e.step, e.tokens_seen, CASE ?3 WHEN 'bytes' THEN "
     "  e.nats / ln(2) / nullif(e.bytes, 0) ELSE e.nats / nullif(e.tokens, 0) END AS loss "
-    "  FROM plan p JOIN evaluation e USING (run) WHERE p.experiment = ?1 AND p.label = ?2 "
-    "  AND e.split = 'validation' AND e.nats IS NOT NULL AND e.tokens_seen > 0 "
-    /* Without a final evaluation on validation (a run under way, or one that ends on test) any
-     * protocol. */
-    "  AND e.protocol = coalesce((SELECT f.protocol FROM evaluation f WHERE f.run = e.run AND "
-    "  f.final AND f.split = e.split ORDER BY f.step DESC LIMIT 1), e.protocol)) "
+    "  FROM plan p JOIN evaluation e USING (run) JOIN usual USING (run, split, protocol) "
+    "  WHERE p.experiment = ?1 AND p.label = ?2 "
+    "  AND e.split = 'validation' AND e.nats IS NOT NULL AND e.tokens_seen > 0) "
     "SELECT avg(tokens_seen) AS x, avg(loss) AS mean, min(loss) AS low, max(loss) AS high, "
     "count(loss) AS n FROM scored WHERE loss IS NOT NULL GROUP BY step ORDER BY step";
 

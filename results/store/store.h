@@ -54,3 +54,13 @@ bool store_err(store *s, const char *what, err *e);
 #define STORE_RUN_SPEED                                                                            \
     "CASE WHEN r.status <> 'running' AND r.tokens > 0 AND r.train_seconds > 0 "                    \
     "THEN r.tokens / r.train_seconds ELSE r.tokens_per_second END"
+
+/* SQL: `usual`, a table for WITH behind `asked (run)`: of each run and split the protocol that a
+ * curve is of, by which it was evaluated at the most steps; else the final one's, and rather of a
+ * model that learned nothing on the way. */
+#define STORE_USUAL_PROTOCOL                                                                       \
+    "usual AS (SELECT run, split, protocol FROM (SELECT g.run, g.split, g.protocol, "              \
+    "row_number() OVER (PARTITION BY g.run, g.split ORDER BY count(DISTINCT g.step) DESC, "        \
+    "g.protocol IS (SELECT f.protocol FROM evaluation f WHERE f.run = g.run AND f.final) DESC, "   \
+    "g.protocol LIKE '%\"dynamic\":%', g.protocol) AS place FROM asked JOIN evaluation g "         \
+    "USING (run) GROUP BY g.run, g.split, g.protocol) WHERE place = 1) "

@@ -39,14 +39,13 @@ static const char *const QUERIES[EXPORT_WHATS] = {
     "WHERE p.experiment = ?1 ORDER BY p.position, v.step, v.split, v.evaluation",
 
     "SELECT p.label AS variant, p.seed, p.run, v.evaluation, v.step, v.split, v.final, d.document, "
-    "d.name, d.nats, d.tokens, d.bytes, d.words FROM plan p JOIN evaluation v USING (run) "
-    "JOIN document d USING (evaluation) WHERE p.experiment = ?1 "
+    "d.name, d.nats, d.tokens, d.bytes, d.words, v.protocol FROM plan p "
+    "JOIN evaluation v USING (run) JOIN document d USING (evaluation) WHERE p.experiment = ?1 "
     "ORDER BY p.position, v.step, v.split, v.evaluation, d.document",
 
     "SELECT p.label AS variant, p.seed, p.run, v.evaluation, v.step, v.split, v.final, x.kind, "
-    "x.low, "
-    "x.high, x.tokens, x.bits_per_token FROM plan p JOIN evaluation v USING (run) "
-    "JOIN slice_score x USING (evaluation) WHERE p.experiment = ?1 "
+    "x.low, x.high, x.tokens, x.bits_per_token, v.protocol FROM plan p "
+    "JOIN evaluation v USING (run) JOIN slice_score x USING (evaluation) WHERE p.experiment = ?1 "
     "ORDER BY p.position, v.step, v.split, v.evaluation, x.kind, x.low"};
 
 /* ---- CSV and JSON lines, row by row: there may be millions ---- */

@@ -204,16 +204,18 @@ static const char RUNS[] =
     "SELECT p.run, p.label, p.seed, coalesce(unixepoch(r.started_at), 0) AS began FROM plan p "
     "JOIN run r USING (run) WHERE p.experiment = ?1 AND (EXISTS (SELECT 1 FROM step s WHERE s.run "
     "= p.run) OR EXISTS (SELECT 1 FROM evaluation v WHERE v.run = p.run)) ORDER BY p.position";
-/* Training figures at their step, then evaluations at theirs. */
+/* Training figures at their step, then evaluations at theirs: those of one protocol on each split,
+ * or a curve would lead from one way to score to another. */
 static const char FIGURES[] =
+    "WITH asked AS (SELECT ?1 AS run), " STORE_USUAL_PROTOCOL
     "SELECT s.seconds, s.step, CASE m.layer WHEN '' THEN 'train/' || m.name ELSE m.layer || '/' || "
     "m.name END AS tag, m.value FROM step s JOIN metric m USING (run, step) WHERE s.run = ?1 "
     "AND m.value IS NOT NULL UNION ALL "
     "SELECT (SELECT max(s.seconds) FROM step s WHERE s.run = ?1 AND s.step <= v.step), v.step, "
     "v.split || '/' || f.name, CASE f.name WHEN 'bits_per_byte' THEN v.bits_per_byte WHEN "
-    "'word_perplexity' THEN v.word_perplexity ELSE v.perplexity END FROM score v, (SELECT "
-    "'bits_per_byte' AS name UNION SELECT 'word_perplexity' UNION SELECT 'perplexity') f "
-    "WHERE v.run = ?1 ORDER BY 2, 3";
+    "'word_perplexity' THEN v.word_perplexity ELSE v.perplexity END FROM score v JOIN usual "
+    "USING (run, split, protocol), (SELECT 'bits_per_byte' AS name UNION SELECT 'word_perplexity' "
+    "UNION SELECT 'perplexity') f WHERE v.run = ?1 ORDER BY 2, 3";
 
 enum { NAME_BYTES = 200 }; /* of a folder, with room for a mark below the usual 255 */
 

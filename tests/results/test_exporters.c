@@ -154,6 +154,42 @@ static void folders_of_runs(void)
     store_close(s);
 }
 
+/* Bytes of the event file of the experiment's only run. */
+static int64_t event_bytes(const fake_experiment *x)
+{
+    const char *const *names;
+    char path[FILE_PATH_BYTES];
+    int64_t count = 0, bytes = -1;
+    int files;
+    err e = {0}, note = {0};
+    store *s = collect_and_open(x->out, &note, &e);
+    EXPECT(s && export_tensorboard(test_inside("curve"), s, x->name, &files, &e), "%s", e.text);
+    store_close(s);
+    arena *a = arena_new(0);
+    const char *folder = test_inside("curve/alone/seed-1");
+    EXPECT(file_list(folder, a, &names, &count, &e) && count == 1, "%lld files", (long long)count);
+    if (count == 1 && file_join(path, folder, names[0], NULL)) {
+        EXPECT(file_stat(path, &bytes, NULL, &e), "%s", e.text);
+    }
+    arena_free(a);
+    return bytes;
+}
+
+/* A curve is of one protocol: what was evaluated otherwise is none of its points. */
+static void one_protocol(void)
+{
+    static const fake_variant alone[] = {{"alone", 0, 0.001, 1000, 1, NULL, false}};
+    const fake_experiment x = {test_folder(), "curve", 1, 1, 4, alone};
+    fake_write(&x);
+    int64_t before = event_bytes(&x);
+    fake_append(&x, 0, 1, "evals.jsonl",
+                "{\"eval\": \"0\", \"step\": 40, \"split\": \"validation\", \"nats\": 1, "
+                "\"tokens\": 1, \"bytes\": 1, \"protocol\": {\"dynamic\": {}}}\n");
+    int64_t after = event_bytes(&x);
+    EXPECT(before > 0 && before == after, "%lld and %lld bytes", (long long)before,
+           (long long)after);
+}
+
 /* ---- read by the tools themselves ---- */
 
 /* Runs a script with the case's folder as its argument; skips where `module` is not there. */
@@ -253,6 +289,7 @@ const test_suite test_exporters = {"results/exporters",
                                    {{"infinity and missing", infinity_and_missing},
                                     {"many axes", many_axes},
                                     {"folders of runs", folders_of_runs},
+                                    {"one_protocol", one_protocol},
                                     {"read by pandas", pandas},
                                     {"read by DuckDB", duckdb},
                                     {"read by TensorBoard", tensorboard},

@@ -348,6 +348,15 @@ static void validation(void)
     EXPECT(script && strstr(script, "\n5 2 2 2 1\n"), "the evaluation on the way");
     EXPECT(script && strstr(script, "validation loss: what learns most"), "title");
     free(script);
+    /* Evaluated anew by another protocol the course stays that of the most steps. */
+    static const char anew[] = "{\"eval\":\"n\",\"step\":60,\"tokens_seen\":6000,\"split\":"
+                               "\"validation\",\"final\":true,\"nats\":9,\"tokens\":1000,"
+                               "\"bytes\":1000,\"protocol\":{\"rows\":3}}\n";
+    fake_append(&x, 0, 1, "evals.jsonl", anew);
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    script = plotted_content(&r, "validation-tokens.gp");
+    EXPECT(script && strstr(script, "\n5 2 2 2 1\n") && !strstr(script, "0.0129"), "%s", script);
+    free(script);
 }
 
 /* Drawn again, a folder has no pictures of another choice of variants; other files stay. */

@@ -41,7 +41,15 @@ static void trained_models(void)
     program_expect(LOCI("run", tiny_sweep(), "--set", "sweep.seeds=1"), 0, NULL, NULL);
     program_expect(LOCI("eval", "tiny", "--split", "test"), 0, "bits per byte", NULL);
     program_expect(LOCI("eval", "tiny/keys/1", "--json"), 0, "\"protocol\"", NULL);
-    program_expect(LOCI("compare", "--split", "test"), 0, "test", NULL);
+    program_expect(LOCI("compare", "--split", "test"), 0, "rows 2;", NULL); /* the spec's */
+    program_expect(LOCI("eval", "tiny"), 0, NULL, "0 evaluated, 2 were before, 0 failed");
+    program_expect(LOCI("eval", "tiny", "--split", "test", "--dynamic", "sgd"), 0, NULL, NULL);
+    program_expect(LOCI("compare", "--split", "test"), 0, "which --protocol shows: 'learning",
+                   NULL);
+    program_expect(LOCI("compare", "--split", "test", "--protocol", "dynamic"), 0,
+                   "but otherwise: learning", NULL);
+    program_expect(LOCI("compare", "--protocol", "rows"), 2, NULL,
+                   "there are: 'own' (2 of 2 runs)");
     program_result all = LOCI("eval", "tiny", "--split", "test");
     program_expect(all, 0, NULL, "0 evaluated, 2 were before, 0 failed");
     program_expect(LOCI("eval", "tiny", "--split", "train", "--tokens", "200"), 0,
