@@ -173,7 +173,7 @@ static void refused(void)
     EXPECT(r.status == 0 && strstr(r.err, "head.weight: 160 of 160 numbers are not finite"), "%s",
            r.err);
     expect_refused(LOCI("eval", to), "not a finite number");
-    expect_refused(LOCI("inspect", to), "not a finite number");
+    expect_refused(LOCI("inspect", to), "no finite numbers");
     expect_refused(LOCI("generate", to, "--tokens", "3"), "not finite numbers");
     expect_refused(LOCI("recall", to, "--corpus",
                         "{corpus: probe, task: copy, length: 1, symbols: 17, distances: [3]}"),
