@@ -3,9 +3,9 @@
  * One loaded comparison, several ways to look at it: the table with its notes, slices of the text,
  * two axes as rows and columns, or another experiment beside it. All of them have the same
  * baseline, metric and choice of runs, and none computes a statistic itself. */
-#include "core/base/terminal.h"
 #include "results/compare/compare_print.h"
 #include "results/compare/compare_recall.h"
+#include "results/compare/compare_side.h"
 #include "results/compare/compare_slices.h"
 #include "results/compare/compare_slices_print.h"
 #include "results/compare/compare_view.h"
@@ -58,14 +58,42 @@ static bool print_table(const comparison *x, store *s, const cli_call *c, err *e
     return slices && compare_slices_print(stdout, x, slices, format, cli_colour(stdout), e);
 }
 
-/* What a table of another shape has to have said below it, for people. */
-static void print_note(const cli_call *c, const char *text)
+/* ---- what a table of another shape has to have said below it ---- */
+
+static void print_mark(FILE *out, const char *text, bool markdown)
 {
-    if (((const compare_call *)c->options)->format != TABLE_TEXT) return;
-    terminal_prose prose;
-    fputs(text, terminal_prose_begin(&prose, stdout));
-    terminal_prose_end(&prose);
+    /* Behind a table of Markdown a line would be one more row. */
+    fprintf(out, "%s*: %s.\n", markdown ? "\n" : "", text);
 }
+
+static bool any_lost(const comparison *c)
+{
+    bool any = false;
+    for (int i = 0; i < c->count; i++) {
+        any = any || c->variants[i].lost > 0;
+    }
+    return any;
+}
+
+/* y: NULL: x alone. */
+static void lost_words(FILE *out, const comparison *x, const comparison *y)
+{
+    if (!any_lost(x) && !(y && any_lost(y))) return;
+    fputs(
+        "\n(N of M): the mean is of N of M seeds; that the others have no result may be why it is "
+        "what it is, so it is not marked.\n",
+        out);
+}
+
+static void pivot_words(FILE *out, const void *about, bool markdown)
+{
+    print_mark(
+        out, "the best. Where other axes leave several variants to a cell, it is the best of them",
+        markdown);
+    lost_words(out, about, NULL);
+}
+
+/* ---- views ---- */
 
 /* --pivot ROWS,COLUMNS, or ROWS with COLUMNS as the last word. */
 static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
@@ -82,9 +110,26 @@ static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
     table *t = compare_view_pivot(c->memory, s, x, rows, columns, e);
     if (!t) return EXIT_USAGE;
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
-    print_note(c, "*: the best. Where other axes leave several variants to a cell, it is the best "
-                  "of them.\n");
+    table_words(stdout, (table_format)o->format, pivot_words, x);
     return EXIT_DONE;
+}
+
+typedef struct both {
+    const comparison *x, *y;
+} both;
+
+static void side_words(FILE *out, const void *about, bool markdown)
+{
+    const both *b = about;
+    print_mark(out,
+               "the better of the two by its mean; a difference whose interval holds 0 is noise",
+               markdown);
+    lost_words(out, b->x, b->y);
+    if (!compare_side_alike(b->x, b->y)) {
+        fputs("\nThe two were not scored alike (text, context, state): a difference is not only "
+              "that of models.\n",
+              out);
+    }
 }
 
 static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
@@ -97,16 +142,8 @@ static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
      */
     const comparison *y = name ? reading_compare(c->memory, s, name, &how, e) : NULL;
     if (!y) return EXIT_USAGE;
-    table_print(stdout, compare_view_side(c->memory, x, y), (table_format)o->format,
-                cli_colour(stdout));
-    print_note(c, "*: the better of the two by its mean; a difference whose interval holds 0 is "
-                  "noise.\n");
-    /* One run of each is enough: within an experiment the comparison sees to it. */
-    const compared_run *one = compare_first_scored(x), *other = compare_first_scored(y);
-    if (one && other && strcmp(one->protocol, other->protocol) != 0) {
-        print_note(c, "\nThe two were not scored alike (text, context, state): a difference is not "
-                      "only that of models.\n");
-    }
+    table_print(stdout, compare_side(c->memory, x, y), (table_format)o->format, cli_colour(stdout));
+    table_words(stdout, (table_format)o->format, side_words, &(const both){x, y});
     return EXIT_DONE;
 }
 

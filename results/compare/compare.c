@@ -204,9 +204,14 @@ bool compare_label_names(const char *label, const char *axis, const char *value)
     return false;
 }
 
-bool compare_sure(const compared_variant *v)
+bool compare_clear(const compared_variant *v)
 {
     /* Without a corrected p (NaN) the interval alone decides. Both, as intervals are not corrected:
      * of twenty variants of equal models one interval lies beyond 0. */
     return stats_differs(v->difference) && !(v->p_holm >= 1 - STATS_CONFIDENCE);
+}
+
+bool compare_sure(const compared_variant *v)
+{
+    return compare_clear(v) && v->lost_pairs == 0;
 }

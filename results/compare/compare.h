@@ -109,7 +109,10 @@ typedef struct compared_variant {
     int tried;              /* out of how many */
     bool edge;              /* a number at the edge of those tried: better ones may lie beyond */
     bool is_baseline;
-    int repeats; /* runs, and pairs with the baseline, that are models of earlier seeds */
+    int lost;       /* planned runs that have no result, see compare_is_lost */
+    int pairs;      /* seeds that are planned of it and the baseline; */
+    int lost_pairs; /* of them those of which one of the two runs is lost */
+    int repeats;    /* runs, and pairs with the baseline, that are models of earlier seeds */
     int repeated_pairs;
     int look; /* in pictures: colour, and behind the last one dashes or marks; one for each variant
                */
@@ -214,6 +217,9 @@ bool compare_by_bytes(const comparison *c);
 const char *compare_metric_name(compare_metric m);  /* "bits_per_byte" */
 const char *compare_metric_title(compare_metric m); /* "bits per byte" */
 
-/* Whether a variant's difference is called better or worse, not noise: its interval is beyond 0,
- * and its p stays below 0.05 after Holm's correction. */
+/* Whether a variant's difference is not noise: its interval is beyond 0, and its p stays below 0.05
+ * after Holm's correction. */
+bool compare_clear(const compared_variant *v);
+/* Whether it is called better or worse: that, and no seed was lost. Those that come through where
+ * others break are no random choice. */
 bool compare_sure(const compared_variant *v);

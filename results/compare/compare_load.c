@@ -195,7 +195,11 @@ static void sum_up(compared_variant *v, arena *a, const comparison *c)
     }
     const compared_variant *base = c->baseline < 0 ? NULL : &c->variants[c->baseline];
     for (int i = 0; i < v->run_count; i++) {
-        bool repeats = base && compare_repeats(v, base, i);
+        const compared_run *partner = base ? compare_run(base, v->runs[i].seed) : NULL;
+        bool repeats = base && compare_repeats(v, base, i), lost = compare_is_lost(&v->runs[i]);
+        v->lost += lost;
+        v->pairs += partner != NULL;
+        v->lost_pairs += partner && (lost || compare_is_lost(partner));
         v->repeats += compare_repeats(v, NULL, i);
         v->repeated_pairs += repeats;
         x[i] = v->runs[i].value[c->metric];

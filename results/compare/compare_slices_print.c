@@ -197,6 +197,14 @@ static void print_variant(FILE *out, const slice_comparison *x, int variant)
     fputs(".\n", out);
 }
 
+/* As the verdict on the whole text says it. */
+static void print_lost(FILE *out, const compared_variant *v)
+{
+    if (v->lost_pairs == 0) return;
+    fprintf(out, "  %d of %d seeds %s no result, which may be why.\n", v->lost_pairs, v->pairs,
+            v->lost_pairs == 1 ? "has" : "have");
+}
+
 typedef struct sliced {
     const comparison *c;
     const slice_comparison *x;
@@ -218,6 +226,7 @@ static void print_words(FILE *out, const void *about, bool markdown)
             continue;
         }
         print_variant(out, x, i);
+        print_lost(out, &c->variants[i]);
         /* Of the first slice: pairs have all slices or none. */
         int seeds = compare_slices_at(x, i, 0)->difference.n;
         most = MAX(most, seeds);

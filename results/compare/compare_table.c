@@ -143,6 +143,7 @@ static void put_difference(sheet *s)
     put_mean(s, (table_head){"difference", "difference", units[s->c->metric], TABLE_KEPT}, d,
              s->c->metric, true);
     put_count(s, "difference_n", true, d.n);
+    put_count(s, "difference_lost", paired, v->lost_pairs);
     put_real(s, PROGRAMS("p"), paired ? v->p : (double)NAN, 6);
     int column = cell(s, (table_head){"p_holm", "p", "Holm", 0});
     if (column >= 0 && paired) table_probability(s->t, column, v->p_holm);

@@ -58,9 +58,11 @@ static verdict verdict_of(const comparison *c, const compared_variant *v)
 /* Seeds that would decide at this spread: the error of each comparison is the first step's of
  * Holm's correction. Holm's first step divides the error by all comparisons; later steps by fewer,
  * so this many seeds are enough at the latest. */
-static void say_enough(sentence *s, const comparison *c, estimate d)
+static void say_enough(sentence *s, const comparison *c, const compared_variant *v)
 {
+    estimate d = v->difference;
     enum { MOST = 1000 };
+    if (v->lost_pairs > 0) return; /* it is not their number that is in the way */
     int n = stats_enough(d, (1 - STATS_CONFIDENCE) / MAX(c->comparisons, 1), MOST);
     /* Nothing is said where n says enough already: more seeds would not make it noise. */
     if (n > d.n) {
@@ -87,9 +89,20 @@ static void say_one_seed(sentence *s, const verdict *x, int repeated)
     }
 }
 
+/* A variant that breaks more often keeps the seeds that suit it: what is left of them says less
+ * than its interval does. */
+static void say_lost(sentence *s, const compared_variant *v)
+{
+    if (v->lost_pairs == 0 || v->difference.n == 0) return;
+    say(s, " %d of %d seeds %s no result%s.", v->lost_pairs, v->pairs,
+        v->lost_pairs == 1 ? "has" : "have",
+        v->difference.mean < 0 || v->difference.mean > 0 ? ", which may be why" : "");
+}
+
 /* Five cases, from no pair to a clear difference. Two of them are noise: the interval contains 0,
  * or it does not but the correction takes the claim back; in the second p is shown before and
- * after, as a reader who saw the interval alone would think otherwise. */
+ * after, as a reader who saw the interval alone would think otherwise. A clear one only seems so
+ * where seeds were lost. */
 static void say_difference(sentence *s, const comparison *c, const compared_variant *v)
 {
     const verdict x = verdict_of(c, v);
@@ -98,22 +111,23 @@ static void say_difference(sentence *s, const comparison *c, const compared_vari
             x.base);
     } else if (x.d.n == 1) {
         say_one_seed(s, &x, v->repeated_pairs);
-    } else if (stats_differs(x.d) && !compare_sure(v)) {
+    } else if (stats_differs(x.d) && !compare_clear(v)) {
         say(s,
             "'%s' seems %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds), but p = "
             "%.3g becomes %.3g by Holm's correction for %d comparisons: within noise.",
             x.label, better_or_worse(x.d.mean), x.base, x.plain, x.half, x.unit, x.d.n, v->p,
             v->p_holm, c->comparisons);
-        say_enough(s, c, x.d);
+        say_enough(s, c, v);
     } else if (!stats_differs(x.d)) {
         say(s,
             "'%s' is within noise of '%s': difference %s \u00b1 %s %s (95 %%, paired over %d "
             "seeds; the interval contains 0).",
             x.label, x.base, x.with_sign, x.half, x.unit, x.d.n);
-        say_enough(s, c, x.d);
+        say_enough(s, c, v);
     } else {
-        say(s, "'%s' is %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", x.label,
-            better_or_worse(x.d.mean), x.base, x.plain, x.half, x.unit, x.d.n);
+        say(s, "'%s' %s %s than '%s' by %s \u00b1 %s %s (95 %%, paired over %d seeds).", x.label,
+            v->lost_pairs ? "seems" : "is", better_or_worse(x.d.mean), x.base, x.plain, x.half,
+            x.unit, x.d.n);
     }
 }
 
@@ -154,5 +168,6 @@ void compare_verdict(char text[COMPARE_VERDICT_BYTES], const comparison *c, int 
         return;
     }
     say_difference(&s, c, v);
+    say_lost(&s, v);
     say_decay(&s, c, v);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/options/option.h"
+#include "results/compare/compare_cell.h"
 #include "results/compare/compare_table.h"
 #include "results/store/query.h"
 
@@ -176,6 +177,15 @@ typedef struct pivot {
     int *best;                  /* [rows, columns]: which variant is in the cell; -1: none */
 } pivot;
 
+/* Has variant i the better mean, or one of all of its seeds where k lost some? What is left of
+ * seeds that break is no fair mean. */
+static bool better(const comparison *c, int i, int k)
+{
+    const compared_variant *x = &c->variants[i], *y = &c->variants[k];
+    if ((x->lost > 0) != (y->lost > 0)) return y->lost > 0;
+    return x->value[c->metric].mean < y->value[c->metric].mean;
+}
+
 static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *const axes[2],
                  err *e)
 {
@@ -188,7 +198,7 @@ static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *
         row[i] = place_of(p->row, &p->rows, r);
         column[i] = place_of(p->column, &p->columns, k);
     }
-    if (p->columns >= TABLE_COLUMNS) {
+    if (1 + p->columns * COMPARE_CELL_COLUMNS > TABLE_COLUMNS) {
         return err_set(e, "%s has %d values, more than a table has columns", axes[1], p->columns);
     }
     p->best = ARENA_NEW(a, int, (int64_t)p->rows * p->columns);
@@ -201,9 +211,20 @@ static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *
         if (own.n == 0) continue;
         /* Other axes put several variants into a cell: their best, as readers of a grid want to
          * know what it can reach. For each at one value --where keeps that. */
-        if (*cell < 0 || own.mean < c->variants[*cell].value[c->metric].mean) *cell = i;
+        if (*cell < 0 || better(c, i, *cell)) *cell = i;
     }
     return true;
+}
+
+/* The best cell of all of whose seeds are there; -1: none is. */
+static int best_cell(const comparison *c, const pivot *p)
+{
+    int best = -1;
+    for (int i = 0; i < p->rows * p->columns; i++) {
+        int v = p->best[i];
+        if (v >= 0 && c->variants[v].lost == 0 && (best < 0 || better(c, v, best))) best = v;
+    }
+    return best;
 }
 
 table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *rows,
@@ -216,18 +237,13 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
     if (!fill(&p, a, s, c, axes, e)) return NULL;
     table *t = table_new(a);
     /* One number of digits for all cells: they are all of one metric. */
-    int digits = compare_table_decimals(c, c->metric), head, best = -1;
+    int digits = compare_table_decimals(c, c->metric), head, best = best_cell(c, &p);
+    const char *dot = strrchr(axes[1], '.');
+    compare_cell *cells = ARENA_NEW(a, compare_cell, p.columns);
     head = table_column(t, axes[0], axes[0], compare_metric_title(c->metric),
                         TABLE_LEFT | TABLE_WHOLE);
     for (int k = 0; k < p.columns; k++) {
-        const char *dot = strrchr(axes[1], '.');
-        table_column(t, p.column[k], p.column[k], dot ? dot + 1 : axes[1], 0);
-    }
-    for (int i = 0; i < p.rows * p.columns; i++) {
-        int v = p.best[i];
-        bool better = v >= 0 && (best < 0 || c->variants[v].value[c->metric].mean <
-                                                 c->variants[best].value[c->metric].mean);
-        if (better) best = v;
+        cells[k] = compare_cell_head(t, a, p.column[k], dot ? dot + 1 : axes[1], 0);
     }
     for (int r = 0; r < p.rows; r++) {
         table_row(t);
@@ -235,68 +251,10 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
         for (int k = 0; k < p.columns; k++) {
             int v = p.best[r * p.columns + k];
             if (v < 0) continue;
-            estimate x = c->variants[v].value[c->metric];
-            table_mean(t, k + 1, x.mean, x.half, digits, false);
             /* One mark in all the table. */
-            if (v == best) table_mark(t, k + 1, "*");
+            compare_cell_variant(t, &cells[k], &c->variants[v], c->metric, digits,
+                                 v == best ? "*" : "");
         }
-    }
-    return t;
-}
-
-/* ---- two experiments ---- */
-
-/* y minus x, seed by seed. A seed that one of them lacks makes no pair. Two experiments agree in
- * what a seed means only if they trained on the same text; that is the reader's to know. */
-static estimate paired(arena *a, const compared_variant *x, const compared_variant *y,
-                       compare_metric m)
-{
-    double *p = ARENA_NEW(a, double, y->run_count), *q = ARENA_NEW(a, double, y->run_count);
-    for (int i = 0; i < y->run_count; i++) {
-        p[i] = y->runs[i].value[m];
-        q[i] = compare_repeats(y, x, i) ? (double)NAN : compare_seed_value(x, y->runs[i].seed, m);
-    }
-    return stats_paired(p, q, y->run_count, STATS_CONFIDENCE);
-}
-
-/* The better is marked by its mean; whether it is surely better the difference says. */
-table *compare_view_side(arena *a, const comparison *x, const comparison *y)
-{
-    table *t = table_new(a);
-    int digits = compare_table_decimals(x, x->metric), common = 0;
-    const char *unit = compare_metric_title(x->metric);
-    int label = table_column(t, "variant", "variant", "", TABLE_LEFT | TABLE_WHOLE);
-    int first = table_column(t, x->experiment, x->experiment, unit, 0);
-    int second = table_column(t, y->experiment, y->experiment, unit, 0);
-    int difference = table_column(t, "difference", "difference", "paired by seed", TABLE_KEPT);
-    for (int i = 0; i < x->count; i++) {
-        common += compare_find(y, x->variants[i].label) != NULL;
-    }
-    /* First all of x, then those of y that have no partner: a pair is met once, as y's own has no
-     * `own`. */
-    for (int i = 0; i < x->count + y->count; i++) {
-        const compared_variant *v = i < x->count ? &x->variants[i] : &y->variants[i - x->count];
-        const compared_variant *own = i < x->count ? v : NULL;
-        const compared_variant *other = i < x->count ? compare_find(y, v->label) : v;
-        /* Where some are called alike the others are left out, or the pairs would be lost among
-         * them. Where none is, all are shown, each in its own column, and nothing is paired. */
-        if (common > 0 && (!own || !other)) continue;
-        table_row(t);
-        table_text(t, label, "%s", v->label);
-        if (own) {
-            estimate m = own->value[x->metric];
-            table_mean(t, first, m.mean, m.half, digits, false);
-        }
-        if (other) {
-            estimate m = other->value[x->metric];
-            table_mean(t, second, m.mean, m.half, digits, false);
-        }
-        if (!own || !other) continue;
-        double a_mean = own->value[x->metric].mean, b_mean = other->value[x->metric].mean;
-        if (a_mean < b_mean) table_mark(t, first, "*");
-        if (b_mean < a_mean) table_mark(t, second, "*");
-        estimate d = paired(a, own, other, x->metric);
-        if (d.n > 0) table_mean(t, difference, d.mean, d.half, digits, true);
     }
     return t;
 }

@@ -1,5 +1,4 @@
-/* Other views of comparisons: parts of them, in another order, as a table of two axes, two side by
- * side. */
+/* Other views of comparisons: parts of them, in another order, as a table of two axes. */
 #pragma once
 
 #include "results/compare/compare.h"
@@ -17,10 +16,7 @@ bool compare_view_where(comparison *c, arena *a, store *s, const char *where, er
 void compare_view_sort(comparison *c, arena *a, int by);
 
 /* A row for each value of one axis, a column for each of the other, the mean with its interval in
- * each cell, the best of all marked. Where several variants are in a cell, the best. NULL and e. */
+ * each cell, the best of all marked. Where several variants are in a cell, the best. One that lost
+ * runs says of how many its mean is, and is the best of none that did not. NULL and e. */
 table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *rows,
                           const char *columns, err *e);
-
-/* The variants of both that are called alike, or, if none are, all: what each reaches, and the
- * difference, paired by seed. */
-table *compare_view_side(arena *a, const comparison *x, const comparison *y);

@@ -46,7 +46,7 @@ static void put_seeds(FILE *out, const comparison *c)
 }
 
 /* What a difference says. */
-enum { BETTER, WORSE, NOISE, ONE_SEED, KINDS };
+enum { BETTER, WORSE, NOISE, LOST, ONE_SEED, KINDS };
 
 static const struct {
     const char *name, *title, *colour;
@@ -55,6 +55,7 @@ static const struct {
 } KIND[KINDS] = {{"better", "better", "#0072b2"},
                  {"worse", "worse", "#d55e00"},
                  {"noise", "within noise", "#707070"},
+                 {"lost", "seeds were lost", "#707070"},
                  {"single", "one seed", "#707070"}};
 
 /* Noise by the same rule as the table's words (compare_sure), so that a bar beside the line can be
@@ -62,6 +63,7 @@ static const struct {
 static int kind_of(const compared_variant *v)
 {
     if (v->difference.n == 1) return ONE_SEED;
+    if (compare_clear(v) && !compare_sure(v)) return LOST;
     return !compare_sure(v) ? NOISE : v->difference.mean < 0 ? BETTER : WORSE;
 }
 
@@ -94,7 +96,11 @@ static void put_names(FILE *out, const comparison *c)
         char name[320];
         plot_text_cut(name, sizeof name - 32, c->variants[i].label, PLOT_NAME - 60, PLOT_LETTERS);
         size_t n = strlen(name);
-        snprintf(name + n, sizeof name - n, " (n = %d)", c->variants[i].difference.n);
+        const compared_variant *v = &c->variants[i];
+        int used = snprintf(name + n, sizeof name - n, " (n = %d", v->difference.n);
+        n += (size_t)used;
+        if (v->lost_pairs) n += (size_t)snprintf(name + n, sizeof name - n, " of %d", v->pairs);
+        snprintf(name + n, sizeof name - n, ")");
         if (line++) fputs(", ", out);
         gnuplot_tic(out, name, line);
     }

@@ -34,7 +34,7 @@ enum {
     TABLE_WHOLE = 32    /* a name, or figures in words: never cut, but on several lines */
 };
 
-enum { TABLE_COLUMNS = 64 };
+enum { TABLE_COLUMNS = 320 };
 
 typedef enum cell_kind { CELL_EMPTY, CELL_TEXT, CELL_INT, CELL_REAL } cell_kind;
 

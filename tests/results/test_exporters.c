@@ -84,13 +84,14 @@ static void many_axes(void)
     store *s = collected(&x);
     if (!s) return;
     sqlite3 *db = NULL;
-    EXPECT(sqlite3_open_v2(store_path(s), &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-               sqlite3_exec(db,
-                            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
-                            "i < 70) INSERT INTO axis SELECT experiment, 'NA', i, 'a' || i, i FROM "
-                            "n, experiment",
-                            NULL, NULL, NULL) == SQLITE_OK,
-           "%s", sqlite3_errmsg(db));
+    EXPECT(
+        sqlite3_open_v2(store_path(s), &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+            sqlite3_exec(db,
+                         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                         "i < 400) INSERT INTO axis SELECT experiment, 'NA', i, 'a' || i, i FROM "
+                         "n, experiment",
+                         NULL, NULL, NULL) == SQLITE_OK,
+        "%s", sqlite3_errmsg(db));
     sqlite3_close(db);
     write_rows(s, "axes.csv", EXPORT_METRICS, EXPORT_CSV);
     err e = {0};

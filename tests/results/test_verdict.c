@@ -68,6 +68,35 @@ static void too_few_seeds(void)
     EXPECT(strstr(text, "more than 1000 would be needed"), "%s", text);
 }
 
+/* Of a variant that breaks more often the seeds are left that suit it. */
+static void lost_seeds(void)
+{
+    compared_variant list[2] = {{.label = "a", .is_baseline = true},
+                                {.label = "b",
+                                 .difference = {.n = 4, .mean = -0.5, .sd = 0.1, .half = 0.2},
+                                 .p = 0.007,
+                                 .p_holm = 0.007,
+                                 .pairs = 8,
+                                 .lost_pairs = 4}};
+    comparison c = {
+        .count = 2, .variants = list, .metric = COMPARE_BITS_PER_BYTE, .comparisons = 1};
+    char text[COMPARE_VERDICT_BYTES];
+    compare_verdict(text, &c, 1);
+    EXPECT(strstr(text, "'b' seems better than 'a'") &&
+               strstr(text, "4 of 8 seeds have no result, which may be why."),
+           "%s", text);
+    EXPECT(compare_clear(&list[1]) && !compare_sure(&list[1]), "called better");
+    list[1].difference.sd = 0.44;
+    list[1].difference.half = 0.7;
+    compare_verdict(text, &c, 1);
+    EXPECT(strstr(text, "within noise") && strstr(text, "4 of 8 seeds") &&
+               !strstr(text, "cannot decide"),
+           "%s", text);
+    list[1].lost_pairs = 0;
+    compare_verdict(text, &c, 1);
+    EXPECT(!strstr(text, "no result") && strstr(text, "cannot decide"), "%s", text);
+}
+
 /* At equal cost a run is cut where its rate had not fallen yet: the sentence itself says so. */
 static void before_the_fall(void)
 {
@@ -125,5 +154,6 @@ const test_suite test_verdict = {"results/verdict",
                                   {"sure", sure},
                                   {"before_the_fall", before_the_fall},
                                   {"too_few_seeds", too_few_seeds},
+                                  {"lost_seeds", lost_seeds},
                                   {"long_labels", long_labels},
                                   {0}}};

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/compare/compare_cell.h"
 #include "results/compare/compare_load.h"
+#include "results/compare/compare_side.h"
 #include "results/compare/compare_view.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
@@ -80,13 +82,28 @@ static void pivot(void)
     err e = {0};
     comparison *c = load(a, s, &(compare_options){0}, &e);
     table *t = c ? compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e) : NULL;
-    EXPECT(t && t->rows == 2 && t->columns == 3, "%s", e.text);
+    EXPECT(t && t->rows == 2 && t->columns == 1 + 2 * COMPARE_CELL_COLUMNS, "%s", e.text);
     if (!t) return;
-    EXPECT(strcmp(t->column[2].title, "3e-3") == 0 && strcmp(t->line[1].cell[0].text, "long") == 0,
-           "%s", t->column[2].title);
+    const int second = 1 + COMPARE_CELL_COLUMNS;
+    EXPECT(strcmp(t->column[second].title, "3e-3") == 0 &&
+               strcmp(t->line[1].cell[0].text, "long") == 0,
+           "%s", t->column[second].title);
     EXPECT(t->line[1].cell[1].text[0] == '*' && t->line[0].cell[1].text[0] != '*' &&
                t->line[1].cell[1].half,
            "%s", t->line[1].cell[1].text);
+    /* One of its seeds is lost: it says so, and another is the best. */
+    compared_variant *best = NULL;
+    for (int i = 0; i < c->count; i++) {
+        if (strcmp(c->variants[i].label, "long 1e-3") == 0) best = &c->variants[i];
+    }
+    EXPECT(best, "no such variant");
+    if (best) best->lost = 1;
+    t = compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e);
+    EXPECT(t && strncmp(t->line[1].cell[1].text, "(3 of 3) ", 9) == 0 &&
+               (t->line[0].cell[1].text[0] == '*') + (t->line[0].cell[second].text[0] == '*') +
+                       (t->line[1].cell[second].text[0] == '*') ==
+                   1,
+           "%s", t ? t->line[1].cell[1].text : e.text);
     EXPECT(!compare_view_pivot(a, s, c, "reach", "width", &e) && strstr(e.text, "no such axis"),
            "%s", e.text);
     arena_free(a);
@@ -103,21 +120,31 @@ static void side_by_side(void)
     comparison *y = x ? compare_load(a, s, "other", &(compare_options){0}, &e) : NULL;
     EXPECT(y, "%s", e.text);
     if (!y) return;
-    table *t = compare_view_side(a, x, y);
-    EXPECT(t->rows == 2 && t->columns == 4 && t->line[0].cell[3].kind == CELL_REAL, "%d rows",
-           t->rows);
+    table *t = compare_side(a, x, y);
+    const int second = COMPARE_CELL_COLUMNS;
+    EXPECT(t->rows == 2 && t->columns == 2 + 3 * COMPARE_CELL_COLUMNS &&
+               t->line[0].cell[1 + 2 * second].kind == CELL_REAL,
+           "%d rows", t->rows);
     double mean[2] = {x->variants[0].value[x->metric].mean, y->variants[0].value[y->metric].mean};
     EXPECT((t->line[0].cell[1].text[0] == '*') == (mean[0] < mean[1]) &&
-               (t->line[0].cell[2].text[0] == '*') == (mean[1] < mean[0]),
-           "%g %s, %g %s", mean[0], t->line[0].cell[1].text, mean[1], t->line[0].cell[2].text);
+               (t->line[0].cell[1 + second].text[0] == '*') == (mean[1] < mean[0]),
+           "%g %s, %g %s", mean[0], t->line[0].cell[1].text, mean[1],
+           t->line[0].cell[1 + second].text);
     y->variants[0].value[y->metric].mean = mean[0] - 0.1;
-    t = compare_view_side(a, x, y);
-    EXPECT(t->line[0].cell[2].text[0] == '*' && t->line[0].cell[1].text[0] != '*', "%s",
-           t->line[0].cell[2].text);
+    t = compare_side(a, x, y);
+    EXPECT(t->line[0].cell[1 + second].text[0] == '*' && t->line[0].cell[1].text[0] != '*', "%s",
+           t->line[0].cell[1 + second].text);
+    y->variants[0].lost = 1;
+    t = compare_side(a, x, y);
+    EXPECT(t->line[0].cell[1 + second].text[0] == '(' && t->line[0].cell[1].text[0] != '*', "%s",
+           t->line[0].cell[1 + second].text);
+    EXPECT(compare_side_alike(x, y), "one protocol");
+    y->variants[0].runs[0].protocol = "{}";
+    EXPECT(!compare_side_alike(x, y), "two protocols");
     y->variants[0].label = "one";
     y->variants[1].label = "two";
-    t = compare_view_side(a, x, y);
-    EXPECT(t->rows == 6 && t->line[0].cell[2].kind == CELL_EMPTY, "%d rows", t->rows);
+    t = compare_side(a, x, y);
+    EXPECT(t->rows == 6 && t->line[0].cell[1 + second].kind == CELL_EMPTY, "%d rows", t->rows);
     arena_free(a);
     store_close(s);
 }

@@ -19,7 +19,7 @@ set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' da
 set lmargin at screen 0.1923
 set rmargin at screen 0.8344
 set key at screen 0.8463, graph 1 left top Left reverse samplen 1.5 spacing 1.2 maxcols 1 width -100
-set ytics noenhanced scale 0 ('short 3e-3 (n = 3)' 1, 'short 1e-2 (n = 3)' 2, 'long 1e-3 (n = 3)' 3, 'long 3e-3 (n = 3)' 4, 'long 1e-2 (n = 2)' 5, 'wide 1e-3 (n = 3)' 6, 'wide 3e-3 (n = 3)' 7, 'wide 1e-2 (n = 2)' 8)
+set ytics noenhanced scale 0 ('short 3e-3 (n = 3)' 1, 'short 1e-2 (n = 3)' 2, 'long 1e-3 (n = 3)' 3, 'long 3e-3 (n = 3)' 4, 'long 1e-2 (n = 2 of 3)' 5, 'wide 1e-3 (n = 3)' 6, 'wide 3e-3 (n = 3)' 7, 'wide 1e-2 (n = 2 of 3)' 8)
 $seeds << EOD
 # difference line seed
 0.0494760662 1.1900 1
@@ -56,11 +56,14 @@ $worse << EOD
 0.0502207268 1 0.0486172112 0.0518242425 3
 0.199999502 2 0.196604295 0.203394708 3
 0.0201396506 3 0.0164207228 0.0238585783 3
-0.0992925307 5 0.0893842697 0.109200792 2
-0.149889189 8 0.132670328 0.16710805 2
 EOD
 $noise << EOD
 # difference line low high n
+EOD
+$lost << EOD
+# difference line low high n
+0.0992925307 5 0.0893842697 0.109200792 2
+0.149889189 8 0.132670328 0.16710805 2
 EOD
 $single << EOD
 # difference line low high n
@@ -69,5 +72,6 @@ set terminal svg size 841,506 dynamic noenhanced font 'Liberation Sans, Arial, s
 set output 'differences.svg'
 plot $seeds using 1:2 with points pointtype 7 pointsize 0.5 linecolor rgb '#a0a0a0' title 'single seeds', \
      $better using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#0072b2' title 'better', \
-     $worse using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#d55e00' title 'worse'
+     $worse using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#d55e00' title 'worse', \
+     $lost using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#707070' title 'seeds were lost'
 if (exists('say_map')) print sprintf('map %g %g %g %g %.9g %.9g %.9g %.9g', GPVAL_TERM_XMIN, GPVAL_TERM_XMAX, GPVAL_TERM_YMIN, GPVAL_TERM_YMAX, GPVAL_X_MIN, GPVAL_X_MAX, GPVAL_Y_MIN, GPVAL_Y_MAX)
