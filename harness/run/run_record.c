@@ -70,19 +70,29 @@ static bool record_path(char path[FILE_PATH_BYTES], const char *out, const exper
     return file_own_folder(folder, out, "experiments", e) && file_join(path, folder, name, e);
 }
 
-bool run_record_plans(const char *out, const experiment *x)
+/* By ids alone: labels and descriptions may change without another run. */
+run_record_state run_record_look(const char *out, const experiment *x)
 {
     char path[FILE_PATH_BYTES];
-    if (!record_path(path, out, x, NULL) || !file_exists(path)) return false;
-    json_auto_t *record = json_read(path, NULL);
-    const json_t *runs = json_object_get(record, "runs");
-    /* By ids alone: labels and descriptions may change without another run. */
-    bool same = json_array_size(runs) == (size_t)x->run_count;
-    for (int i = 0; same && i < x->run_count; i++) {
-        const char *id = json_get_text(json_array_get(runs, (size_t)i), "run");
-        same = id && strcmp(id, x->runs[i].id) == 0;
+    if (!record_path(path, out, x, NULL) || !file_exists(path)) return RUN_RECORD_NONE;
+    json_auto_t *record = json_read(path, NULL), *planned = json_object();
+    json_t *runs = json_object_get(record, "runs"), *run;
+    size_t i;
+    int shared = 0;
+    if (!record) return RUN_RECORD_NONE;
+    json_array_foreach(runs, i, run)
+    {
+        const char *id = json_get_text(run, "run");
+        if (id) json_object_set_new(planned, id, json_true());
     }
-    return same;
+    for (int k = 0; k < x->run_count; k++) {
+        shared += json_object_get(planned, x->runs[k].id) != NULL;
+    }
+    bool has_all = shared == x->run_count, no_more = shared == (int)json_object_size(planned);
+    return has_all && no_more ? RUN_RECORD_SAME
+           : has_all          ? RUN_RECORD_MORE
+           : no_more          ? RUN_RECORD_LESS
+                              : RUN_RECORD_OTHER;
 }
 
 /* The record as it is, NULL in *old if there is none. A damaged one is replaced as a missing one

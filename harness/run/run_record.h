@@ -7,8 +7,16 @@
 
 /* Writes OUT/experiments/<name>.json. Of a damaged one a copy stays beside it (set_aside.h). */
 bool run_record_experiment(const char *out, const experiment *x, err *e);
-/* Whether that file is there and plans these very runs. */
-bool run_record_plans(const char *out, const experiment *x);
+
+/* How the runs of that file, if it is there and can be read, are to these. */
+typedef enum run_record_state {
+    RUN_RECORD_NONE,
+    RUN_RECORD_SAME,
+    RUN_RECORD_LESS, /* a part of these */
+    RUN_RECORD_MORE, /* these and others */
+    RUN_RECORD_OTHER /* each has some that the other has not */
+} run_record_state;
+run_record_state run_record_look(const char *out, const experiment *x);
 
 /* plan.json, read again. The record is the caller's to decref, after a failure, too, and the rest
  * borrows from it. */

@@ -352,6 +352,45 @@ static void block_signals(supervisor *s, sigset_t *before)
     sigprocmask(SIG_BLOCK, &s->signals, before);
 }
 
+/* The experiment's record has runs that this spec has not, and would lose them. */
+static bool loses_runs(run_record_state found)
+{
+    return found == RUN_RECORD_MORE || found == RUN_RECORD_OTHER;
+}
+
+/* Whether somebody else works on those. To be asked before the experiment's lock is shared, which
+ * for a moment nobody else can: so not without need. */
+static bool others_work(const supervisor *s)
+{
+    const char *out = s->o->out, *name = s->x->spec->name;
+    err busy;
+    if (s->o->shares || !loses_runs(run_record_look(out, s->x))) return false;
+    int lock = experiment_lock_alone(out, name, &busy);
+    if (lock >= 0) close(lock);
+    return lock < 0;
+}
+
+/* A record of which runs vanish while others train them would have `gc` remove these. So a launched
+ * task, whose spec is a copy, never takes runs out of it: the experiment may have been planned anew
+ * since it was submitted; and nobody does while others work on it. */
+static bool keep_record(const supervisor *s, err *e)
+{
+    const char *name = s->x->spec->name;
+    bool task = s->o->shares;
+    run_record_state found = run_record_look(s->o->out, s->x);
+    if (task && found == RUN_RECORD_SAME) return true;
+    if (!loses_runs(found) || (!task && !s->others)) {
+        return run_record_experiment(s->o->out, s->x, e);
+    }
+    if (found == RUN_RECORD_MORE) return true;
+    return err_set(e,
+                   task ? "experiment '%s' was planned with other runs since this task was "
+                          "submitted; give one of the two another name (--set name=...)"
+                        : "experiment '%s' is being trained with other runs, by another loci run; "
+                          "stop that first, or give this one another name (--set name=...)",
+                   name);
+}
+
 static bool prepare_queue(supervisor *s, err *e)
 {
     const supervisor_options *o = s->o;
@@ -362,9 +401,7 @@ static bool prepare_queue(supervisor *s, err *e)
     s->limited = o->jobs <= 0 || o->memory > 0;
     s->queue = arena_push_zero(s->memory, s->x->run_count, sizeof(job));
     s->jobs = arena_push_zero(s->memory, s->x->run_count, sizeof(job *));
-    /* A launched task's spec is a copy; the record is that of who submitted it. */
-    bool recorded = o->shares && run_record_plans(o->out, s->x);
-    if (!recorded && !run_record_experiment(o->out, s->x, e)) return false;
+    if (!keep_record(s, e)) return false;
     for (int i = 0; i < s->x->run_count; i++) {
         if (!sort_run(s, &s->x->runs[i], e)) return false;
     }
@@ -390,6 +427,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
     /* Before the first worker: only kills from here on can be of ours. */
     s.kills = cgroup_oom_kills("");
     /* Held until the end: `loci rm` of what is being trained says so and leaves. */
+    s.others = others_work(&s);
     int lock = experiment_lock_share(o->out, x->spec->name, e);
     bool ok = lock >= 0 && prepare_queue(&s, e);
     if (ok && s.queued > 0) {

@@ -59,6 +59,7 @@ typedef struct supervisor {
     double stop_heard;   /* monotonic: the first of them */
     job_memory room;
     bool limited; /* room is looked at: the number of jobs was not given */
+    bool others;  /* others train runs of the experiment that this spec has not */
     struct queue_left left;
     int waiter; /* descriptor of the lock of who waits for sources; -1: none */
     bool said_full, said_waiting;
