@@ -14,7 +14,10 @@
  *                         the program understands, after which `wait` returns before the program
  *                         has ended: hence the loop, which asks until it is gone
  *   last wait             its exit status, however often `wait` was interrupted before
- *   status 75             saved, and something is left: back into the queue, unless it was stopped.
+ *   status 75             saved, and something is left: back into the queue, unless it was stopped,
+ *                         or cancelled by scancel, of which Slurm tells a job only in a line of its
+ *                         log, "CANCELLED AT <when> ***"; where it takes a job's node or time the
+ *                         line goes on with why ("DUE TO PREEMPTION ***").
  *                         requeue kills this script; sleep keeps it from ending, with a status that
  *                         would count, before that
  *   open-mode=append      a task that comes back writes behind what it said before
@@ -25,31 +28,37 @@
 /* Slurm signals the script (B:) before the time is up and when another job needs the node; the
  * program is told to save, and the task comes back to the queue. The program itself counts stops
  * without progress, and ends with another status than 75 after too many. */
-static const char TEMPLATE[] = "#!/bin/bash\n"
-                               "#SBATCH --job-name=@name@\n"
-                               "#SBATCH --array=1-@tasks@\n"
-                               "#SBATCH --nodes=1 --ntasks=1 --exclusive --mem=0\n"
-                               "#SBATCH --requeue --open-mode=append --signal=B:USR1@@lead@\n"
-                               "#SBATCH --output=@folder@/log/%a.txt\n"
-                               "@options@"
-                               "cd @cwd@ || exit 1\n"
-                               "@setup@"
-                               "@command@ --task @folder@/log/$SLURM_ARRAY_TASK_ID.stalls &\n"
-                               "loci=$!\n"
-                               "trap 'kill -TERM $loci' USR1 TERM\n"
-                               "wait $loci\n"
-                               "status=$?\n"
-                               "while kill -0 $loci 2>/dev/null; do\n"
-                               "    wait $loci\n"
-                               "    status=$?\n"
-                               "done\n"
-                               "wait $loci\n"
-                               "status=$?\n"
-                               "if [ $status = 75 ] && [ ! -e @folder@/stopped ]; then\n"
-                               "    scontrol requeue ${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\n"
-                               "    sleep 60\n"
-                               "fi\n"
-                               "exit $status\n";
+static const char TEMPLATE[] =
+    "#!/bin/bash\n"
+    "#SBATCH --job-name=@name@\n"
+    "#SBATCH --array=1-@tasks@\n"
+    "#SBATCH --nodes=1 --ntasks=1 --exclusive --mem=0\n"
+    "#SBATCH --requeue --open-mode=append --signal=B:USR1@@lead@\n"
+    "#SBATCH --output=@log@\n"
+    "@options@"
+    "cd @cwd@ || exit 1\n"
+    "log=@folder@/log/$SLURM_ARRAY_TASK_ID.txt\n"
+    "said=$(stat -c %s \"$log\")\n"
+    "@setup@"
+    "@command@ --task @folder@/log/$SLURM_ARRAY_TASK_ID.stalls &\n"
+    "loci=$!\n"
+    "trap 'kill -TERM $loci' USR1 TERM\n"
+    "wait $loci\n"
+    "status=$?\n"
+    "while kill -0 $loci 2>/dev/null; do\n"
+    "    wait $loci\n"
+    "    status=$?\n"
+    "done\n"
+    "wait $loci\n"
+    "status=$?\n"
+    "cancelled() {\n"
+    "    tail -c +$((said + 1)) \"$log\" | grep -q 'CANCELLED AT [^ ]* [*]'\n"
+    "}\n"
+    "if [ $status = 75 ] && [ ! -e @folder@/stopped ] && ! cancelled; then\n"
+    "    scontrol requeue ${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\n"
+    "    sleep 60\n"
+    "fi\n"
+    "exit $status\n";
 
 /* A word for the shell: in single quotes unless it is plain. */
 static void put_word(FILE *f, const char *word)
@@ -71,6 +80,21 @@ static void put_word(FILE *f, const char *word)
         }
     }
     fputc('\'', f);
+}
+
+/* Where Slurm writes what task %a says. A % of the folder's own is written twice; a backslash would
+ * have Slurm replace nothing at all (launch_script refuses it). */
+static void put_log(FILE *f, const char *folder)
+{
+    text_memory m;
+    FILE *path = text_begin(&m);
+    for (const char *p = folder; *p; p++) {
+        if (*p == '%') fputc('%', path);
+        fputc(*p, path);
+    }
+    fputs("/log/%a.txt", path);
+    text_auto *word = text_end(&m);
+    put_word(f, word);
 }
 
 /* ---- what stands in its places ---- */
@@ -128,7 +152,8 @@ static void put_command(FILE *f, const launch *l, const launch_options *o)
  * two minutes would otherwise be told to save at its beginning. */
 static int64_t lead_of(const slurm_place *p)
 {
-    return p->minutes > 0 ? MIN((int64_t)120, p->minutes * 15) : 120;
+    int64_t minutes = slurm_minutes(p);
+    return minutes > 0 ? MIN((int64_t)120, minutes * 15) : 120;
 }
 
 typedef struct filling {
@@ -149,6 +174,8 @@ static bool put_place(FILE *f, const char *name, const filling *w)
         fprintf(f, "%lld", (long long)lead_of(&w->o->place));
     } else if (strcmp(name, "folder") == 0) {
         put_word(f, w->l->folder);
+    } else if (strcmp(name, "log") == 0) {
+        put_log(f, w->l->folder);
     } else if (strcmp(name, "cwd") == 0) {
         put_word(f, w->cwd);
     } else if (strcmp(name, "options") == 0) {
@@ -189,6 +216,13 @@ const char *launch_script(const launch *l, const experiment *x, const launch_opt
                           err *e)
 {
     char cwd[FILE_PATH_BYTES];
+    if (strpbrk(l->folder, "\\\n")) {
+        err_set(e,
+                "%s: Slurm cannot write into a folder with a backslash or a line's end in its "
+                "name; name another one with --out",
+                l->folder);
+        return NULL;
+    }
     const char *template = o->template ? file_read_arena(a, o->template, NULL, e) : TEMPLATE;
     if (!template) return NULL;
     /* Relative paths of the spec and the command line are meant from here. */

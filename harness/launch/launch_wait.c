@@ -50,12 +50,27 @@ static bool tasks_left(const launch *l, double now, double *asked, int *misses)
     return *misses < MISSES;
 }
 
-static void tell(const supervisor_result *r, const supervisor_result *before, int all)
+static bool changed(const supervisor_result *r, const supervisor_result *before)
 {
-    /* A line for each change, none for the passing of time: it may go into a log for days. */
-    if (r->done == before->done && r->failed == before->failed && r->most == before->most) return;
+    return r->done != before->done || r->failed != before->failed || r->most != before->most;
+}
+
+/* A line for each change, none for the passing of time: it may go into a log for days. */
+static void tell(const supervisor_result *r, int all)
+{
     fprintf(stderr, "%d of %d runs done, %d running, %d failed\n", r->done, all, r->most,
             r->failed);
+}
+
+/* Nobody is left to train what is open: a command before the program that fails in every task, say.
+ * What was begun can be gone on with by the same command; if nothing was, it would end alike. */
+static bool tell_abandoned(const supervisor_result *r, const launch *l, bool begun, bool quiet,
+                           err *e)
+{
+    err_set(e, "job %s has ended with %d runs open; its tasks' words are in %s/log", l->job,
+            r->busy, l->folder);
+    if (begun && !quiet) fprintf(stderr, "%s\n", e->text);
+    return begun;
 }
 
 bool launch_wait(supervisor_result *r, const launch *l, const experiment *x, const char *out,
@@ -64,7 +79,7 @@ bool launch_wait(supervisor_result *r, const launch *l, const experiment *x, con
     sigset_t stops, before;
     double asked = host_monotonic_s();
     int misses = 0;
-    bool ok, stopped = false;
+    bool ok, stopped = false, begun = false, abandoned = false;
     sigemptyset(&stops);
     stop_signals_add(&stops);
     /* Waited for in sigtimedwait, so none is lost between two looks. */
@@ -74,12 +89,14 @@ bool launch_wait(supervisor_result *r, const launch *l, const experiment *x, con
     while ((ok = count_runs(r, x, out, e)) && !stopped) {
         /* Many runs in one folder of a network's file system: the more, the seldomer. */
         const struct timespec pause = {.tv_sec = 1 + MIN(x->run_count / 20, 29)};
-        if (!quiet) tell(r, &last, x->run_count);
+        begun = begun || r->most > 0 || (last.done >= 0 && changed(r, &last));
+        if (!quiet && changed(r, &last)) tell(r, x->run_count);
         last = *r;
-        if (r->busy == 0 || !tasks_left(l, host_monotonic_s(), &asked, &misses)) break;
+        abandoned = r->busy > 0 && !tasks_left(l, host_monotonic_s(), &asked, &misses);
+        if (r->busy == 0 || abandoned) break;
         stopped = stop_signals_has(sigtimedwait(&stops, NULL, &pause));
     }
     if (stopped && !quiet) fprintf(stderr, "no longer waiting; job %s goes on\n", l->job);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return ok;
+    return ok && (!abandoned || tell_abandoned(r, l, begun, quiet, e));
 }

@@ -59,13 +59,11 @@ static bool read_time(slurm_place *p, arena *a, err *e)
     bool own = unit > 0 && end != p->time;
     if (own && amount * unit >= 1 && amount * unit < 1e7) {
         char *minutes = arena_push(a, 32, 1);
-        p->minutes = (int64_t)(amount * unit);
-        snprintf(minutes, 32, "%lld", (long long)p->minutes);
+        snprintf(minutes, 32, "%lld", (long long)(amount * unit));
         p->time = minutes;
         return true;
     }
-    /* Slurm's own forms go on as they are: minutes stays 0, not known, which only sets the
-     * warning's lead. */
+    /* Slurm's own forms go on as they are. */
     if (!own && p->time[strspn(p->time, "0123456789:-")] == 0) return true;
     return err_set(e, "--on: time '%s': expected 90m, 4h, 2d or H:MM:SS", p->time);
 }
@@ -102,6 +100,41 @@ static char *ask(const char *const *argv, err *e)
     if (ok) return text;
     free(text);
     return NULL;
+}
+
+/* MINUTES, M:S, H:M:S, D-H, D-H:M, D-H:M:S, seconds left out; 0: none of these (infinite, n/a). */
+static int64_t minutes_of(const char *text)
+{
+    const char *dash = strchr(text, '-');
+    int64_t days = dash ? strtol(text, NULL, 10) : 0;
+    int first = 0, second = 0, third = 0;
+    int n = sscanf(dash ? dash + 1 : text, "%d:%d:%d", &first, &second, &third);
+    if (n < 1) return 0;
+    /* Behind days come hours; else two are minutes and seconds. */
+    return dash || n == 3 ? (24 * days + first) * 60 + second : first;
+}
+
+int64_t slurm_minutes(const slurm_place *p)
+{
+    err ignored;
+    int64_t least = 0;
+    if (p->time) return minutes_of(p->time);
+    const char *argv[] = {
+        "sinfo",      "--noheader", "--format=%P|%L|%l", p->partition ? "--partition" : NULL,
+        p->partition, NULL};
+    text_auto *text = ask(argv, &ignored);
+    char *save = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save)) {
+        char *fields = NULL, *name = strtok_r(line, "|", &fields),
+             *initial = strtok_r(NULL, "|", &fields), *most = strtok_r(NULL, "|", &fields);
+        /* The default partition has a star. */
+        if (!most || (!p->partition && !strchr(name, '*'))) continue;
+        int64_t minutes = minutes_of(initial);
+        if (minutes == 0) minutes = minutes_of(most);
+        if (minutes > 0 && (least == 0 || minutes < least)) least = minutes;
+    }
+    return least;
 }
 
 int slurm_cores(const slurm_place *p)

@@ -8,13 +8,16 @@
 typedef struct slurm_place {
     int64_t nodes;         /* at most so many; 0: as many as the open runs fill */
     const char *time;      /* as Slurm writes it; NULL: the partition's default */
-    int64_t minutes;       /* the same; 0: not known */
     const char *partition; /* NULL: the default one */
     const char *constraint;
 } slurm_place;
 
 /* False and e where the text is no place: another system, an unknown key, a time that is none. */
 bool slurm_place_read(slurm_place *p, const char *text, arena *a, err *e);
+
+/* Minutes that a task has, from the place's time or, where it has none, as its partition has it by
+ * default; 0: no limit, or Slurm does not say. */
+int64_t slurm_minutes(const slurm_place *p);
 
 /* Cores of the smallest node that fits the place; 0: Slurm does not say. */
 int slurm_cores(const slurm_place *p);

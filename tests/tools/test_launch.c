@@ -28,7 +28,7 @@ static void places(void)
                p.nodes == 8 && strcmp(p.time, "240") == 0 && strcmp(p.partition, "x") == 0 &&
                strcmp(p.constraint, "avx512") == 0,
            "%s", e.text);
-    EXPECT(slurm_place_read(&p, "slurm:time=1-12:00:00", a, &e) && p.minutes == 0 &&
+    EXPECT(slurm_place_read(&p, "slurm:time=1-12:00:00", a, &e) &&
                strcmp(p.time, "1-12:00:00") == 0,
            "%s", e.text);
     static const char *const bad[][2] = {

@@ -10,6 +10,22 @@
 #include "tests/support/slurm.h"
 #include "tests/test.h"
 
+/* As `loci stop` does: saved, and not put back into the queue. */
+static void scancel_ends(void)
+{
+    char command[64];
+    program_result r = LOCI("run", slurm_file("cluster.yaml"), "--on", "slurm:nodes=1", "--set",
+                            "train.budget.steps=100000000", "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    snprintf(command, sizeof command, "scancel %.40s", r.out);
+    EXPECT(slurm_runs_become("running", 1, 60), "%s", LOCI("status", "cluster").out);
+    EXPECT(system(command) == 0, "%s", command);
+    EXPECT(slurm_runs_become("running", 0, 60), "%s", LOCI("status", "cluster").out);
+    slurm_pause(8); /* longer than what is requeued waits */
+    r = LOCI("status", "cluster");
+    EXPECT(!strstr(r.out, "pending") && !strstr(r.out, "tasks running"), "%s", r.out);
+}
+
 /* A minute is the least that Slurm has for a limit; 45 s before its end it tells, when it comes to
  * look, every 30 s. What is trained meanwhile is for nothing: Slurm hands on that it may wait for
  * others. */
@@ -31,6 +47,7 @@ static void time_limits_come_back_and_stop_ends(void)
     EXPECT(slurm_runs_become("interrupted", 1, 60), "%s", LOCI("status", "cluster").out);
     slurm_pause(4);
     EXPECT(!slurm_runs_become("running", 1, 1), "stopped, it stays away");
+    scancel_ends();
     slurm_stop();
 }
 
