@@ -8,6 +8,7 @@
 #include "harness/evaluate/routing_trace.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_open.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
 #include "harness/run/worker_eval.h"
@@ -240,11 +241,9 @@ int evaluate_again(const char *folder, run_lease *lease, const run_training *tra
     x->folder = folder;
     x->lease = lease;
     if (training) x->training = *training;
-    char runs[FILE_PATH_BYTES];
-    bool ready =
-        file_join(runs, folder, "..", e) && file_join(x->evals, folder, "evals.jsonl", e) &&
-        run_record_plan_read(&x->plan, a, folder, e) &&
-        workload_open_beside(&x->work, x->plan.spec, x->plan.seed, &x->plan.places, runs, e);
+    bool ready = file_join(x->evals, folder, "evals.jsonl", e) &&
+                 run_record_plan_read(&x->plan, a, folder, e) &&
+                 run_open(&x->work, &x->plan, folder, e);
     int status = ready && read_end(x, e) ? make_final(x, stop, e) : EXIT_FAILED;
     if (x->work.memory) workload_close(&x->work);
     json_decref(x->plan.record);

@@ -36,7 +36,8 @@ typedef struct run_plan {
     run_amount amount;
     const char *doubt; /* what is hardly meant, though it can be run (doubt.h); NULL: nothing */
     const char *taken; /* of init_from: how much of the model it starts; NULL: not known yet */
-    const char *corpus_hash;
+    const char *corpus_hash;     /* of the text that the id was made from, */
+    const char *source_hash;     /* and of the checkpoint that init_from names; NULL: none */
     bool has_bytes, has_words;   /* whether its evaluations count them, */
     bool has_slices, has_recall; /* slice its text, and ask it something */
     int64_t documents;           /* that they score, in whole or in part */

@@ -163,6 +163,7 @@ static bool resolve_opened(resolver *r, int v, const node *own, corpus *c, err *
     run->amount = run_amount_of(&w, run->cost.train_flops);
     if (!run->doubt) run->doubt = doubt_of(x->memory, &w, x->sweep->seed_count);
     run->corpus_hash = arena_strdup(x->memory, corpus_hash(c));
+    if (w.init.checkpoint) run->source_hash = arena_strdup(x->memory, w.source_id);
     run_figures_note(run, &w, x->memory);
     /* The workload's arena goes in a moment. */
     run->resolved = node_copy(x->memory, identity_resolved(w.memory, &w)); /* copies are compact */

@@ -9,6 +9,7 @@
 #include "harness/run/evaluate_again.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_open.h"
 #include "harness/run/run_record.h"
 #include "harness/run/run_status.h"
 #include "harness/run/run_verdict.h"
@@ -124,12 +125,11 @@ static void find_training(mend *m)
 
 static bool find_out(mend *m, arena *a, err *e)
 {
-    char runs[FILE_PATH_BYTES], metrics[FILE_PATH_BYTES], evals[FILE_PATH_BYTES];
-    return file_join(runs, m->folder, "..", e) &&
-           file_join(metrics, m->folder, "metrics.jsonl", e) &&
+    char metrics[FILE_PATH_BYTES], evals[FILE_PATH_BYTES];
+    return file_join(metrics, m->folder, "metrics.jsonl", e) &&
            file_join(evals, m->folder, "evals.jsonl", e) &&
            run_record_plan_read(&m->plan, a, m->folder, e) &&
-           workload_open_beside(&m->work, m->plan.spec, m->plan.seed, &m->plan.places, runs, e) &&
+           run_open(&m->work, &m->plan, m->folder, e) &&
            run_lines_look(metrics, note_metrics, m, e) && run_lines_look(evals, note_final, m, e) &&
            find_end(m, e) && (find_training(m), true);
 }

@@ -161,11 +161,12 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
     json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
     /* Our own writer made it. */
     CHECK(tree, "the resolved spec of %s is no JSON", p->label);
-    json_auto_t *o =
-        json_pack("{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o}", "run", json_string(p->id),
-                  "variant", json_string(p->variant), "label", json_string(p->label), "seed",
-                  (json_int_t)p->seed, "spec", tree, "command", json_words(command ? command : ""),
-                  "threads", (json_int_t)threads, "places", places_record(places));
+    json_auto_t *o = json_pack(
+        "{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o, s:o*, s:o*}", "run", json_string(p->id),
+        "variant", json_string(p->variant), "label", json_string(p->label), "seed",
+        (json_int_t)p->seed, "spec", tree, "command", json_words(command ? command : ""), "threads",
+        (json_int_t)threads, "places", places_record(places), "corpus_hash",
+        json_string(p->corpus_hash), "source_hash", json_string(p->source_hash));
     return json_write(path, o, e);
 }
 
@@ -226,6 +227,8 @@ bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e)
     if (!p->run) return plan_error(path, "run", e);
     p->seed = json_get_int(p->record, "seed", 0);
     p->threads = (int)json_get_int(p->record, "threads", 1);
+    p->corpus_hash = json_get_text(p->record, "corpus_hash");
+    p->source_hash = json_get_text(p->record, "source_hash");
     const json_t *tree = json_object_get(p->record, "spec");
     /* JSON is YAML: the spec's own parser reads it, so errors have their place in plan.json. 17
      * digits give back the same double. */

@@ -25,6 +25,7 @@ typedef struct planned_run {
     const char *run;
     int64_t seed;
     int threads;
+    const char *corpus_hash, *source_hash; /* as in run_plan */
     const node *spec;
     corpus_places places;
 } planned_run;

@@ -5,6 +5,7 @@
 #include "harness/evaluate/rank_calls.h"
 #include "harness/run/run_length.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_open.h"
 #include "harness/run/set_aside.h"
 #include "harness/run/worker_save.h"
 #include "harness/train/checkpoint.h"
@@ -106,14 +107,6 @@ static bool begin_records(worker *w, err *e)
            write_provenance(w, &stood, e);
 }
 
-/* The folder of all runs' folders: other runs lie beside this one. */
-static const char *runs_folder(const worker *w)
-{
-    char path[FILE_PATH_BYTES];
-    err ignored;
-    return file_join(path, w->folder, "..", &ignored) ? arena_strdup(w->memory, path) : NULL;
-}
-
 /* Into the run's log: what it starts with, and what init_from did not find. */
 static bool log_source(worker *w, err *e)
 {
@@ -166,8 +159,7 @@ static bool open_workload(worker *w, err *e)
     char folder[FILE_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", w->folder);
     if (!rank_calls_ask(r, RANK_OPEN, e) || !rank_calls_path(r, folder, e)) return false;
-    bool ok = workload_open_beside(&w->work, w->plan.spec, w->plan.seed, &w->plan.places,
-                                   runs_folder(w), e);
+    bool ok = run_open(&w->work, &w->plan, w->folder, e);
     if (!ranks_agree(r, ok, e)) return false;
     w->work.ranks = r;
     return true;

@@ -4,7 +4,7 @@
 
 #include "core/base/stop_signals.h"
 #include "harness/evaluate/rank_calls.h"
-#include "harness/run/run_record.h"
+#include "harness/run/run_open.h"
 #include "harness/train/rank_help.h"
 
 /* A rank other than 0 has no will of its own: it hears what rank 0 asks next and does its part.
@@ -28,15 +28,14 @@ static void ignore(int number)
 /* The run that rank 0 opens. */
 static bool help_run(rank_group *r, err *e)
 {
-    char folder[FILE_PATH_BYTES], runs[FILE_PATH_BYTES];
+    char folder[FILE_PATH_BYTES];
     planned_run plan = {0};
     workload w = {0};
     err why = {{0}};
     if (!rank_calls_path(r, folder, e)) return false;
     arena_auto *memory = arena_new(1 << 16);
-    bool opened = file_join(runs, folder, "..", &why) &&
-                  run_record_plan_read(&plan, memory, folder, &why) &&
-                  workload_open_beside(&w, plan.spec, plan.seed, &plan.places, runs, &why);
+    bool opened =
+        run_record_plan_read(&plan, memory, folder, &why) && run_open(&w, &plan, folder, &why);
     /* Whichever rank fails, rank 0 tells it: the text travels by ranks_agree. */
     if (!opened) err_prefix(&why, "rank %d", ranks_me(r));
     bool all = ranks_agree(r, opened, &why), ok = ranks_whole(r, e);
