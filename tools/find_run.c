@@ -8,11 +8,13 @@
  * was collected, and while another process writes. */
 #include "tools/find_run.h"
 
+#include "core/base/arena.h"
 #include "core/base/json.h"
+#include "core/options/option_text.h"
 #include "harness/run/run_folder.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
-#include "results/report/run_view.h"
+#include "results/report/run_name.h"
 #include "results/store/run_damage.h"
 #include "tools/cli.h"
 
@@ -37,8 +39,32 @@ static bool matches(const json_t *run, const run_name *r)
 static bool read_name(run_name *r, char record[FILE_PATH_BYTES], const char *name, const char *out,
                       err *e)
 {
-    run_view_name_read(r, name);
+    run_name_read(r, name);
     return run_folder_record(record, out, r->experiment, e);
+}
+
+/* None fits: a label is misspelt, or a seed was not planned. */
+static bool unknown_run(const json_t *runs, const char *record, const run_name *r, err *e)
+{
+    arena_auto *a = arena_new(0);
+    const char **labels = ARENA_NEW(a, const char *, MAX((int)json_array_size(runs), 1));
+    int n = 0;
+    size_t i;
+    const json_t *run;
+    json_array_foreach(runs, i, run)
+    {
+        const char *label = json_get_text(run, "label");
+        if (label) labels[n++] = label;
+    }
+    const char *near = option_nearest(r->label, n, labels);
+    char seed[40] = "", meant[300] = "";
+    if (r->seed >= 0) snprintf(seed, sizeof seed, " with seed %lld", (long long)r->seed);
+    if (near && strcmp(near, r->label) != 0) {
+        snprintf(meant, sizeof meant, " (did you mean '%.200s'?)", near);
+    }
+    if (!*r->label) return err_set(e, "%s: no run%s", record, seed);
+    return err_set(e, "%s: no run of variant '%s'%s%s; loci status %s lists them", record, r->label,
+                   seed, meant, r->experiment);
 }
 
 /* The first run of the experiment's record that fits and can be used. */
@@ -66,14 +92,12 @@ static bool find_in_experiment(char *path, const char *record, const run_name *r
         found = true;
     }
     if (found && fitting > 1) {
-        cli_fail(EXIT_DONE, "%s: the first of %d runs that are called so", path, fitting);
+        cli_fail(EXIT_DONE, "%s%s%s: the first of %d runs that are called so", r->experiment,
+                 *r->label ? "/" : "", r->label, fitting);
     }
     if (found) return true;
     if (fitting) return err_set(e, "%s: none of its %d runs has a checkpoint yet", record, fitting);
-    char seed[40] = "";
-    if (r->seed >= 0) snprintf(seed, sizeof seed, " with seed %lld", (long long)r->seed);
-    return err_set(e, "%s: no run of variant '%s'%s; loci status %s lists them", record, r->label,
-                   seed, r->experiment);
+    return unknown_run(json_object_get(x, "runs"), record, r, e);
 }
 
 /* A folder of OUT/runs whose name begins with `name`. */

@@ -9,6 +9,8 @@
 #include "core/base/text.h"
 #include "results/compare/protocol.h"
 #include "results/report/notes_view.h"
+#include "results/report/run_name.h"
+#include "results/report/run_unknown.h"
 #include "results/report/sample_view.h"
 #include "results/store/experiment.h"
 #include "results/table/table_query.h"
@@ -18,22 +20,6 @@
  * the names of the schema, since the object's keys are the columns. */
 
 /* ---- finding ---- */
-
-/* A label may hold slashes, so only digits behind the last one are a seed. */
-void run_view_name_read(run_name *r, const char *text)
-{
-    *r = (run_name){.seed = -1};
-    size_t n = strcspn(text, "/");
-    snprintf(r->experiment, sizeof r->experiment, "%.*s", (int)MIN(n, (size_t)255), text);
-    if (!text[n]) return;
-    snprintf(r->label, sizeof r->label, "%s", text + n + 1);
-    char *last = strrchr(r->label, '/');
-    if (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1)) {
-        r->seed = strtoll(last + 1, NULL, 10);
-        /* The label is what stands before. */
-        *last = 0;
-    }
-}
 
 /* The first row's run, and how many rows there are; -1 if they cannot be read. */
 static int first_run(char id[RUN_ID_CHARS], query *q)
@@ -50,7 +36,7 @@ static int first_run(char id[RUN_ID_CHARS], query *q)
 static int find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *e)
 {
     run_name w;
-    run_view_name_read(&w, name);
+    run_name_read(&w, name);
     char seed[24];
     snprintf(seed, sizeof seed, "%lld", (long long)w.seed);
     query q = QUERY(s, e,
@@ -58,10 +44,7 @@ static int find_planned(char id[RUN_ID_CHARS], store *s, const char *name, err *
                     "(?3 = '-1' OR seed = CAST(?3 AS INTEGER)) ORDER BY position",
                     w.experiment, w.label, seed);
     int n = first_run(id, &q);
-    if (n == 0) {
-        err_set(e, "%s: no such run; give its id or EXPERIMENT/LABEL/SEED (loci ls lists them)",
-                name);
-    }
+    if (n == 0) run_unknown(s, name, e);
     return n;
 }
 

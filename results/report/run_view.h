@@ -8,14 +8,6 @@
 
 enum { RUN_ID_CHARS = 32 };
 
-/* EXPERIMENT[/LABEL[/SEED]]: a label may hold slashes and be a number, a seed is digits behind it.
- */
-typedef struct run_name {
-    char experiment[256], label[256]; /* label "": any */
-    int64_t seed;                     /* -1: any */
-} run_name;
-void run_view_name_read(run_name *r, const char *text);
-
 /* name: a run's id, the unique beginning of one, or EXPERIMENT[/LABEL[/SEED]] (the first that fits,
  * in planned order). *fits: how many are called so; what is written is about one of them, and who
  * reads is told which. */

@@ -3,7 +3,7 @@
  * the disk for one of them, since that takes longer than all else. */
 #include <string.h>
 
-#include "results/report/run_view.h"
+#include "results/report/run_name.h"
 #include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/target.h"
@@ -36,7 +36,7 @@ static void read_word(const char *word, arena *a)
     CHECK(cli_data_section(a, word, &e) || e.text[0], "%s", "refused without a word");
     option_text_to_int(word, &whole);
     option_text_to_real(word, &real_number);
-    run_view_name_read(&name, word);
+    run_name_read(&name, word);
 }
 
 static void look_for(const char *word)

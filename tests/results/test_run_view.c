@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "results/report/run_diff.h"
+#include "results/report/run_name.h"
 #include "results/report/run_view.h"
 #include "results/store/collect.h"
 #include "results/table/export.h"
@@ -72,7 +73,7 @@ static void parts_of_names(void)
                  {"widths/a/b/12", "widths", "a/b", 12}, {"widths/", "widths", "", -1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         run_name r;
-        run_view_name_read(&r, cases[i].text);
+        run_name_read(&r, cases[i].text);
         EXPECT(strcmp(r.experiment, cases[i].experiment) == 0 &&
                    strcmp(r.label, cases[i].label) == 0 && r.seed == cases[i].seed,
                "%s: %s, %s, %lld", cases[i].text, r.experiment, r.label, (long long)r.seed);

@@ -59,7 +59,13 @@ static void trained_models(void)
     program_expect(LOCI("eval", "tiny", "--tune", "rate"), 2, NULL, "rate");
     program_expect(LOCI("eval", "tiny", "--tune", "memory", "--tokens", "50"), 0, "bits per byte",
                    NULL);
-    program_expect(LOCI("eval", "tiny/kays"), 2, NULL, "no run of variant 'kays'");
+    program_expect(LOCI("eval", "tiny/kays"), 2, NULL,
+                   "no run of variant 'kays' (did you mean 'keys'?)");
+    program_expect(LOCI("show", "tiny/kays"), 2, NULL,
+                   "has no variant 'kays' (did you mean 'keys'?)");
+    program_expect(LOCI("show", "tiny/keys/9"), 2, NULL, "no run with seed 9; there are seeds 1");
+    program_expect(LOCI("show", "keys"), 2, NULL, "no such run (did you mean tiny/keys?)");
+    program_expect(LOCI("show", "tinny/keys/1"), 2, NULL, "(did you mean tiny/keys/1?)");
     program_expect(LOCI("eval", "tiny/keys/9"), 2, NULL, "no run of variant 'keys' with seed 9");
     program_expect(LOCI("eval", "0000"), 2, NULL, "no such run");
     program_expect(LOCI("eval", "tiny", "--corpus", "{corpus: text}"), 2, NULL, "path");
