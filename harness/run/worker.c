@@ -63,15 +63,16 @@ static void install_signals(const rank_group *r)
 static bool log_step(worker *w, const train_report *r, err *e)
 {
     train_progress *p = &w->trainer->progress;
-    int64_t every = w->work.train.log_every;
     /* The first step's loss says what an untrained model has, and the last one's where it ended. */
-    if (p->step != 1 && p->step % every != 0 && !trainer_finished(w->trainer)) return true;
+    bool due = p->step == 1 || p->step % w->work.train.log_every == 0;
+    if (!due && !trainer_finished(w->trainer)) return true;
     size_t bytes = log_line(w->line, p, r);
     w->status.loss = p->window_nats / p->window_weight;
     w->status.tokens_per_second = p->window_weight / p->window_seconds;
     /* After the line was formatted, not after it was written: the checkpoint that follows holds an
-     * empty window for a line that it counts as there. */
-    p->window_nats = p->window_weight = p->window_seconds = 0;
+     * empty window for a line that it counts as there. One that stands only where the run ends is
+     * none of a longer run, whose window goes on (keep_metric). */
+    if (due) p->window_nats = p->window_weight = p->window_seconds = 0;
     worker_status_fill(w);
     /* Not synced: worker_save does that for all lines since the one before. */
     return run_lease_holds(w->lease, e) && run_lines_append(w->metrics, w->line, bytes, false, e);

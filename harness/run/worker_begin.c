@@ -25,6 +25,7 @@ bool worker_begin_plan(worker *w, err *e)
  * stranger's. */
 typedef struct cutting {
     const train_progress *p;
+    bool ended;   /* no step is to come */
     int64_t last; /* step of the last line that is kept */
 } cutting;
 
@@ -33,6 +34,8 @@ static bool keep_metric(void *user, const json_t *line)
     cutting *c = user;
     int64_t step = json_get_int(line, "step", -1);
     bool keeps = step >= 0 && step <= c->p->step;
+    /* The end of a shorter run that this one goes on from: its steps are part of the next line. */
+    if (step == c->p->step && c->p->window_weight > 0 && !c->ended) keeps = false;
     if (keeps) c->last = step;
     return keeps;
 }
@@ -55,11 +58,11 @@ static bool keep_eval(void *user, const json_t *line)
 /* Into the run's log: what is damaged is not made again where training does not pass it once more.
  * There it stays, or a mark takes its place: the gap is told of the run as long as it is there.
  * due: the step of the last line that has to be there; *stood: that of the last one that was. */
-static bool cut_lines(const char *path, line_keep keep, const train_progress *p, int64_t due,
+static bool cut_lines(const char *path, line_keep keep, const trainer *t, int64_t due,
                       int64_t *stood, err *e)
 {
     int64_t damaged;
-    cutting c = {p, 0};
+    cutting c = {&t->progress, trainer_finished(t), 0};
     if (!run_lines_filter(path, keep, &c, &damaged, e)) return false;
     if (damaged > 0) {
         fprintf(stderr, "%s:%lld: is no JSON, or no longer what was written; it counts no more\n",
@@ -99,11 +102,11 @@ static bool write_provenance(worker *w, const run_damage_due *stood, err *e)
 /* The records are cut to where the trainer stands, and it is said who works on the run. */
 static bool begin_records(worker *w, err *e)
 {
-    const train_progress *p = &w->trainer->progress;
+    const trainer *t = w->trainer;
     json_auto_t *before = read_provenance(w);
-    run_damage_due stood, due = run_damage_lines_due(before, p->step);
-    return cut_lines(w->metrics, keep_metric, p, due.metrics, &stood.metrics, e) &&
-           cut_lines(w->evals, keep_eval, p, due.evals, &stood.evals, e) &&
+    run_damage_due stood, due = run_damage_lines_due(before, t->progress.step);
+    return cut_lines(w->metrics, keep_metric, t, due.metrics, &stood.metrics, e) &&
+           cut_lines(w->evals, keep_eval, t, due.evals, &stood.evals, e) &&
            write_provenance(w, &stood, e);
 }
 

@@ -214,6 +214,34 @@ static void budget_is_added(void)
     }
 }
 
+/* Whatever the run is logged by, be it where the shorter one ended or not; its first step alone is
+ * logged as every run's. */
+static void curve_of_the_whole(void)
+{
+    static const int cases[][2] = {{4, 3}, {4, 2}, {5, 3}, {1, 3}, {8, 100}}; /* steps, log_every */
+    if (!test_program()) return;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char out[2][FILE_PATH_BYTES], folder[2][FILE_PATH_BYTES], name[32], more[256];
+        for (int i = 0; i < 3; i++) { /* short, 10 after short, 10 alone */
+            snprintf(name, sizeof name, "curve%zu-%s", k, i == 2 ? "once" : "after");
+            file_join(out[i > 1], test_folder(), name, NULL);
+            snprintf(more, sizeof more,
+                     "sweep: {list: [{schedule.kind: constant, train.eval_every: 2,"
+                     " train.log_every: %d, train.budget: {steps: %d}}]}\n",
+                     cases[k][1], i == 0 ? cases[k][0] : 10);
+            experiment *x = experiment_of(more);
+            if (!x) return;
+            supervisor_result r =
+                supervise_as(x, (supervisor_options){.jobs = 1, .out = out[i > 1]});
+            EXPECT(r.done == 1, "%d done", r.done);
+            run_folder_path(folder[i > 1], out[i > 1], x->runs[0].id, NULL);
+            experiment_free(x);
+        }
+        snprintf(name, sizeof name, "%d steps, by %d", cases[k][0], cases[k][1]);
+        trial_same(name, folder[0], folder[1]);
+    }
+}
+
 static void expect_beginning(const char *list, bool possible)
 {
     char more[2 * FILE_PATH_BYTES];
@@ -450,6 +478,7 @@ const test_suite test_supervisor = {"harness/supervisor",
                                      {"failures_can_stop_it", failures_can_stop_it},
                                      {"time_is_up", time_is_up},
                                      {"budget_is_added", budget_is_added},
+                                     {"curve_of_the_whole", curve_of_the_whole},
                                      {"beginnings", beginnings},
                                      {"memory_limits_jobs", memory_limits_jobs},
                                      {"tasks_leave_what_others_have", tasks_leave_what_others_have},
