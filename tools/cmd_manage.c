@@ -108,6 +108,8 @@ static void say_report(const manage_report *r, const char *done, bool removed)
     fprintf(stderr, "%s: %d experiment%s, %d run%s", done, r->experiments,
             r->experiments == 1 ? "" : "s", r->runs, r->runs == 1 ? "" : "s");
     if (removed) fprintf(stderr, ", %s bytes", bytes);
+    if (r->evaluations)
+        fprintf(stderr, ", %d evaluation%s", r->evaluations, r->evaluations == 1 ? "" : "s");
     if (r->kept) fprintf(stderr, "; %d runs are needed elsewhere or in use and stay", r->kept);
     fputc('\n', stderr);
     if (r->left_out) {

@@ -11,6 +11,7 @@ typedef struct manage_report {
     int kept;              /* runs: another experiment needs them, or a process works on them */
     int64_t bytes;         /* of what was removed */
     int left_out;          /* folders that are not the run that they are called after, or damaged */
+    int evaluations;       /* that were brought in for runs that were here */
     int refused;           /* runs and experiments that contradict those that are here */
     err why;               /* of the first that was left out */
 } manage_report;

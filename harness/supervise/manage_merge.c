@@ -13,6 +13,7 @@
 #include "harness/supervise/manage_copies.h"
 #include "harness/supervise/manage_holders.h"
 #include "harness/supervise/manage_names.h"
+#include "harness/supervise/merge_evals.h"
 #include "harness/supervise/merge_record.h"
 #include "harness/supervise/merge_run.h"
 #include "results/store/run_damage.h"
@@ -69,6 +70,14 @@ static bool unite_notes(const char *to, const char *from, err *e)
     char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
     return file_join(ours, to, NOTES_FILE, e) && file_join(theirs, from, NOTES_FILE, e) &&
            notes_unite(ours, theirs, e);
+}
+
+static bool unite_asked(const merging *m, const char *to, const char *from, err *e)
+{
+    int added = 0;
+    bool ok = unite_notes(to, from, e) && merge_evals(&added, from, to, e);
+    m->report->evaluations += added;
+    return ok;
 }
 
 /* Asked once more with our lock in hand, under which a status is read as it is written: a worker
@@ -154,8 +163,8 @@ static bool bring_run(const merging *m, const char *id, err *e)
     if (!file_join(theirs, source, "lock", e) || !look_at_run(&wanted, m, source, target, id, e)) {
         return false;
     }
-    /* What people say of a run is worth bringing all the same. */
-    if (!wanted) return !file_is_folder(target) || unite_notes(target, source, e);
+    /* What people say of a run, or have asked of it, is worth bringing all the same. */
+    if (!wanted) return !file_is_folder(target) || unite_asked(m, target, source, e);
     /* Shared, as the folder may be somebody's that is only read; where there is none to take, the
      * run has never been begun, or was copied here. */
     int lock = file_lock_shared(theirs);

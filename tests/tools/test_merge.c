@@ -145,8 +145,40 @@ static void larger_budget_stays(void)
     program_expect(r, EXIT_FAILED, NULL, "0 runs");
 }
 
+static int asked_in(const char *out)
+{
+    char command[2 * FILE_PATH_BYTES];
+    snprintf(command, sizeof command,
+             "cd '%s' && test $(cat %s/runs/*/evals.jsonl | grep -c '\"split\":\"test\"') = 4 && "
+             "ls %s/runs/*/speed.json >/dev/null",
+             test_folder(), out, out);
+    return system(command);
+}
+
+/* Of runs that both have: what was asked of them in one folder stands in both afterwards. */
+static void evaluations_come_along(void)
+{
+    if (!test_program()) return;
+    char out[FILE_PATH_BYTES];
+    train("here", SIX, 0);
+    copy("here", "there");
+    snprintf(out, sizeof out, "%s", test_inside("there"));
+    program_expect(LOCI("eval", "tiny", "--split", "test", "--out", out), 0, NULL, NULL);
+    program_expect(
+        LOCI("bench", tiny_sweep(), "--record", "--out", out, "--seconds", "0.1", "--set", SIX), 0,
+        NULL, NULL);
+    EXPECT(asked_in("here") != 0 && asked_in("there") == 0, "before");
+    program_expect(merge("there", "here"), 0, NULL, "0 runs, 4 evaluations");
+    EXPECT(asked_in("here") == 0, "after");
+    program_expect(merge("there", "here"), 0, NULL, "0 runs\n");
+    EXPECT(asked_in("here") == 0, "a second time");
+    train("other", TWELVE, 0);
+    program_expect(merge("there", "other"), 0, NULL, "0 runs\n");
+}
+
 const test_suite test_merge = {"tools/merge",
                                {{"further_stays", further_stays},
                                 {"other_training_is_refused", other_training_is_refused},
                                 {"larger_budget_stays", larger_budget_stays},
+                                {"evaluations_come_along", evaluations_come_along},
                                 {0}}};

@@ -1,0 +1,101 @@
+#include "harness/supervise/merge_evals.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/arena.h"
+#include "core/base/file.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_lines.h"
+#include "harness/run/run_status.h"
+#include "harness/train/checkpoint_files.h"
+
+/* Final evaluations and those on the way belong to how a run was trained, here or there: of these
+ * ours stand. */
+
+typedef struct adding {
+    const char *theirs, *ours;
+    char to[FILE_PATH_BYTES]; /* our evals.jsonl */
+    int64_t step;             /* of the model */
+    json_t *known;
+    int *added;
+    err *e; /* empty: all is well */
+} adding;
+
+/* One evaluation is a protocol on a text, at a step. */
+static const char *key_of(char key[64], const json_t *line)
+{
+    const char *eval = json_get_text(line, "eval");
+    snprintf(key, 64, "%.40s/%lld", eval ? eval : "", (long long)json_get_int(line, "step", -1));
+    return key;
+}
+
+static bool note_ours(void *user, const json_t *line)
+{
+    char key[64];
+    json_object_set_new(((adding *)user)->known, key_of(key, line), json_true());
+    return true;
+}
+
+/* A file of theirs that is missing here, by its plain name. */
+static bool bring_file(const adding *a, const char *name, err *e)
+{
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    if (strchr(name, '/')) return err_set(e, "%s: '%.100s' is no name of a file", a->theirs, name);
+    return file_join(from, a->theirs, name, e) && file_join(to, a->ours, name, e) &&
+           (!file_exists(from) || file_exists(to) ||
+            (file_refuse_link(from, e) && file_copy(from, to, e)));
+}
+
+/* The line comes last: killed before, nothing speaks of the losses yet, and the next merge does. */
+static bool add_line(void *user, const json_t *line)
+{
+    adding *a = user;
+    char key[64];
+    const char *losses = json_get_text(line, "losses");
+    bool asked =
+        !json_is_true(json_object_get(line, "final")) && json_get_int(line, "step", -1) == a->step;
+    if (a->e->text[0] || !asked || json_object_get(a->known, key_of(key, line))) return true;
+    if ((!losses || bring_file(a, losses, a->e)) && run_lines_append_record(a->to, line, a->e)) {
+        json_object_set_new(a->known, key, json_true());
+        ++*a->added;
+    }
+    return true;
+}
+
+/* The step of a finished run's model; -1: it is none, or cannot be read. */
+static int64_t finished_at(const char *folder)
+{
+    run_status s;
+    err ignored;
+    return run_status_read(&s, folder, &ignored) && s.state == RUN_DONE ? s.step : -1;
+}
+
+static bool same_model(const char *theirs, const char *ours)
+{
+    arena_auto *a = arena_new(1 << 12);
+    err ignored;
+    const char *one = checkpoint_files_hash(a, theirs, &ignored);
+    const char *two = checkpoint_files_hash(a, ours, &ignored);
+    return one && two && strcmp(one, two) == 0;
+}
+
+bool merge_evals(int *added, const char *theirs, const char *ours, err *e)
+{
+    char from[FILE_PATH_BYTES];
+    *added = 0;
+    adding a = {.theirs = theirs, .ours = ours, .step = finished_at(ours), .added = added, .e = e};
+    if (a.step < 0 || finished_at(theirs) != a.step || !same_model(theirs, ours)) return true;
+    if (!file_join(from, theirs, "evals.jsonl", e) || !file_join(a.to, ours, "evals.jsonl", e)) {
+        return false;
+    }
+    int lock = run_folder_lock(ours, e);
+    if (lock < 0) return lock == RUN_FOLDER_BUSY;
+    json_auto_t *known = a.known = json_object();
+    e->text[0] = 0;
+    bool ok = run_lines_look(a.to, note_ours, &a, e) && run_lines_look(from, add_line, &a, e) &&
+              !e->text[0] && bring_file(&a, "speed.json", e);
+    close(lock);
+    return ok;
+}
