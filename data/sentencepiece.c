@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "data/sentencepiece_charsmap.h"
 
 /* ---- protobuf wire format ---- */
 
@@ -61,7 +62,9 @@ static bool read_fixed(wire *w, int bytes, uint64_t *value)
 static bool read_field(wire *w, field *f)
 {
     uint64_t key, length;
-    if (!read_varint(w, &key)) return false;
+    /* A key has 32 bits. The library drops what is above, and would read as another field what was
+     * stepped over here. */
+    if (!read_varint(w, &key) || key > UINT32_MAX) return false;
     *f = (field){.number = key >> 3, .kind = (int)(key & 7)};
     switch (f->kind) {
     case WIRE_VARINT:
@@ -174,6 +177,25 @@ static bool read_settings(settings *x, wire w)
     return true;
 }
 
+/* Neither the encoder's nor the decoder's: the library takes in both. */
+static bool check_charsmaps(const settings *x, const char *name, err *e)
+{
+    const wire tables[] = {x->charsmap, x->decode_charsmap};
+    for (int i = 0; i < 2; i++) {
+        const char *fault =
+            sentencepiece_charsmap_fault(tables[i].at, tables[i].end - tables[i].at);
+        if (!fault) continue;
+        return err_set(e,
+                       "%s: %s of the SentencePiece model is damaged: %s; give a .model file that "
+                       "spm_train wrote",
+                       name,
+                       i ? "denormalizer_spec.precompiled_charsmap"
+                         : "normalizer_spec.precompiled_charsmap",
+                       fault);
+    }
+    return true;
+}
+
 /* The length first: of two texts one behind the other it must be clear where the first ends. */
 static void hash_text(sha256 *hash, wire w)
 {
@@ -228,6 +250,7 @@ sentencepiece *sentencepiece_parse(arena *a, const unsigned char *data, size_t b
     if (!read_settings(&x, (wire){data, data + bytes})) {
         return err_set(e, "%s: the settings of the SentencePiece model are damaged", name), NULL;
     }
+    if (!check_charsmaps(&x, name, e)) return NULL;
     s->dummy_prefix = x.prefix;
     s->remove_extra_whitespaces = x.remove_extra;
     s->whitespace_suffix = x.suffix;

@@ -12,12 +12,20 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 
 struct sentencepiece_encoder {
     const sentencepiece *model;
     sentencepiece_library *with, *without; /* the dummy prefix */
     const char *path;
 };
+
+/* The library's words hold the model's or the text's bytes as they are; a message is UTF-8. */
+static bool refuse(err *e, const char *path, const char *what, const char *problem)
+{
+    json_auto_t *words = json_words(problem);
+    return err_set(e, "%s: %s: %s", path, what, json_string_value(words));
+}
 
 /* ModelProto.normalizer_spec = 3 {add_dummy_prefix = 3}: behind a model it overrides what the model
  * says, since the last value of a field counts. */
@@ -31,7 +39,7 @@ static sentencepiece_library *open_with(const file_map *map, bool prefix, const 
     sentencepiece_library *l =
         sentencepiece_library_open(model, map->bytes + sizeof over, problem, sizeof problem);
     free(model);
-    if (!l) err_set(e, "%s: libsentencepiece refuses this model: %s", path, problem);
+    if (!l) refuse(e, path, "libsentencepiece refuses this model", problem);
     return l;
 }
 
@@ -75,7 +83,7 @@ static bool encode(const sentencepiece_encoder *x, const char *text, int64_t byt
     char problem[256];
     return sentencepiece_library_encode(processor(x, before, behind), text, (size_t)bytes, ends,
                                         out, problem, sizeof problem) ||
-           err_set(e, "%s: the text cannot be encoded: %s", x->path, problem);
+           refuse(e, x->path, "the text cannot be encoded", problem);
 }
 
 bool sentencepiece_encoder_ids(const sentencepiece_encoder *x, const char *text, int64_t bytes,

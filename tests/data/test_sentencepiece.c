@@ -327,14 +327,12 @@ static void identity_is_the_whole_model(void)
         size_t count;
         bool same;
     } OTHER[] = {
-        {"charsmap", "\x1a\x03\x12\x01x", 5, false},
         {"dummy prefix", "\x1a\x02\x18\x00", 4, false},
         {"white space", "\x1a\x02\x20\x00", 4, false},
         {"escaping", "\x1a\x02\x28\x00", 4, false},
         {"type", "\x12\x02\x18\x02", 4, false},
         {"suffix", "\x12\x03\xc0\x01\x01", 5, false},
         {"byte fallback", "\x12\x03\x98\x02\x01", 5, false},
-        {"decoding", "\x2a\x03\x12\x01x", 5, false},
         {"unknown's text", "\x12\x04\xe2\x02\x01x", 6, false},
         {"the trainer's threads", "\x12\x03\x80\x01\x04", 5, true},
         {"said as by default", "\x1a\x02\x18\x01", 4, true},
