@@ -1,5 +1,7 @@
 #include "harness/run/experiment.h"
 
+#include <math.h>
+
 #include "harness/spec/unheard_set.h"
 
 /* From a file to runs in two steps, because the first needs nothing but the file: it reads, expands
@@ -74,8 +76,46 @@ void experiment_few_seeds(FILE *out, const experiment *x)
         x->spec->name, seeds, seeds == 1 ? "" : "s", ENOUGH);
 }
 
+/* What the budget says in steps; -1: it says another thing. */
+static double budget_steps(const run_plan *run)
+{
+    double steps = -1;
+    const node *train = node_get(run->resolved, "train"), *how = node_get(train, "budget");
+    const node *said = how ? node_get(how, "steps") : NULL;
+    return said && node_to_number(said, &steps) ? steps : -1;
+}
+
+/* Of equal steps that read differently much: what is compared is not the models alone. Of steps
+ * that differ somebody wanted it so. */
+static void doubt_training(FILE *out, const experiment *x)
+{
+    const run_plan *base = NULL;
+    bool any = false;
+    for (int i = 0; i < x->run_count && !base; i++) {
+        if (x->runs[i].is_baseline) base = &x->runs[i];
+    }
+    for (int i = 0; base && i < x->run_count; i++) {
+        const run_plan *run = &x->runs[i];
+        double tokens = run->amount.tokens, of_base = base->amount.tokens;
+        if (run->seed != base->seed || budget_steps(run) <= 0 ||
+            fabs(budget_steps(run) - budget_steps(base)) > 0 ||
+            fabs(tokens - of_base) <= 0.01 * fmin(tokens, of_base)) {
+            continue;
+        }
+        if (!any) {
+            fprintf(out,
+                    "loci: warning: as many steps train on different numbers of tokens: '%s' %.0f",
+                    base->label, of_base);
+        }
+        fprintf(out, ", '%s' %.0f", run->label, tokens);
+        any = true;
+    }
+    if (any) fputs("; `train.budget: {tokens: N}` is equal\n", out);
+}
+
 void experiment_doubts(FILE *out, const experiment *x)
 {
+    doubt_training(out, x);
     bool one = x->sweep->variant_count == 1;
     /* The first seed's: the others say the same. */
     for (int i = 0; i < x->run_count && x->runs[i].seed == x->runs[0].seed; i++) {

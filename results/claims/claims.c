@@ -11,6 +11,7 @@
 #include "results/compare/protocol.h"
 #include "results/compare/stats.h"
 #include "results/store/query.h"
+#include "results/table/table.h"
 
 /* Claims come from the database, as they were recorded when the experiment was run, never from the
  * spec as it is now: what is judged is what was promised, and who edits the spec afterwards has to
@@ -99,6 +100,17 @@ static const char *protocol_words(arena *a, const compared_variant *const *v)
     return text_end_in(&text, a);
 }
 
+/* A figure of a model that read twice as much is not only the model's. */
+static const char *training_words(arena *a, const compared_variant *const *v)
+{
+    char own[16], other[16], text[256];
+    if (!v[0] || !v[1] || !compare_unlike_training(v[0], v[1])) return "";
+    table_si(own, (double)compare_scored(v[0])->trained_tokens);
+    table_si(other, (double)compare_scored(v[1])->trained_tokens);
+    snprintf(text, sizeof text, "trained on %s tokens, the other on %s", own, other);
+    return arena_strdup(a, text);
+}
+
 /* Of the statement that decides the claim, or is furthest from it: the verdict's numbers are
  * its. */
 static bool describe(stated_claim *c, evidence_source *x, err *e)
@@ -114,6 +126,7 @@ static bool describe(stated_claim *c, evidence_source *x, err *e)
     c->cost = cost_of(x->memory, v[0]);
     c->other_cost = cost_of(x->memory, v[1]);
     c->protocol = protocol_words(x->memory, v);
+    c->training = figure->kind == FIGURE_RUN ? "" : training_words(x->memory, v);
     c->figure = figure->title;
     c->unit = s->kind == STATEMENT_AT_MOST ? "times" : s->relative ? "%" : figure->unit;
     /* Shares are shown in %; of "at most" the estimate is a factor. */

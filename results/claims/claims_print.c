@@ -29,10 +29,16 @@ static void put_number(char text[32], double x)
     snprintf(text, 32, fabs(x) >= 1e5 ? "%.3g" : fabs(x) >= 100 ? "%.0f" : "%.3g", x);
 }
 
+/* Where claims are looked at seed by seed intervals are wider: at the level of the look. */
+static bool is_usual(const stated_claim *c)
+{
+    return fabs(c->verdict->confidence - STATS_CONFIDENCE) < 1e-9;
+}
+
 void claims_estimate(char text[128], const stated_claim *c)
 {
     const judgement *j = judged(c);
-    char mean[32], low[32], high[32], range[80] = "";
+    char mean[32], low[32], high[32], range[120] = "";
     put_number(mean, j->estimate * c->scale);
     put_number(low, j->low * c->scale);
     put_number(high, j->high * c->scale);
@@ -41,7 +47,11 @@ void claims_estimate(char text[128], const stated_claim *c)
         return;
     }
     /* Fieller's interval may have no ends: then the estimate stands alone. */
-    if (isfinite(j->low)) snprintf(range, sizeof range, " (%s to %s)", low, high);
+    if (isfinite(j->low)) {
+        char level[32] = "";
+        if (!is_usual(c)) snprintf(level, sizeof level, "%.4g %%: ", 100 * c->verdict->confidence);
+        snprintf(range, sizeof range, " (%s%s to %s)", level, low, high);
+    }
     snprintf(text, 128, "%s%s%s%s", mean, *c->unit ? " " : "", c->unit, range);
 }
 
@@ -70,7 +80,7 @@ static void put_units(FILE *out, const claim_verdict *v)
 /* ---- the sentence ---- */
 
 /* "No number of seeds" is said of an estimate that lies on the edge itself or needs more than
- * JUDGE_MOST_UNITS; from one seed nothing of the kind can be said. */
+ * STATS_MOST; from one seed nothing of the kind can be said. */
 static void put_why(FILE *out, const claim_verdict *v)
 {
     if (v->verdict != VERDICT_UNDECIDED) return;
@@ -114,6 +124,7 @@ void claims_sentence(FILE *out, const stated_claim *c)
     fputs("; ", out);
     put_units(out, v);
     put_why(out, v);
+    if (*c->training) fprintf(out, "; %s", c->training);
     put_marks(out, c);
 }
 
@@ -150,12 +161,14 @@ static void put_cost(char text[96], const stated_claim *c)
  * the order of columns. Programs go by the keys: they are a public interface. */
 typedef struct columns {
     int experiment, claim, says, source, verdict, statement, figure, unit, shown, estimate, low;
-    int high, edge, against, n, documents, units, looks, p, holm, needed, why, cost, params,
-        other_params, flops;
-    int other_flops, seconds, other_seconds, protocol, recorded, after, changed, fact, page;
+    int high, confidence, edge, against, n, documents, units, looks, p, holm, needed, why, cost,
+        params, other_params, flops;
+    int other_flops, seconds, other_seconds, protocol, training, recorded, after, changed, fact,
+        page;
 } columns;
 
-static void make_columns(columns *k, table *t)
+/* shown_at: of the intervals that people see. */
+static void make_columns(columns *k, table *t, const char *shown_at)
 {
     enum { LEFT = TABLE_LEFT, PEOPLE = TABLE_PEOPLE, PROGRAMS = TABLE_PROGRAMS };
     enum { KEPT = TABLE_KEPT, SPARE = TABLE_SPARE, WORDS = LEFT | PEOPLE | TABLE_WHOLE };
@@ -171,10 +184,11 @@ static void make_columns(columns *k, table *t)
                 {&k->statement, "statement", "", "", PROGRAMS},
                 {&k->figure, "figure", "", "", PROGRAMS},
                 {&k->unit, "unit", "", "", PROGRAMS},
-                {&k->shown, "shown", "estimate", "95 % interval", WORDS | KEPT},
+                {&k->shown, "shown", "estimate", shown_at, WORDS | KEPT},
                 {&k->estimate, "estimate", "", "", PROGRAMS},
                 {&k->low, "low", "", "", PROGRAMS},
                 {&k->high, "high", "", "", PROGRAMS},
+                {&k->confidence, "confidence", "", "", PROGRAMS},
                 {&k->edge, "edge", "", "", PROGRAMS},
                 {&k->against, "against", "has to be", "", WORDS | KEPT},
                 {&k->n, "n", "", "", PROGRAMS},
@@ -193,6 +207,7 @@ static void make_columns(columns *k, table *t)
                 {&k->seconds, "train_seconds", "", "", PROGRAMS},
                 {&k->other_seconds, "other_train_seconds", "", "", PROGRAMS},
                 {&k->protocol, "protocol", "", "", PROGRAMS},
+                {&k->training, "training", "", "", PROGRAMS},
                 {&k->recorded, "recorded_at", "", "", PROGRAMS},
                 {&k->after, "after_the_fact", "", "", PROGRAMS},
                 {&k->changed, "changed", "", "", PROGRAMS},
@@ -223,6 +238,7 @@ static void put_figures(table *t, const columns *k, const stated_claim *c)
     table_real(t, k->estimate, j->estimate * c->scale, 4);
     table_real(t, k->low, j->low * c->scale, 4);
     table_real(t, k->high, j->high * c->scale, 4);
+    if (isfinite(j->low)) table_real(t, k->confidence, c->verdict->confidence, 4);
     table_real(t, k->edge, j->edge * c->scale, 4);
     table_text(t, k->against, "%s", edge);
 }
@@ -280,6 +296,7 @@ static void put_row(table *t, const columns *k, const char *experiment, const st
     table_text(t, k->protocol, "%s", c->protocol);
     table_text(t, k->recorded, "%s", c->recorded_at);
     table_int(t, k->after, c->after_the_fact);
+    if (*c->training) table_text(t, k->training, "%s", c->training);
     if (*c->changed) table_text(t, k->changed, "%s", c->changed);
     table_text(t, k->fact, "%s", c->after_the_fact ? "after the fact" : "before");
     if (*c->claim->page) table_text(t, k->page, "%s", c->claim->page);
@@ -290,7 +307,13 @@ table *claims_table(arena *a, const claims *const *list, int count)
 {
     table *t = table_new(a);
     columns k;
-    make_columns(&k, t);
+    bool usual = true;
+    for (int i = 0; i < count; i++) {
+        for (int c = 0; c < list[i]->count; c++) {
+            usual = usual && is_usual(&list[i]->list[c]);
+        }
+    }
+    make_columns(&k, t, usual ? "95 % interval" : "interval, 95 % or as said");
     for (int i = 0; i < count; i++) {
         for (int c = 0; c < list[i]->count; c++) {
             put_row(t, &k, list[i]->experiment, &list[i]->list[c]);

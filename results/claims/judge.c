@@ -212,36 +212,11 @@ judgement judge_statement(const claim_statement *s, bool higher_is_better, const
     return j;
 }
 
-/* n so that a lead of n^(1/2) * lead standard errors passes the critical value with probability
- * 0.8: (t(1 - level / 2) + t(0.8))^2 <= n lead^2, with the degrees of freedom of n. The sum of two
- * quantiles of t stands for the quantile of the noncentral t that is exact; what is answered is a
- * number for a sentence, from a lead that is itself an estimate. */
-static bool enough(int n, double lead, double level)
-{
-    double t = stats_t_quantile(1 - level / 2, n - 1) + stats_t_quantile(0.8, n - 1);
-    return t * t <= n * lead * lead;
-}
-
 int judge_signs_needed(double level)
 {
     int n = 2;
-    while (stats_sign_p(n) > level && n < JUDGE_MOST_UNITS) {
+    while (stats_sign_p(n) > level && n < STATS_MOST) {
         n++;
     }
     return n;
-}
-
-int judge_units_needed(double lead, double level)
-{
-    if (!(lead > 0) || !(level > 0) || level >= 1) return 0;
-    int low = 1, high = JUDGE_MOST_UNITS + 1; /* what is enough stays so with more */
-    while (high - low > 1) {
-        int n = low + (high - low) / 2;
-        if (enough(n, lead, level)) {
-            high = n;
-        } else {
-            low = n;
-        }
-    }
-    return high <= JUDGE_MOST_UNITS ? high : 0;
 }

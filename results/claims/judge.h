@@ -41,9 +41,6 @@ typedef struct judgement {
 judgement judge_statement(const claim_statement *s, bool higher_is_better, const judge_data *d,
                           double confidence);
 
-/* How many units it takes to decide at the level with a power of 0.8 if the lead is what it seems;
- * 0: none would (no lead), or more than JUDGE_MOST_UNITS. */
-enum { JUDGE_MOST_UNITS = 10000 };
-int judge_units_needed(double lead, double level);
-/* The same where all are alike: as many as all have to be on one side. */
+/* How many units decide at the level where all are alike: as many as all have to be on one side.
+ * Of others stats_enough says it, by their lead. */
 int judge_signs_needed(double level);

@@ -212,7 +212,8 @@ static const char *obstacle(arena *a, const claim_evidence *x, const judgement *
 
 static void judge_at_once(claim_verdict *v, arena *a, const claim_evidence *x)
 {
-    judge_statements(v->statements, a, x, INT32_MAX, STATS_CONFIDENCE);
+    v->confidence = STATS_CONFIDENCE;
+    judge_statements(v->statements, a, x, INT32_MAX, v->confidence);
     combined c = combine(v->statements, x->claim->count);
     v->why = obstacle(a, x, v->statements);
     v->towards = c.towards;
@@ -232,9 +233,9 @@ static void judge_at_once(claim_verdict *v, arena *a, const claim_evidence *x)
  * where the look decided. Before the first look there is no level; v->n is what is there. */
 static void show_look(claim_verdict *v, arena *a, const claim_evidence *x, int at)
 {
-    double confidence = at < 0 ? STATS_CONFIDENCE : 1 - v->look[at].level;
+    v->confidence = at < 0 ? STATS_CONFIDENCE : 1 - v->look[at].level;
     if (at >= 0) v->n = v->look[at].seeds;
-    judge_statements(v->statements, a, x, v->n, confidence);
+    judge_statements(v->statements, a, x, v->n, v->confidence);
     combined c = combine(v->statements, x->claim->count);
     v->towards = c.towards;
     v->worst = c.worst;
@@ -320,7 +321,7 @@ static void settle_look(claim_verdict *v, arena *a, const claim_evidence *x,
 
 static int needed_of(const judgement *j, double level)
 {
-    return j->alike ? judge_signs_needed(level) : judge_units_needed(j->lead, level);
+    return j->alike ? judge_signs_needed(level) : stats_enough(j->lead, level);
 }
 
 /* Seeds, or documents, that would decide it the way it leans: every statement that has to, of those

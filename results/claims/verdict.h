@@ -56,9 +56,10 @@ typedef struct claim_verdict {
     verdict verdict;
     direction towards;
     double p, p_holm;
-    int n;                 /* seeds that it is judged on */
-    int documents;         /* that are its unit, of `worst`; 0: seeds are */
-    int worst;             /* the statement that decides, or is furthest from it */
+    int n;             /* seeds that it is judged on */
+    double confidence; /* level of the intervals that are shown; of looks that of the one shown */
+    int documents;     /* that are its unit, of `worst`; 0: seeds are */
+    int worst;         /* the statement that decides, or is furthest from it */
     judgement *statements; /* [claim->count] */
     int looks;
     claim_look *look; /* [looks] */

@@ -115,6 +115,16 @@ bool compare_repeats(const compared_variant *v, const compared_variant *base, in
     return false;
 }
 
+/* 1 %: texts that end within a span give steps of a few tokens less. Other budgets say themselves
+ * what is to be alike. */
+bool compare_unlike_training(const compared_variant *x, const compared_variant *y)
+{
+    const compared_run *a = compare_scored(x), *b = compare_scored(y);
+    if (!a || !b || a->budget_steps <= 0 || a->budget_steps != b->budget_steps) return false;
+    double p = (double)a->trained_tokens, q = (double)b->trained_tokens;
+    return p > 0 && q > 0 && fabs(p - q) > 0.01 * fmin(p, q);
+}
+
 /* All metrics at once, or a run without a result would still be in the mean of one of them. */
 void compare_unscore(compared_run *r, const char *reason)
 {

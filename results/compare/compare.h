@@ -70,6 +70,7 @@ typedef struct compared_run {
     int64_t params, active_params, state_bytes; /* -1: unknown */
     double flops;                               /* forward, per token */
     int64_t trained_tokens;
+    int64_t budget_steps;   /* as its budget says, whatever they read; -1: it says another thing */
     const char *evaluation; /* id; NULL: none, or between two of them */
     eval_cost eval;
     double routing[ROUTING_FIGURES];
@@ -193,6 +194,9 @@ bool compare_same_model(const compared_run *x, const compared_run *y);
 /* Is the i-th run of v the model of an earlier seed (base: and its partner there, too)? A mean over
  * seeds has it once. base NULL: v alone. */
 bool compare_repeats(const compared_variant *v, const compared_variant *base, int i);
+/* Were the two trained on different numbers of tokens though nobody asked for it, by as many steps
+ * that read differently much? */
+bool compare_unlike_training(const compared_variant *x, const compared_variant *y);
 /* Takes a run's result away, and says why. */
 void compare_unscore(compared_run *r, const char *reason);
 /* Failed, diverged, interrupted, or done without the evaluation that counts. */

@@ -248,9 +248,32 @@ static void print_repeats(FILE *out, const comparison *c)
     if (*comma == ',') fputs(".\n", out);
 }
 
+static void print_tokens(FILE *out, const char *comma, const compared_variant *v)
+{
+    char tokens[16];
+    table_si(tokens, (double)compare_scored(v)->trained_tokens);
+    fprintf(out, "%s'%s' %s", comma, v->label, tokens);
+}
+
+/* At equal cost what was trained is cut alike. */
+static void print_training(FILE *out, const comparison *c)
+{
+    bool any = false;
+    const compared_variant *base = c->baseline < 0 ? NULL : &c->variants[c->baseline];
+    for (int i = 0; base && c->at == AT_END && i < c->count; i++) {
+        if (!compare_unlike_training(base, &c->variants[i])) continue;
+        if (!any)
+            print_tokens(out, "Trained on different numbers of tokens, as steps read: ", base);
+        print_tokens(out, ", ", &c->variants[i]);
+        any = true;
+    }
+    if (any) fputs(".\n", out);
+}
+
 static void print_cautions(FILE *out, const comparison *c)
 {
     print_repeats(out, c);
+    print_training(out, c);
     print_unknown(out, c);
     print_kernels(out, c);
     if (c->lossy) {

@@ -38,6 +38,7 @@ static const char RUNS[] =
     "r.train_flops_per_token, r.train_seconds, s.flops_per_token, "
     "s.seconds / nullif(s.tokens, 0) AS seconds_per_token, s.anon_bytes, s.dynamic_rate, "
     "s.dynamic_decay, r.step AS last_step, "
+    "json_extract(r.spec, '$.train.budget.steps') AS budget_steps, "
     "CASE coalesce(json_extract(r.spec, '$.train.gemm'), 'openblas') WHEN 'openblas' THEN "
     "r.blas_core END AS blas_core, "
     "coalesce(json_extract(r.spec, '$.schedule.kind'), '') IN ('linear', 'cosine') AS "
@@ -66,6 +67,7 @@ static compared_run read_run(query *q, arena *a)
                       .words = query_int(q, "words", -1),
                       .unknown = query_int(q, "unknown_tokens", -1),
                       .trained_tokens = query_int(q, "trained_tokens", -1),
+                      .budget_steps = query_int(q, "budget_steps", -1),
                       .tokens_per_second = query_real(q, "tokens_per_second"),
                       .peak_bytes = query_int(q, "peak_anon_bytes", -1),
                       .protocol = query_text(q, "protocol", a),

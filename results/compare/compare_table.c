@@ -274,6 +274,8 @@ static void put_row(sheet *s)
     put_cost(s);
     put_routing(s);
     put_evaluation(s);
+    const compared_run *run = compare_scored(v);
+    put_count(s, "trained_tokens", run && run->trained_tokens >= 0, run ? run->trained_tokens : -1);
     put_count(s, "planned", true, v->planned);
     put_count(s, "done", true, v->done);
     put_count(s, "failed", true, v->failed);

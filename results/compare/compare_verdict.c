@@ -61,14 +61,15 @@ static verdict verdict_of(const comparison *c, const compared_variant *v)
 static void say_enough(sentence *s, const comparison *c, const compared_variant *v)
 {
     estimate d = v->difference;
-    enum { MOST = 1000 };
     if (v->lost_pairs > 0) return; /* it is not their number that is in the way */
-    int n = stats_enough(d, (1 - STATS_CONFIDENCE) / MAX(c->comparisons, 1), MOST);
+    int n = stats_enough(fabs(d.mean) / d.sd, (1 - STATS_CONFIDENCE) / MAX(c->comparisons, 1));
     /* Nothing is said where n says enough already: more seeds would not make it noise. */
     if (n > d.n) {
-        say(s, " %d seeds cannot decide; at this spread about %d would.", d.n, n);
+        say(s, " %d seeds cannot decide; at this spread about %d would (power %g).", d.n, n,
+            STATS_POWER);
     } else if (n == 0) {
-        say(s, " %d seeds cannot decide; at this spread more than %d would be needed.", d.n, MOST);
+        say(s, " %d seeds cannot decide; at this spread more than %d would be needed.", d.n,
+            STATS_MOST);
     }
 }
 

@@ -142,23 +142,29 @@ bool stats_differs(estimate e)
     return isfinite(e.half) && fabs(e.mean) > e.half;
 }
 
-/* n seeds are enough if |mean| > t(1 - error / 2, n - 1) sd / sqrt(n), which falls with n: a search
- * by halves. It is an answer in words, not a power analysis: at this n the chance to decide is
- * about a half, if mean and spread are what they seem (judge_units_needed asks for 0.8). */
-int stats_enough(estimate e, double error, int most)
+/* Of n figures a lead of n^(1/2) * lead standard errors passes the critical value with probability
+ * 0.8: (t(1 - error / 2) + t(0.8))^2 <= n lead^2, with the degrees of freedom of n. The sum of two
+ * quantiles of t stands for the quantile of the noncentral t that is exact; what is answered is a
+ * number for a sentence, from a lead that is itself an estimate. */
+static bool enough(int n, double lead, double error)
 {
-    if (e.n < 2 || !isfinite(e.sd)) return 0;
-    int low = 1, high = most + 1; /* more figures never widen the interval */
+    double t = stats_t_quantile(1 - error / 2, n - 1) + stats_t_quantile(STATS_POWER, n - 1);
+    return t * t <= n * lead * lead;
+}
+
+int stats_enough(double lead, double error)
+{
+    if (!(lead > 0) || !(error > 0) || error >= 1) return 0;
+    int low = 1, high = STATS_MOST + 1; /* what is enough stays so with more */
     while (high - low > 1) {
         int n = low + (high - low) / 2;
-        double half = stats_t_quantile(1 - error / 2, n - 1) * e.sd / sqrt(n);
-        if (fabs(e.mean) > half) {
+        if (enough(n, lead, error)) {
             high = n;
         } else {
             low = n;
         }
     }
-    return high <= most ? high : 0;
+    return high <= STATS_MOST ? high : 0;
 }
 
 double stats_sign_p(int n)

@@ -34,9 +34,12 @@ estimate stats_paired(const double *x, const double *y, int n, double confidence
 /* True if there is an interval and 0 lies outside of it. */
 bool stats_differs(estimate e);
 
-/* How many figures of the same mean and spread would have 0 outside of their interval, at that
- * error (0.05: the interval of 95 %); 0: more than `most`, or nothing is known. */
-int stats_enough(estimate e, double error, int most);
+/* How many figures it takes to tell their mean from 0 at that error (0.05: an interval of 95 %)
+ * with a power of 0.8, if mean and spread are what they seem; lead: their quotient, in standard
+ * deviations. 0: none would (no lead), or more than STATS_MOST. */
+#define STATS_POWER 0.8
+enum { STATS_MOST = 10000 };
+int stats_enough(double lead, double error);
 
 /* Two-sided p of n figures that all lie on one side of 0 (sign test). */
 double stats_sign_p(int n);

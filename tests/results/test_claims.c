@@ -351,9 +351,9 @@ static void names_and_order(void)
 /* Seeds that a paired t-test takes for a power of 0.8 at 5 %, as tables of it have them. */
 static void units_needed(void)
 {
-    EXPECT(judge_units_needed(1, 0.05) == 10, "%d", judge_units_needed(1, 0.05));
-    EXPECT(judge_units_needed(0.5, 0.05) == 34, "%d", judge_units_needed(0.5, 0.05));
-    EXPECT(judge_units_needed(0, 0.05) == 0 && judge_units_needed((double)NAN, 0.05) == 0, "none");
+    EXPECT(stats_enough(1, 0.05) == 10, "%d", stats_enough(1, 0.05));
+    EXPECT(stats_enough(0.5, 0.05) == 34, "%d", stats_enough(0.5, 0.05));
+    EXPECT(stats_enough(0, 0.05) == 0 && stats_enough((double)NAN, 0.05) == 0, "none");
 }
 
 /* A recorded claim reads back as the one that was written. */

@@ -53,6 +53,9 @@ static void look_by_look(void)
         for (int k = 0; k < v.looks; k++) {
             before[k] = v.look[k].p;
         }
+        /* The interval that is shown is that of the look, and named by its level. */
+        double level = v.looks ? v.look[MAX(0, (decided ? decided : n) - 3)].level : 0.05;
+        EXPECT(fabs(v.confidence - (1 - level)) < 1e-9, "%g at %d seeds", v.confidence, n);
         EXPECT(decided == 0 || v.verdict == VERDICT_HOLDS, "undone at %d", n);
         EXPECT(v.done == (v.verdict != VERDICT_UNDECIDED || n == 8), "done at %d", n);
         if (v.verdict == VERDICT_HOLDS && !decided) decided = v.n;

@@ -47,14 +47,13 @@ static void sure(void)
     EXPECT(!compare_sure(&v), "0 is inside");
 }
 
-/* 9 figures of this mean and spread are the first whose interval leaves 0 out: t(8) = 2.306,
- * 2.306 / 3 = 0.769; of 8: t(7) = 2.365, 2.365 / sqrt(8) = 0.836. */
+/* The same rule as for claims, with a power of 0.8: (t(0.975) + t(0.8))^2 <= n 0.8^2 is first met
+ * by 15: (2.145 + 0.868)^2 = 9.08 <= 9.6; of 14: (2.160 + 0.870)^2 = 9.18 > 8.96. */
 static void too_few_seeds(void)
 {
     estimate d = {.n = 2, .mean = -0.8, .sd = 1};
-    EXPECT(stats_enough(d, 0.05, 1000) == 9, "%d", stats_enough(d, 0.05, 1000));
-    EXPECT(stats_enough(d, 0.05, 8) == 0, "%d", stats_enough(d, 0.05, 8));
-    EXPECT(stats_enough((estimate){.n = 1, .mean = 1, .sd = (double)NAN}, 0.05, 9) == 0, "one");
+    EXPECT(stats_enough(0.8, 0.05) == 15, "%d", stats_enough(0.8, 0.05));
+    EXPECT(stats_enough((double)NAN, 0.05) == 0 && stats_enough(1e-3, 0.05) == 0, "none");
     d.half = 9;
     compared_variant list[2] = {{.label = "a", .is_baseline = true},
                                 {.label = "b", .difference = d, .p = 0.5, .p_holm = 0.5}};
@@ -62,10 +61,11 @@ static void too_few_seeds(void)
         .count = 2, .variants = list, .metric = COMPARE_BITS_PER_BYTE, .comparisons = 1};
     char text[COMPARE_VERDICT_BYTES];
     compare_verdict(text, &c, 1);
-    EXPECT(strstr(text, "2 seeds cannot decide; at this spread about 9 would."), "%s", text);
-    list[1].difference.mean = 0.001;
+    EXPECT(strstr(text, "2 seeds cannot decide; at this spread about 15 would (power 0.8)."), "%s",
+           text);
+    list[1].difference.mean = 1e-4;
     compare_verdict(text, &c, 1);
-    EXPECT(strstr(text, "more than 1000 would be needed"), "%s", text);
+    EXPECT(strstr(text, "more than 10000 would be needed"), "%s", text);
 }
 
 /* Of a variant that breaks more often the seeds are left that suit it. */
