@@ -8,6 +8,7 @@
 #include "harness/run/changed_weights.h"
 #include "harness/run/experiment_claims.h"
 #include "harness/run/experiment_resolve.h"
+#include "harness/run/rank_alike.h"
 #include "harness/run/worker_help.h"
 #include "harness/supervise/spec_changes.h"
 #include "harness/supervise/until_decided.h"
@@ -187,6 +188,12 @@ static int run_over_ranks(const cli_call *c)
     rank_group *r = ranks_open(o->rank_timeout, &e);
     if (!r) return cli_fail(EXIT_USAGE, "run --ranks: %s", e.text);
     int status = EXIT_DONE;
+    if (!rank_alike_programs(r, &e)) { /* all of them know, one says it */
+        status = ranks_me(r) == 0 ? cli_fail(EXIT_USAGE, "run --ranks: %s", e.text) : EXIT_USAGE;
+        if (!ranks_whole(r, &lost)) ranks_abort(r, status);
+        ranks_close(r);
+        return status;
+    }
     /* Command line and spec count on rank 0 alone; the others open what it names. */
     if (ranks_me(r) == 0) {
         status = run_experiment(c, r);

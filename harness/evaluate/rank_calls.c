@@ -1,7 +1,7 @@
 #include "harness/evaluate/rank_calls.h"
 
-/* Requests are sent as they lie in memory: ranks are processes of one binary on machines of one
- * kind, which equal bits need anyway. Asking is silent on the other ranks (ranks_me > 0), so that
+/* Requests are sent as they lie in memory: ranks are processes of one program (run/rank_alike.h) on
+ * machines of one kind. Asking is silent on the other ranks (ranks_me > 0), so that
  * code which both run, as the trainer's step, may ask without a question who it is. */
 
 bool rank_calls_ask(rank_group *r, rank_call call, err *e)

@@ -3,6 +3,7 @@
 #include "core/base/host.h"
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/rank_calls.h"
+#include "harness/run/rank_alike.h"
 #include "harness/run/run_length.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_open.h"
@@ -163,7 +164,7 @@ static bool open_workload(worker *w, err *e)
     snprintf(folder, sizeof folder, "%s", w->folder);
     if (!rank_calls_ask(r, RANK_OPEN, e) || !rank_calls_path(r, folder, e)) return false;
     bool ok = run_open(&w->work, &w->plan, w->folder, e);
-    if (!ranks_agree(r, ok, e)) return false;
+    if (!ranks_agree(r, ok, e) || !rank_alike_run(r, &w->work, &w->plan, e)) return false;
     w->work.ranks = r;
     return true;
 }

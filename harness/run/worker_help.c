@@ -4,6 +4,7 @@
 
 #include "core/base/stop_signals.h"
 #include "harness/evaluate/rank_calls.h"
+#include "harness/run/rank_alike.h"
 #include "harness/run/run_open.h"
 #include "harness/train/rank_help.h"
 
@@ -38,7 +39,8 @@ static bool help_run(rank_group *r, err *e)
         run_record_plan_read(&plan, memory, folder, &why) && run_open(&w, &plan, folder, &why);
     /* Whichever rank fails, rank 0 tells it: the text travels by ranks_agree. */
     if (!opened) err_prefix(&why, "rank %d", ranks_me(r));
-    bool all = ranks_agree(r, opened, &why), ok = ranks_whole(r, e);
+    bool all = ranks_agree(r, opened, &why) && rank_alike_run(r, &w, &plan, &why);
+    bool ok = ranks_whole(r, e);
     w.ranks = r;
     if (all) ok = rank_help_run(&w, e);
     if (opened) workload_close(&w);

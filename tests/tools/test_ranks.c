@@ -198,6 +198,57 @@ static void stops_by_a_signal(void)
     expect_equal("out", "stopped and gone on");
 }
 
+/* What another rank has is said before anything is trained. `other`: words of mpirun and the
+ * program for it; `wants`: a pattern of what is said. */
+static void refused(const char *first, const char *other, const char *wants)
+{
+    char text[FILE_PATH_BYTES];
+    snprintf(text, sizeof text,
+             "R=\"run $PWD/ranks.yaml --ranks --quiet --out $PWD/out\"; rm -rf out; "
+             "mpirun -n 1 %s $R : -n 1 %s $R >log 2>&1; s=$?; "
+             "grep -q '%s' log || { cat log; exit 99; }; ! ls out/runs/*/checkpoint >ls 2>&1 || "
+             "exit 98; "
+             "exit $s",
+             first, other, wants);
+    int status = run(text);
+    EXPECT(status > 0 && status < 98, "%s: status %d", wants, status);
+}
+
+static void another_program_is_refused(void)
+{
+    if (!begin(2, 60, "{label: dense}")) return;
+    EXPECT(run("cp \"$P\" other && echo >>other") == 0, "another program");
+    refused("\"$P\"", "./other", "rank 1 (.*) has another program");
+}
+
+static void another_text_is_refused(void)
+{
+    if (!begin(2, 60, "{label: dense}")) return;
+    if (run("unshare -rm true 2>log") != 0) {
+        test_skip("a process gets no file systems of its own here");
+        return;
+    }
+    EXPECT(run("sed -i 's/^data:.*/data: {corpus: text, path: text, span: 100}/' ranks.yaml && "
+               "seq 3000 >text && seq 2000 5000 >hidden && "
+               "printf 'mount --bind hidden text && exec \"$@\"' >there") == 0,
+           "two texts");
+    refused("\"$P\"", "unshare -rm sh -e there \"$P\"", "rank 1: data: the text is another one");
+}
+
+/* Only where they are used. */
+static void other_kernels_are_refused(void)
+{
+    if (!begin(2, 60, "{label: dense}")) return;
+    const char *other = "-x OPENBLAS_CORETYPE=Nehalem \"$P\"";
+    EXPECT(run("mpirun -n 1 \"$P\" run ranks.yaml --ranks --quiet --out o : -n 1 "
+               "-x OPENBLAS_CORETYPE=Nehalem \"$P\" run ranks.yaml --ranks --quiet --out o "
+               ">log 2>&1") == 0,
+           "kernels that nobody asks");
+    EXPECT(run("sed -i 's/batch:/gemm: openblas, batch:/' ranks.yaml") == 0, "sed");
+    refused("-x OPENBLAS_CORETYPE=Haswell \"$P\"", other,
+            "rank 1 (.*) has another kind of OpenBLAS");
+}
+
 static void without_mpi_says_so(void)
 {
     if (!test_program()) return;
@@ -214,5 +265,8 @@ const test_suite test_ranks = {
      {"who_stands_still_is_lost", who_stands_still_is_lost},
      {"goes_on_with_any_number", goes_on_with_any_number},
      {"stops_by_a_signal", stops_by_a_signal},
+     {"another_program_is_refused", another_program_is_refused},
+     {"another_text_is_refused", another_text_is_refused},
+     {"other_kernels_are_refused", other_kernels_are_refused},
      {"without_mpi_says_so", without_mpi_says_so},
      SUITE_WAITS}};
