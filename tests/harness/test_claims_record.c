@@ -195,6 +195,28 @@ static void earlier_record(void)
     json_decref(other);
 }
 
+/* What another folder brought: a seed that only the record's runs know. */
+static void merged_seed(void)
+{
+    static const char one[] =
+        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
+    char path[FILE_PATH_BYTES];
+    err e;
+    json_decref(record(one));
+    make_results();
+    snprintf(path, sizeof path, "%s/experiments/claimed.json", test_folder());
+    json_t *o = json_read(path, &e), *runs = json_object_get(o, "runs");
+    json_t *brought = json_deep_copy(json_array_get(runs, 0));
+    json_object_set_new(brought, "seed", json_integer(9));
+    json_object_set_new(brought, "run", json_string("0123456789abcdef"));
+    json_array_append_new(runs, brought);
+    EXPECT(o && json_write(path, o, &e), "%s", e.text);
+    json_decref(o);
+    json_t *now = record(one);
+    EXPECT(strcmp(changed(now), "seed 9 was left out") == 0, "'%s'", changed(now));
+    json_decref(now);
+}
+
 /* Through a plan that was never trained: its record has no run with results, and yet they were
  * seen. */
 static void seen_before(void)
@@ -254,6 +276,7 @@ const test_suite test_claims_record = {"harness/claims_record",
                                        {{"recorded", recorded},
                                         {"subject", subject},
                                         {"earlier_record", earlier_record},
+                                        {"merged_seed", merged_seed},
                                         {"seen_before", seen_before},
                                         {"damaged_record", damaged_record},
                                         {0}}};
