@@ -64,7 +64,8 @@ bool file_lock_is_held(const char *path)
 {
     int fd = file_open(path, NULL, NULL);
     if (fd < 0) return false;
-    bool held = ask(fd, LOCK_SH | LOCK_NB) != 0;
+    /* Where locks cannot be had at all nobody has this one. */
+    bool held = ask(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(fd);
     return held;
 }
