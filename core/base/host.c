@@ -147,6 +147,11 @@ const char *host_flags(void)
     return LOCI_FLAGS;
 }
 
+const char *host_real(void)
+{
+    return REAL_IS_DOUBLE ? "f64" : "f32";
+}
+
 const char *host_revision(bool *dirty)
 {
     static const char revision[] = LOCI_REVISION;

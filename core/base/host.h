@@ -28,6 +28,8 @@ int host_versions(host_version *versions, int capacity);
 /* Compiler and flags that this program was built with. */
 const char *host_compiler(void);
 const char *host_flags(void);
+/* The precision that it computes in: "f32" or "f64". */
+const char *host_real(void);
 
 /* The git commit that this program was built from, and whether the tree differed from it; NULL
  * where it was not built in a checkout. Fixed by the build: where the program lies tells nothing.

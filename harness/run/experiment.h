@@ -7,7 +7,7 @@
  * Identity: variant = the first 16 hex digits of the SHA-256 of the canonical JSON of the options
  * that differ from their defaults, the hash of the data included; what changes no result (paths,
  * threads, logging, evaluation) is no part of it. run id = the same over {variant, seed,
- * LOCI_NUMERICS}. */
+ * LOCI_NUMERICS}, with f64 in programs of doubles. */
 #pragma once
 
 #include "harness/run/identity.h"

@@ -154,8 +154,7 @@ void identity_variant(char id[IDENTITY_CHARS], const workload *w, const char *so
     hash_node(id, a, spec);
 }
 
-/* Three fields, never more: an experiment's seeds, however many, leave those that are there
- * alone. */
+/* No field of an experiment: its seeds, however many, leave those that are there alone. */
 void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed)
 {
     arena_auto *a = arena_new(1 << 12);
@@ -164,5 +163,6 @@ void identity_run(char id[IDENTITY_CHARS], const char *variant, int64_t seed)
     node_set(a, run, "seed", node_int(a, seed));
     /* Other bits are another run of the same variant. */
     node_set(a, run, "numerics", node_int(a, LOCI_NUMERICS));
+    if (REAL_IS_DOUBLE) node_set(a, run, "real", node_scalar(a, "f64", false));
     hash_node(id, a, run);
 }

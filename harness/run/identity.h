@@ -4,7 +4,8 @@
  * in one spelling of it (layer_class.settle and its like): the options of data (with the hash of
  * the corpus), model, optimizer, schedule and train that are not incidental; and what it starts
  * from (init_from), as the source's variant, run or checkpoint's checksum. Evaluation is no part of
- * it. A run is variant, seed and version of the numerics. */
+ * it. A run is variant, seed and version of the numerics, and its
+ * precision where that is not float. */
 #pragma once
 
 #include "harness/train/workload.h"

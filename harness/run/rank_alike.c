@@ -112,7 +112,7 @@ bool rank_alike_programs(rank_group *r, err *e)
     if (ranks_count(r) == 1) return true;
     facts f = begin();
     snprintf(numerics, sizeof numerics, "%d", LOCI_NUMERICS);
-    add(&f, "precision", REAL_IS_DOUBLE ? "f64" : "f32");
+    add(&f, "precision", host_real());
     add(&f, "version of numerics", numerics);
     add(&f, "revision", host_revision(&dirty));
     add(&f, "compiler", host_compiler());

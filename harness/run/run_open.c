@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/host.h"
 
 /* Enough to tell two apart. */
 #define SHORT "%.12s"
@@ -33,10 +34,23 @@ static bool check_planned(const workload *w, const planned_run *p, err *e)
     return true;
 }
 
+bool run_open_precision(const planned_run *p, const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    bool begun = file_join(path, folder, "run.json", NULL) && file_exists(path);
+    json_auto_t *record = begun ? json_read(path, NULL) : NULL;
+    const char *precision = json_get_text(record ? record : p->record, "real");
+    if (!precision || strcmp(precision, host_real()) == 0) return true;
+    return err_set(e,
+                   "%s: the run is one of a program that computes in %s, this one computes in %s: "
+                   "go on with the other (`make` computes in f32, `make KIND=f64` in f64)",
+                   folder, precision, host_real());
+}
+
 bool run_open(workload *w, const planned_run *p, const char *folder, err *e)
 {
     char runs[FILE_PATH_BYTES];
-    if (!file_join(runs, folder, "..", e) ||
+    if (!run_open_precision(p, folder, e) || !file_join(runs, folder, "..", e) ||
         !workload_open_beside(w, p->spec, p->seed, &p->places, runs, e)) {
         return false;
     }

@@ -9,3 +9,7 @@
  * checkpoint that init_from names, is another than plan.json says. Plans of earlier versions do not
  * say it. On failure nothing is left open. */
 bool run_open(workload *w, const planned_run *p, const char *folder, err *e);
+
+/* Whether this program computes in the precision of the run, as far as that is known: what the
+ * other one left would be taken for damage. Nothing is opened. */
+bool run_open_precision(const planned_run *p, const char *folder, err *e);

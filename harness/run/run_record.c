@@ -161,12 +161,13 @@ bool run_record_plan_write(const char *folder, const run_plan *p, const corpus_p
     json_t *tree = json_loads(node_json(a, p->resolved, false), 0, NULL);
     /* Our own writer made it. */
     CHECK(tree, "the resolved spec of %s is no JSON", p->label);
-    json_auto_t *o = json_pack(
-        "{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o, s:o*, s:o*}", "run", json_string(p->id),
-        "variant", json_string(p->variant), "label", json_string(p->label), "seed",
-        (json_int_t)p->seed, "spec", tree, "command", json_words(command ? command : ""), "threads",
-        (json_int_t)threads, "places", places_record(places), "corpus_hash",
-        json_string(p->corpus_hash), "source_hash", json_string(p->source_hash));
+    json_auto_t *o =
+        json_pack("{s:o*, s:o*, s:o*, s:I, s:o, s:o*, s:I, s:o, s:o*, s:o*, s:s}", "run",
+                  json_string(p->id), "variant", json_string(p->variant), "label",
+                  json_string(p->label), "seed", (json_int_t)p->seed, "spec", tree, "command",
+                  json_words(command ? command : ""), "threads", (json_int_t)threads, "places",
+                  places_record(places), "corpus_hash", json_string(p->corpus_hash), "source_hash",
+                  json_string(p->source_hash), "real", host_real());
     return json_write(path, o, e);
 }
 

@@ -11,6 +11,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_mend.h"
+#include "harness/run/run_open.h"
 #include "harness/run/run_verdict.h"
 #include "harness/run/worker_begin.h"
 #include "harness/run/worker_eval.h"
@@ -193,6 +194,8 @@ static int run_locked(worker *w, err *e)
     if (damage == DAMAGE_END) return run_mend(w->folder, w->lease, w->stop, why, e);
     bool ready = worker_begin_plan(w, e);
     err lost;
+    /* Another program's run stays as it is. */
+    if (ready && !run_open_precision(&w->plan, w->folder, e)) return EXIT_FAILED;
     /* From here on files are removed and written, which may be what another machine writes. */
     if (!run_lease_holds(w->lease, &lost)) return *e = lost, EXIT_BUSY;
     if (damage == DAMAGE_PAST) fprintf(stderr, "%s\n", why);

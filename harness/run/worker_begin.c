@@ -85,14 +85,15 @@ static json_t *read_provenance(const worker *w)
 }
 
 /* Written anew by every worker of the run: host, processor and versions are those of who worked on
- * it last. What has stood there then has to be there from now on: later ones may log, and
- * evaluate, more often. */
-static bool write_provenance(worker *w, const run_damage_due *stood, err *e)
+ * it last, those before are `sittings`. What has stood there then has to be there from now on:
+ * later ones may log, and evaluate, more often. */
+static bool write_provenance(worker *w, const json_t *before, const run_damage_due *stood, err *e)
 {
     char path[FILE_PATH_BYTES];
     int64_t step = w->trainer->progress.step;
     if (!file_join(path, w->folder, "run.json", e)) return false;
     json_auto_t *o = provenance_record(w->plan.record, w->trainer);
+    provenance_sittings(o, before, step);
     json_t *resumed = json_pack("{s:I, s:I, s:I}", "step", (json_int_t)step, "metrics",
                                 (json_int_t)stood->metrics, "evals", (json_int_t)stood->evals);
     json_object_set_new(o, "resumed", step > 0 ? resumed : json_null());
@@ -108,7 +109,7 @@ static bool begin_records(worker *w, err *e)
     run_damage_due stood, due = run_damage_lines_due(before, t->progress.step);
     return cut_lines(w->metrics, keep_metric, t, due.metrics, &stood.metrics, e) &&
            cut_lines(w->evals, keep_eval, t, due.evals, &stood.evals, e) &&
-           write_provenance(w, &stood, e);
+           write_provenance(w, before, &stood, e);
 }
 
 /* Into the run's log: what it starts with, and what init_from did not find. */

@@ -41,7 +41,7 @@ static void add_host(json_t *o)
     json_object_set_new(o, "compiler", json_string(host_compiler()));
     json_object_set_new(o, "flags", json_string(host_flags()));
     json_object_set_new(o, "numerics", json_integer(LOCI_NUMERICS));
-    json_object_set_new(o, "real", json_string(REAL_IS_DOUBLE ? "f64" : "f32"));
+    json_object_set_new(o, "real", json_string(host_real()));
 }
 
 /* What the shapes and the text say, wherever it is trained. Budgets are what the budget became:
@@ -59,6 +59,53 @@ static void add_costs(json_t *o, const workload *w, train_length length)
     json_object_set_new(o, "tokens_budget",
                         length.tokens ? json_integer(length.tokens) : json_null());
     json_object_set_new(o, "steps_budget", json_integer(length.steps));
+}
+
+/* What a sitting says of who computed: where bits, or times, may be others. */
+static const char *const SITTING[] = {"host",    "job",          "cpu",      "threads", "ranks",
+                                      "kernels", "blas_core",    "numerics", "real",    "compiler",
+                                      "flags",   "git_revision", "git_dirty"};
+
+static json_t *sitting_of(const json_t *record)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof SITTING / sizeof *SITTING; i++) {
+        json_t *value = json_object_get(record, SITTING[i]);
+        if (value) json_object_set(o, SITTING[i], value);
+    }
+    return o;
+}
+
+static bool same_sitting(const json_t *a, const json_t *b)
+{
+    for (size_t i = 0; i < sizeof SITTING / sizeof *SITTING; i++) {
+        const json_t *x = json_object_get(a, SITTING[i]), *y = json_object_get(b, SITTING[i]);
+        if (x != y && !json_equal(x, y)) return false;
+    }
+    return true;
+}
+
+/* Of a version that kept the last one alone, that is known. */
+static json_t *sittings_before(const json_t *before, int64_t step)
+{
+    json_t *list = step > 0 ? json_deep_copy(json_object_get(before, "sittings")) : NULL;
+    if (list) return list;
+    list = json_array();
+    if (step > 0 && before) json_array_append_new(list, sitting_of(before));
+    return list;
+}
+
+void provenance_sittings(json_t *record, const json_t *before, int64_t step)
+{
+    json_t *list = sittings_before(before, step), *now = sitting_of(record);
+    size_t n = json_array_size(list);
+    /* A run that is stopped every hour and goes on as it was has one. */
+    if (n == 0 || !same_sitting(json_array_get(list, n - 1), now)) {
+        json_object_set_new(now, "from_step", json_integer(step));
+        json_array_append(list, now);
+    }
+    json_decref(now);
+    json_object_set_new(record, "sittings", list);
 }
 
 /* A copy of the plan with all that was found out by the run itself: who reads run.json needs no
