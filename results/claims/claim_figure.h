@@ -21,6 +21,7 @@ typedef struct claim_figure {
     compare_metric metric;    /* FIGURE_METRIC */
     size_t offset;            /* FIGURE_RUN: of the field */
     bool whole;               /* the field is an int64_t, -1 for unknown; else a double */
+    bool timed;               /* it is the machine's and the threads' as well as the model's */
     const char *part, *found; /* FIGURE_INSPECT: as inspect_figure has them */
     double given;             /* FIGURE_GIVEN */
     const char *layers;       /* only models have it one of whose layers is called so; NULL: all */

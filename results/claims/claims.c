@@ -8,6 +8,7 @@
 #include "core/base/text.h"
 #include "results/claims/claim_read.h"
 #include "results/claims/evidence.h"
+#include "results/compare/compare_made.h"
 #include "results/compare/protocol.h"
 #include "results/compare/stats.h"
 #include "results/store/query.h"
@@ -134,6 +135,13 @@ static bool describe(stated_claim *c, evidence_source *x, err *e)
     return true;
 }
 
+static const char *made_words(arena *a, const comparison *runs)
+{
+    text_memory m;
+    compare_made_builds(text_begin(&m), runs);
+    return text_end_in(&m, a);
+}
+
 /* In two passes, since no verdict is known before every claim's p is. */
 claims *claims_load(arena *a, store *s, const char *experiment, err *e)
 {
@@ -159,5 +167,6 @@ claims *claims_load(arena *a, store *s, const char *experiment, err *e)
     }
     const comparison *runs = out->count > 0 ? evidence_runs(&x, NULL, e) : NULL;
     if (out->count > 0 && (!runs || !flatness_read(&out->flat, a, s, runs, e))) return NULL;
+    out->made = runs ? made_words(a, runs) : "";
     return out;
 }

@@ -31,7 +31,8 @@ typedef struct claims {
     stated_claim *list;
     int withdrawn; /* claims that were recorded and are no longer made */
     const char *withdrawn_names;
-    flatness flat; /* of the model that others are compared to */
+    flatness flat;    /* of the model that others are compared to */
+    const char *made; /* by which builds its runs were computed, where they differ; "" */
 } claims;
 
 /* count 0: it claims nothing. Lives in the arena; NULL and e on failure. */

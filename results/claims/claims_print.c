@@ -346,6 +346,7 @@ static void put_words(FILE *out, const claims *x, bool markdown)
         flatness_words(out, &x->flat);
         fputs(".\n", out);
     }
+    if (*x->made) fprintf(out, "- %s", x->made);
     if (x->withdrawn) {
         /* Or it would be more of the last item. */
         if (markdown && (x->count > 0 || x->flat.n > 0)) fputc('\n', out);

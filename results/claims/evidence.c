@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "results/claims/evidence_figures.h"
+#include "results/compare/compare_made.h"
 #include "results/compare/compare_read.h"
 
 /* From the database to figures by seed. For each statement its variants become `sides`; each seed
@@ -29,8 +30,9 @@ typedef struct gatherer {
     const compared_variant **side;
     statement_evidence *out;
     seed_state *state;
-    bool *same; /* NULL: the figure is none that a seed changes */
-    int most;   /* seeds */
+    bool *same;                /* NULL: the figure is none that a seed changes */
+    const compared_run *timed; /* the first whose time counts */
+    int most;                  /* seeds */
     double *a, *b;
     scored_documents first; /* by document: those of the first run, which all have to have */
     err *e;
@@ -157,6 +159,17 @@ static bool same_counts(const run_figures *a, const run_figures *b)
     return same;
 }
 
+/* Times of another machine, or of more threads, are no figures of the variant: it is said, and
+ * nothing is concluded. */
+static void check_machine(gatherer *g, int k, int side, const compared_run *r)
+{
+    char what[240];
+    if (!g->timed) g->timed = r;
+    if (compare_made_alike(g->timed, r)) return;
+    snprintf(what, sizeof what, "had %.90s, not %.90s", r->made->machine, g->timed->made->machine);
+    g->state[k] = trouble(g, SEED_WITHOUT, g->side[side], r, what);
+}
+
 /* a and b of the seed at index k, whose runs are all done. Figures are compared only if they speak
  * of the same text: equal counts of tokens in every slice, to the bit (they are whole numbers),
  * which a text of other length or another tokenizer would not give. What loci inspect found and a
@@ -183,6 +196,7 @@ static bool take_values(gatherer *g, int k, const compared_run *const *runs)
         if (there && !same)
             g->state[k] = trouble(g, SEED_WITHOUT, g->side[i], runs[i],
                                   "scored another text, or the same in other tokens");
+        if (what->timed) check_machine(g, k, i, runs[i]);
         if (g->state[k] != SEED_HERE) return true;
     }
     g->a[k] = first_side(g, f);

@@ -77,10 +77,11 @@ typedef struct compared_run {
     int64_t step;       /* of that evaluation */
     double train_flops; /* per token */
     double train_seconds;
-    int64_t from_step, to_step; /* `at`: the evaluations used; the same if it is one */
-    int64_t last_step;          /* of the run */
-    const char *blas_core;      /* kernels that OpenBLAS multiplied with; NULL: it did not */
-    bool falling;               /* its learning rate falls until its end */
+    int64_t from_step, to_step;       /* `at`: the evaluations used; the same if it is one */
+    int64_t last_step;                /* of the run */
+    const char *blas_core;            /* kernels that OpenBLAS multiplied with; NULL: it did not */
+    const struct compared_made *made; /* who computed it (compare_made.h) */
+    bool falling;                     /* its learning rate falls until its end */
 } compared_run;
 
 /* What documents' differences are divided by: bytes where both have them; tokens only where both

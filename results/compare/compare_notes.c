@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "results/compare/compare_made.h"
 #include "results/compare/compare_protocol.h"
 #include "results/compare/compare_table.h"
 
@@ -276,6 +277,8 @@ static void print_cautions(FILE *out, const comparison *c)
     print_training(out, c);
     print_unknown(out, c);
     print_kernels(out, c);
+    compare_made_builds(out, c);
+    compare_made_machines(out, c);
     if (c->lossy) {
         fputs("Bits per byte are not defined: a lossy tokenizer drops part of the text, or the "
               "tokens have no text.\n",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "results/compare/compare_alike.h"
+#include "results/compare/compare_made.h"
 #include "results/store/experiment.h"
 #include "results/store/query.h"
 
@@ -40,7 +41,7 @@ static const char RUNS[] =
     "s.dynamic_decay, r.step AS last_step, "
     "json_extract(r.spec, '$.train.budget.steps') AS budget_steps, "
     "CASE coalesce(json_extract(r.spec, '$.train.gemm'), 'openblas') WHEN 'openblas' THEN "
-    "r.blas_core END AS blas_core, "
+    "r.blas_core END AS blas_core, " COMPARE_MADE ", "
     "coalesce(json_extract(r.spec, '$.schedule.kind'), '') IN ('linear', 'cosine') AS "
     "falling, CASE WHEN s.evaluation IS NULL THEN (SELECT count(*) FROM evaluation o WHERE o.run = "
     "p.run AND o.split = ?3) END AS otherwise, " LATE("load_entropy") LATE(
@@ -82,6 +83,7 @@ static compared_run read_run(query *q, arena *a)
                       .step = query_int(q, "step", -1),
                       .last_step = query_int(q, "last_step", -1),
                       .blas_core = query_text(q, "blas_core", a),
+                      .made = compare_made_of(q, a),
                       .falling = query_int(q, "falling", 0) != 0,
                       .train_flops = query_real(q, "train_flops_per_token"),
                       .train_seconds = query_real(q, "train_seconds"),

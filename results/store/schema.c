@@ -43,7 +43,7 @@ const char *const SCHEMA[] = {
     "  step INTEGER, steps INTEGER, tokens INTEGER,\n"
     "  train_seconds REAL, tokens_per_second REAL,\n"
     "  peak_rss_bytes INTEGER, peak_anon_bytes INTEGER,\n"
-    "  spec TEXT, command TEXT, threads INTEGER,\n"
+    "  spec TEXT, command TEXT, threads INTEGER, ranks INTEGER, sittings TEXT,\n"
     "  created_at TEXT, host TEXT, job TEXT, system TEXT, cpu TEXT, cores INTEGER,\n"
     "  memory_bytes INTEGER,\n"
     "  blas TEXT, blas_core TEXT, numerics INTEGER, real TEXT,\n"
