@@ -84,6 +84,21 @@ static json_t *read_provenance(const worker *w)
     return json_read(path, NULL);
 }
 
+/* Of a run that goes on from a shorter one: what that was trained by, as long as it is there. Its
+ * checkpoint says whose it is. */
+static json_t *read_beginning(const worker *w)
+{
+    char path[FILE_PATH_BYTES], runs[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
+    safetensors *s = checkpoint_files_path(path, w->checkpoint, "model", NULL)
+                         ? safetensors_open(path, NULL)
+                         : NULL;
+    const char *run = s ? safetensors_metadata(s, "run") : NULL;
+    bool named = run && file_join(runs, w->folder, "..", NULL) &&
+                 file_join(folder, runs, run, NULL) && file_join(path, folder, "run.json", NULL);
+    safetensors_close(s);
+    return named && file_exists(path) ? json_read(path, NULL) : NULL;
+}
+
 /* Written anew by every worker of the run: host, processor and versions are those of who worked on
  * it last, those before are `sittings`. What has stood there then has to be there from now on:
  * later ones may log, and evaluate, more often. */
@@ -93,7 +108,8 @@ static bool write_provenance(worker *w, const json_t *before, const run_damage_d
     int64_t step = w->trainer->progress.step;
     if (!file_join(path, w->folder, "run.json", e)) return false;
     json_auto_t *o = provenance_record(w->plan.record, w->trainer);
-    provenance_sittings(o, before, step);
+    json_auto_t *beginning = before ? NULL : read_beginning(w);
+    provenance_sittings(o, before ? before : beginning, step);
     json_t *resumed = json_pack("{s:I, s:I, s:I}", "step", (json_int_t)step, "metrics",
                                 (json_int_t)stood->metrics, "evals", (json_int_t)stood->evals);
     json_object_set_new(o, "resumed", step > 0 ? resumed : json_null());

@@ -51,9 +51,24 @@ static void of_another_compiler_is_told(void)
            "nothing is said of it");
 }
 
+/* The beginning of a longer one is computed by who computed the shorter. */
+static void of_a_shorter_run_is_told(void)
+{
+    if (!test_program()) return;
+    EXPECT(shell(BEGIN), "a run under way");
+    EXPECT(shell("echo 'schedule: {kind: constant}' >>s.yaml && $LOCI run s.yaml --quiet && "
+                 "SHORT=$(ls -t out/runs | head -1) && "
+                 "sed -i -E 's/\"compiler\": *\"[^\"]*\"/\"compiler\": \"tcc\"/; "
+                 "s/\"crc\"/\"was\"/' out/runs/$SHORT/run.json && "
+                 "$LOCI run s.yaml --quiet --set train.budget.steps=8 && "
+                 "$LOCI compare builds | grep -q 'by several builds in turn (f.., tcc; f'"),
+           "nothing is said of it");
+}
+
 extern const test_suite test_other_build;
 const test_suite test_other_build = {
     "tools/other_build",
     {{"of_another_precision_is_left_alone", of_another_precision_is_left_alone},
      {"of_another_compiler_is_told", of_another_compiler_is_told},
+     {"of_a_shorter_run_is_told", of_a_shorter_run_is_told},
      {0}}};
