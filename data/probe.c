@@ -286,12 +286,13 @@ static bool read_distances(distance_list *out, const probe_options *o, const nod
     }
     /* gap_of is distance less a constant: below it the gap would be negative. */
     const int64_t least = -gap_of(o, 0);
+    char meant[OPTION_MEANT_BYTES];
     out->count = list->count;
     for (int64_t i = 0; i < out->count; i++) {
         const node *n = list->items[i];
         int64_t *distance = &out->distances[i];
-        if (n->kind != NODE_SCALAR || !option_text_to_int(n->text, distance)) {
-            return node_err(e, n, "expected a distance in tokens");
+        if (!option_node_to_int(n, distance)) {
+            return node_err(e, n, "expected a distance in tokens%s", option_node_meant(meant, n));
         }
         if (*distance < least || *distance > MAX_TOKENS / 2) {
             return node_err(e, n, "distance %lld: between %lld and %d for this task and length",

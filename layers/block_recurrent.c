@@ -108,14 +108,17 @@ static int read_blocks(const recurrent_options *o, int64_t blocks[MAX_READS], co
         return o->write ? 1 : 0;
     }
     const node *list = o->reads;
+    char meant[OPTION_MEANT_BYTES];
     if (list->kind != NODE_LIST || list->count > MAX_READS) {
         node_err(e, list ? list : at, "expected a list of blocks, such as [3], or [] for none");
         return -1;
     }
     for (int i = 0; i < list->count; i++) {
         const node *n = list->items[i];
-        if (n->kind != NODE_SCALAR || !option_text_to_int(n->text, &blocks[i]) || blocks[i] < 0) {
-            return node_err(e, n, "expected the index of a block, from 0"), -1;
+        if (!option_node_to_int(n, &blocks[i]) || blocks[i] < 0) {
+            return node_err(e, n, "expected the index of a block, from 0%s",
+                            option_node_meant(meant, n)),
+                   -1;
         }
     }
     return list->count;

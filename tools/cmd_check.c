@@ -4,13 +4,14 @@
  * and every variant's model built, and then let go. What passes here runs. */
 #include "harness/run/experiment_claims.h"
 #include "harness/run/experiment_resolve.h"
+#include "harness/run/experiment_sources.h"
 #include "tools/verbs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct check_call {
-    const char *data;
+    const char *data, *out;
     const node *set;
     bool resolved;
 } check_call;
@@ -21,6 +22,7 @@ static const option OPTIONS[] = {
                "those of eval.dynamic and optimizer.groups, which "
                "stand as they are given"),
     CLI_DATA(check_call),
+    CLI_OUT(check_call),
     CLI_SET(check_call),
     {0}};
 
@@ -39,7 +41,8 @@ static int check_file(const char *path, const cli_call *c, const corpus_places *
     if (!x) return refuse_spec(c, path, &e);
     int status = EXIT_DONE;
     /* Claims are resolved against the variants, so after them. */
-    bool good = experiment_resolve(x, places, &e) && experiment_claims(x, &e);
+    bool good = experiment_resolve(x, places, &e) && experiment_claims(x, &e) &&
+                experiment_sources_there(x, cli_out(o->out), &e);
     if (good) experiment_doubts(stderr, x);
     /* A spec that is printed is for programs, which have no use for advice. */
     if (good && !o->resolved) experiment_few_seeds(stderr, x);

@@ -8,6 +8,7 @@
 #include "harness/run/changed_weights.h"
 #include "harness/run/experiment_claims.h"
 #include "harness/run/experiment_resolve.h"
+#include "harness/run/experiment_sources.h"
 #include "harness/run/rank_alike.h"
 #include "harness/run/worker_help.h"
 #include "harness/supervise/spec_changes.h"
@@ -153,7 +154,8 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
     int status = EXIT_DONE;
     /* All of the spec is wrong or right before anything is written: a claim that no run could
      * decide ends the call here, not after a night. */
-    if (!experiment_resolve(x, &places, &e) || !experiment_claims(x, &e)) {
+    if (!experiment_resolve(x, &places, &e) || !experiment_claims(x, &e) ||
+        !experiment_sources_there(x, cli_out(o->out), &e)) {
         status = cli_fail(EXIT_USAGE, "%s", e.text);
         /* A dry run with --on prints the script, which is the launch's own dry run. */
     } else if (!o->dry_run || o->launching.on) {

@@ -102,23 +102,12 @@ static bool wrong_type(const option *o, const node *n, err *e)
     if (n->kind == NODE_SCALAR && o->type == OPTION_BOOL && n->plain &&
         option_choice("yes|no|on|off|y|n|Yes|No|On|Off", n->text) >= 0) {
         hint = " (in YAML 1.2, yes, no, on and off are texts)";
-    } else if (n->kind == NODE_SCALAR && !n->plain && o->type != OPTION_TEXT) {
-        hint = " (what is in quotes is a text)";
-    } else if (n->kind == NODE_SCALAR && (o->type == OPTION_INT || o->type == OPTION_REAL)) {
-        hint = option_text_meant(meant, n->text);
+    } else if (o->type == OPTION_INT || o->type == OPTION_REAL ||
+               (!n->plain && o->type != OPTION_TEXT)) {
+        hint = option_node_meant(meant, n);
     }
     return node_err(e, n, "expected %s, got %s%.80s%s%s", TYPE_NAMES[o->type], quotes, got, quotes,
                     hint);
-}
-
-/* The same spelling rules for numbers in quotes would make "8" a number; only what YAML itself
- * takes for a text (2M, 1_000), and JSON therefore quotes, may stand in quotes. */
-static bool number_allowed(const node *n)
-{
-    double number;
-    node unquoted = *n;
-    unquoted.plain = true;
-    return n->plain || !node_to_number(&unquoted, &number);
 }
 
 /* The word as well as YAML's null: choices say `none`, and `memory: none` should not depend on
@@ -135,10 +124,9 @@ static bool read_number(void *options, const option *o, const node *n, err *e)
     double number = -1;
     bool none = o->nullable && is_none(n);
     if (!none) {
-        if (n->kind != NODE_SCALAR || !number_allowed(n)) return wrong_type(o, n, e);
         /* A number that is no integer ("1.5" for a count) is of the wrong type, not rounded. */
-        bool good = o->type == OPTION_INT ? option_text_to_int(n->text, &whole)
-                                          : option_text_to_real(n->text, &number);
+        bool good =
+            o->type == OPTION_INT ? option_node_to_int(n, &whole) : option_node_to_real(n, &number);
         if (!good) return wrong_type(o, n, e);
         if (!check_range(o, o->type == OPTION_INT ? (double)whole : number, n, e)) return false;
     }

@@ -10,8 +10,7 @@
 
 /* Numbers here take more spellings than YAML's: digits in groups (1_000_000) and decimal
  * suffixes (2M tokens), since budgets and sizes are typed by people who would otherwise miscount
- * zeros. To YAML these are texts, which is why quoting does not matter for them (number_allowed
- * in option.c). */
+ * zeros. To YAML these are texts, which is why quoting does not matter for them (is_quoted). */
 
 enum { MAX_NUMBER_BYTES = 64, MAX_NAME = 64 };
 
@@ -19,7 +18,8 @@ enum { MAX_NUMBER_BYTES = 64, MAX_NAME = 64 };
 
 /* Copies digits without the `_` between them and takes a suffix k, M, G, T off.
  * A `_` stands between two digits, nowhere else: what follows the last one is the text's end or the
- * suffix. The suffix needs a digit before it, so that "0x" or "k" alone are none. */
+ * suffix. The suffix needs a digit before it, so that "0x" or "k" alone are none, and goes with
+ * decimal ones: who counts in thousands does not write 0x1k. */
 static bool strip_number(char out[MAX_NUMBER_BYTES], double *scale, const char *text)
 {
     static const char suffixes[] = "kMGT";
@@ -42,7 +42,8 @@ static bool strip_number(char out[MAX_NUMBER_BYTES], double *scale, const char *
         }
     }
     out[used] = 0;
-    return used > 0 && (!suffix || isdigit((unsigned char)out[used - 1]));
+    bool decimal = out[0] != '0' || (out[1] != 'x' && out[1] != 'o');
+    return used > 0 && (!suffix || (decimal && isdigit((unsigned char)out[used - 1])));
 }
 
 /* Has the number a digit above 0 before its exponent? */
@@ -86,6 +87,24 @@ bool option_text_to_int(const char *text, int64_t *value)
     return true;
 }
 
+static bool is_quoted(const node *n)
+{
+    double number;
+    node unquoted = *n;
+    unquoted.plain = true;
+    return !n->plain && node_to_number(&unquoted, &number);
+}
+
+bool option_node_to_int(const node *n, int64_t *value)
+{
+    return n->kind == NODE_SCALAR && !is_quoted(n) && option_text_to_int(n->text, value);
+}
+
+bool option_node_to_real(const node *n, double *value)
+{
+    return n->kind == NODE_SCALAR && !is_quoted(n) && option_text_to_real(n->text, value);
+}
+
 /* ---- suggestions ---- */
 
 /* By what reads numbers itself, so that what is suggested is one. */
@@ -101,6 +120,16 @@ const char *option_text_meant(char hint[OPTION_MEANT_BYTES], const char *text)
     *last = (char)(*last == 'K' ? 'k' : toupper((unsigned char)*last));
     if (option_text_to_real(text, &value) || !option_text_to_real(other, &value)) return hint;
     snprintf(hint, OPTION_MEANT_BYTES, " (did you mean '%s'?)", other);
+    return hint;
+}
+
+const char *option_node_meant(char hint[OPTION_MEANT_BYTES], const node *n)
+{
+    hint[0] = 0;
+    if (n->kind == NODE_SCALAR && n->plain) return option_text_meant(hint, n->text);
+    if (n->kind == NODE_SCALAR) {
+        snprintf(hint, OPTION_MEANT_BYTES, " (what is in quotes is a text)");
+    }
     return hint;
 }
 

@@ -1,5 +1,6 @@
 #include "harness/spec/block_path.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static const char *in_keys(arena *a, const node *block, const char *rest, const 
     int count;
     long index = strtol(rest, &end, 10);
     /* No index, or the layer itself, which keys have no place for. */
-    if (end == rest || index < 0 || strncmp(end, "].", 2) != 0) return path;
+    if (!isdigit((unsigned char)*rest) || strncmp(end, "].", 2) != 0) return path;
     const char *name = layer_at(block, index, &count);
     size_t n = strcspn(end + 2, ".[");
     if (!name) {

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/options/option.h"
@@ -146,6 +147,10 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
      * third file are no circle. */
     int depth = c->count;
     if (!enter_file(a, c, path, at, e)) return NULL;
+    err why;
+    int fd = file_open(path, NULL, &why);
+    if (fd < 0) return node_err(e, at, "%s", why.text), NULL;
+    close(fd);
     node *base = node_load(a, path, e);
     if (base && !count_file(c, base, at, e)) return NULL;
     if (base) base = resolve_extends(a, base, path, c, e);

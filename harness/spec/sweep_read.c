@@ -389,12 +389,14 @@ static bool read_seeds(reader *r, const node *n)
 {
     sweep_source *s = r->source;
     int64_t count;
+    char meant[OPTION_MEANT_BYTES];
     if (s->seeds) return node_err(r->e, n, "seeds stand in one block and hold for all");
     if (n->kind == NODE_MAP) return read_until(r, n);
     if (n->kind == NODE_SCALAR) {
-        if (!option_text_to_int(n->text, &count) || count < 1 || count > SWEEP_MAX_VARIANTS) {
-            return node_err(r->e, n, "expected a list of seeds or how many there are, got '%.40s'",
-                            n->text);
+        if (!option_node_to_int(n, &count) || count < 1 || count > SWEEP_MAX_VARIANTS) {
+            return node_err(r->e, n,
+                            "expected a list of seeds or how many there are, got '%.40s'%s",
+                            n->text, option_node_meant(meant, n));
         }
         return count_seeds(r, count);
     }
@@ -407,9 +409,9 @@ static bool read_seeds(reader *r, const node *n)
     s->seeds = ARENA_NEW(r->a, int64_t, n->count);
     for (int i = 0; i < n->count; i++) {
         const node *seed = n->items[i];
-        if (seed->kind != NODE_SCALAR || !option_text_to_int(seed->text, &s->seeds[i]) ||
-            s->seeds[i] < 0) {
-            return node_err(r->e, seed, "a seed is a whole number from 0");
+        if (!option_node_to_int(seed, &s->seeds[i]) || s->seeds[i] < 0) {
+            return node_err(r->e, seed, "a seed is a whole number from 0%s",
+                            option_node_meant(meant, seed));
         }
     }
     return check_seeds(r, n);

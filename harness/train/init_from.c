@@ -82,6 +82,13 @@ bool init_from_read(init_options *o, const node *n, arena *a, err *e)
     if ((o->variant != NULL) + (o->run != NULL) + (o->checkpoint != NULL) != 1) {
         return node_err(e, n, "name one source: variant, run or checkpoint");
     }
+    /* It names a folder beside others, and leads to no other place. */
+    if (o->run && (!*o->run || *o->run == '.' || strchr(o->run, '/'))) {
+        return node_err(e, node_get(n, "run"),
+                        "'%.100s' is no run's id, as loci ls lists them; a path is a checkpoint: "
+                        "init_from: {checkpoint: ...}",
+                        o->run);
+    }
     return check_patterns(o->only, "only", e) && check_patterns(o->skip, "skip", e) &&
            check_map(o->map, e);
 }

@@ -76,17 +76,17 @@ static bool budget_read(budget *b, const node *n, const node *train, err *e)
     if (kind == BUDGET_COUNT) return option_unknown(e, n, 0, BUDGET_COUNT, BUDGETS);
     const node *value = n->items[0];
     b->kind = (budget_kind)kind;
-    if (value->kind != NODE_SCALAR || !option_text_to_real(value->text, &b->amount) ||
-        !(b->amount >= 0 && b->amount <= 1e30) || (b->amount <= 0 && kind != BUDGET_STEPS)) {
-        char meant[OPTION_MEANT_BYTES] = "";
-        if (value->kind == NODE_SCALAR) option_text_meant(meant, value->text);
+    if (!option_node_to_real(value, &b->amount) || !(b->amount >= 0 && b->amount <= 1e30) ||
+        (b->amount <= 0 && kind != BUDGET_STEPS)) {
+        char meant[OPTION_MEANT_BYTES];
+        option_node_meant(meant, value);
         return node_err(e, value, "must be a number above 0%s",
                         *meant ? meant : " (or no training at all: {steps: 0})");
     }
     /* Up to 2^52 each number is its own double, as which amounts are kept. */
     if (kind == BUDGET_TOKENS || kind == BUDGET_STEPS) {
         int64_t whole;
-        if (!option_text_to_int(value->text, &whole) || whole > (int64_t)1 << 52) {
+        if (!option_node_to_int(value, &whole) || whole > (int64_t)1 << 52) {
             return node_err(e, value, "must be a whole number, at most 2^52");
         }
     }

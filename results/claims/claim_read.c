@@ -1,7 +1,6 @@
 #include "results/claims/claim_read.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "results/claims/spending.h"
@@ -75,11 +74,14 @@ static bool read_looks(claim_reader *r, claim *c, const node *n)
             return node_err(r->e, n, "says not when it is judged");
         }
     }
-    c->at_least = atoi(least->text);
-    c->at_most = atoi(most->text);
+    int64_t first, last;
+    bool good = option_node_to_int(least, &first) && option_node_to_int(most, &last) &&
+                first >= 2 && last >= first && last <= SPENDING_SEEDS;
+    if (!good) return node_err(r->e, n, "no such looks");
+    c->at_least = (int)first;
+    c->at_most = (int)last;
     c->pocock = strcmp(how->text, "pocock") == 0;
-    return (c->at_least >= 2 && c->at_most >= c->at_least && c->at_most <= SPENDING_SEEDS) ||
-           node_err(r->e, n, "no such looks");
+    return true;
 }
 
 enum { MOST_KEYS = 32 };

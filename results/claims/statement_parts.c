@@ -1,7 +1,8 @@
 #include "results/claims/statement_parts.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/options/option.h"
@@ -30,7 +31,8 @@ bool statement_parts_margin(claim_reader *r, claim_statement *s, const node *n)
     char *unit = number + strspn(number, "+-.0123456789eE_kMG");
     const char *given = arena_strdup(r->a, unit + strspn(unit, " "));
     *unit = 0;
-    if (!option_text_to_real(number, &s->margin) || !(s->margin >= 0) || isinf(s->margin)) {
+    bool good = option_text_to_real(number, &s->margin) && s->margin >= 0;
+    if (!good || (!*given && !option_node_to_real(n, &s->margin))) {
         return node_err(r->e, n, "'%.40s' is no margin; one looks like 0.02 bits/byte, or 2 %%",
                         n->text);
     }
@@ -53,11 +55,11 @@ bool statement_parts_margin(claim_reader *r, claim_statement *s, const node *n)
 
 bool statement_parts_factor(claim_reader *r, claim_statement *s, const node *n)
 {
-    if (n->kind == NODE_SCALAR && option_text_to_real(n->text, &s->margin) && s->margin > 0 &&
-        isfinite(s->margin)) {
-        return true;
-    }
-    return node_err(r->e, n, "expected a factor above 0, such as 1.1 or 0.33: times what `of` has");
+    char meant[OPTION_MEANT_BYTES];
+    if (option_node_to_real(n, &s->margin) && s->margin > 0) return true;
+    return node_err(r->e, n,
+                    "expected a factor above 0, such as 1.1 or 0.33: times what `of` has%s",
+                    option_node_meant(meant, n));
 }
 
 /* ---- figures and slices ---- */
@@ -101,10 +103,33 @@ static bool is_bound(int64_t x)
     return x == 0 || (x & (x - 1)) == 0;
 }
 
+/* Digits alone, which sscanf would take blanks and signs before, and of a number that is too large
+ * make the greatest that there is. What follows them; NULL: there are none, or too many. */
+static const char *read_bound(const char *text, long long *value)
+{
+    char *end;
+    if (!isdigit((unsigned char)*text)) return NULL;
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    return errno ? NULL : end;
+}
+
+/* "512-1023", "512-", or one value, which is_bound then allows for 0 and 1 only. */
+static bool read_range(const char *text, long long *low, long long *high)
+{
+    const char *rest = read_bound(text, low);
+    *high = *low;
+    if (!rest || !*rest) return rest != NULL;
+    if (*rest++ != '-') return false;
+    *high = INT64_MAX;
+    if (!*rest) return true;
+    rest = read_bound(rest, high);
+    return rest && !*rest && *high >= *low;
+}
+
 bool statement_parts_slice(claim_reader *r, claim_statement *s, const node *n)
 {
-    long long low, high;
-    int used = 0;
+    long long low = 0, high;
     if (n->kind != NODE_MAP || n->count != 1 || claim_slices(n->keys[0]) == BY_NOTHING ||
         n->items[0]->kind != NODE_SCALAR) {
         return node_err(r->e, n,
@@ -112,18 +137,7 @@ bool statement_parts_slice(claim_reader *r, claim_statement *s, const node *n)
                         "such as {position: 512-}");
     }
     s->by = claim_slices(n->keys[0]);
-    const char *text = n->items[0]->text;
-    int read = sscanf(text, "%lld%n", &low, &used);
-    bool good = read == 1 && low >= 0;
-    /* "512" alone is the slice of one value, which is_bound then allows for 0 and 1 only. */
-    high = low;
-    if (good && text[used] == '-') {
-        text += used + 1;
-        used = 0;
-        high = INT64_MAX;
-        if (*text) good = sscanf(text, "%lld%n", &high, &used) == 1 && high >= low;
-    }
-    if (!good || text[used]) {
+    if (!read_range(n->items[0]->text, &low, &high)) {
         return node_err(r->e, n->items[0], "expected a range: 0, 512-1023, or 512- for all above");
     }
     if (!is_bound(low) || (high != INT64_MAX && !is_bound(high + 1))) {

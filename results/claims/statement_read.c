@@ -121,12 +121,22 @@ static bool needs(claim_reader *r, const node *there, const node *at, const char
     return there || node_err(r->e, at, "%s", what);
 }
 
+/* Losses and costs are above 0: none is lower by all of another one, however good. A record is of a
+ * spec that was taken. */
+static bool can_be_better(claim_reader *r, const claim_statement *s, const node *by)
+{
+    if (!r->scope || !s->relative || s->margin < 1 || (s->on && s->on->higher)) return true;
+    return node_err(r->e, by,
+                    "no %s is lower than another one by %.4g %% of it; give less than 100 %%",
+                    s->on ? s->on->title : "loss", 100 * s->margin);
+}
+
 static bool read_better(claim_reader *r, claim_statement *s, const statement_source *x)
 {
     s->kind = STATEMENT_BETTER;
     return needs(r, x->than, x->better, "better than which variant? add `than:`") &&
            read_label(r, &s->variant, x->better) && read_label(r, &s->other, x->than) &&
-           (!x->by || statement_parts_margin(r, s, x->by));
+           (!x->by || (statement_parts_margin(r, s, x->by) && can_be_better(r, s, x->by)));
 }
 
 /* A figure of one model against another one of it, or a number; what they are measured in is

@@ -61,8 +61,9 @@ static void numbers(void)
                 {"9007199254740993", 9007199254740993},
                 {"-9223372036854775808", INT64_MIN}};
     static const char *const bad[] = {
-        "",   "k",    "1.5", "1e-3", "x",    "1__0", "_1",  "1_",     "1 ",
-        "2m", "1e99", "0x",  ".inf", ".nan", "-",    "1kk", "1e-400", "99999999999999999999"};
+        "",     "k",      "1.5", "1e-3", "x",    "1__0", "_1",  "1_",     "1 ",
+        "2m",   "1e99",   "0x",  ".inf", ".nan", "-",    "1kk", "1e-400", "99999999999999999999",
+        "0x1k", "0x1_0G", "0o1M"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int64_t v = 77;
         EXPECT(option_text_to_int(good[i].text, &v) && v == good[i].value, "%s gives %lld",
@@ -80,6 +81,26 @@ static void numbers(void)
     EXPECT(!option_text_to_real("1e-400", &x) && option_text_to_real("0e-400", &x) && x == 0 &&
                option_text_to_real("-0.00", &x) && option_text_to_real("0x0", &x),
            "what is written as 0 alone is 0");
+}
+
+/* Whatever is read as a number from a tree: quotes make a text of what YAML takes for one. */
+static void numbers_without_quotes(void)
+{
+    static const struct {
+        const char *text;
+        bool is;
+    } cases[] = {{"3", true},    {"\"3\"", false},    {"'0x10'", false}, {"2M", true},
+                 {"'2M'", true}, {"\"1_000\"", true}, {"[3]", false},    {"null", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arena *a = arena_new(0);
+        const node *n = parse(a, cases[i].text);
+        int64_t whole;
+        double number;
+        EXPECT(option_node_to_int(n, &whole) == cases[i].is &&
+                   option_node_to_real(n, &number) == cases[i].is,
+               "%s", cases[i].text);
+        arena_free(a);
+    }
 }
 
 static void reads_and_defaults(void)
@@ -267,6 +288,7 @@ static void needs(void)
 
 const test_suite test_option = {"core/option",
                                 {{"numbers", numbers},
+                                 {"numbers without quotes", numbers_without_quotes},
                                  {"reads and defaults", reads_and_defaults},
                                  {"refuses", refuses},
                                  {"resolved and changed", resolved_and_changed},

@@ -75,6 +75,19 @@ static void refuses(void)
          ":8:78: ", "no figure has the unit 'kg'"},
         {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: -1 %}\n",
          ":8:78: ", "is no margin"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: \"0\"}\n",
+         ":8:78: ", "is no margin"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 150 %}\n",
+         ":8:78: ", "no loss is lower than another one by 150 % of it"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, slice: "
+         "{position: 0-99999999999999999999}}\n",
+         ":8:92: ", "expected a range"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, slice: "
+         "{position: 99999999999999999999-}}\n",
+         ":8:92: ", "expected a range"},
+        {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, slice: "
+         "{position: \"0- 63\"}}\n",
+         ":8:92: ", "expected a range"},
         {"  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, on: params, by: "
          "1 bits/byte}\n",
          ":8:90: ", "is no unit of params"},

@@ -107,6 +107,9 @@ static void refusals(void)
     refused("{run: r, map: {\"blocks.*\": \"blocks\"}}", SOURCE_MODEL, "as many");
     refused("{run: r, variant: v}", SOURCE_MODEL, "name one source");
     refused("{}", SOURCE_MODEL, "name one source");
+    refused("{run: ../../x}", SOURCE_MODEL, "'../../x' is no run's id");
+    refused("{run: .}", SOURCE_MODEL, "is no run's id");
+    refused("{run: \"\"}", SOURCE_MODEL, "is no run's id");
     refused("{runs: r}", SOURCE_MODEL, "unknown key");
 }
 

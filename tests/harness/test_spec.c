@@ -78,6 +78,15 @@ static void extends_badly(void)
     EXPECT(!spec_load(path, NULL, &e) && strstr(e.text, "d.yaml:1:10: ") &&
                strstr(e.text, "no file"),
            "%s", e.text);
+    const char *const no_files[] = {"/tmp", "/dev/zero"};
+    for (int i = 0; i < 2; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "model: {}\nextends: %s\n", no_files[i]);
+        path = write_file("n.yaml", text);
+        EXPECT(!spec_load(path, NULL, &e) && strstr(e.text, "n.yaml:2:10: ") &&
+                   strstr(e.text, no_files[i]),
+               "%s", e.text);
+    }
     write_file("bad.yaml", "model: {x: 1,\n");
     path = write_file("e.yaml", "extends: bad.yaml\n");
     EXPECT(!spec_load(path, NULL, &e) && strstr(e.text, "bad.yaml:2:1"), "%s", e.text);

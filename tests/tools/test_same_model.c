@@ -57,5 +57,35 @@ static void one_for_all_seeds(void)
     EXPECT(strstr(r.out, "one: undecided") && strstr(r.out, "two: holds"), "%s", r.out);
 }
 
+/* Before anything is trained, and with the place. A run that is done asks for nothing. */
+static void sources_are_looked_for(void)
+{
+    static const char *const verbs[][2] = {
+        {"check", NULL}, {"run", "--dry-run"}, {"run", "--quiet"}};
+    char id[32] = "", folder[64];
+    err e;
+    program_result r = LOCI("run", tiny_sweep(), "--quiet");
+    if (r.status < 0) return;
+    const char *text = "extends: tiny.yaml\nname: lost\nsweep: {grid: null, list: [{label: block, "
+                       "init_from: {run: 0123456789abcdef}}]}\n";
+    corpora_write("lost.yaml", text, -1);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        program_expect(LOCI(verbs[i][0], test_inside("lost.yaml"), verbs[i][1]), 2, NULL,
+                       "lost.yaml:3:60: ");
+    }
+    const char *spec = again();
+    program_expect(LOCI("run", spec, "--quiet"), 0, NULL, NULL);
+    json_auto_t *o = json_read(test_inside("out/experiments/tiny.json"), &e);
+    const char *run = json_get_text(json_array_get(json_object_get(o, "runs"), 0), "run");
+    snprintf(id, sizeof id, "%.31s", run ? run : "");
+    snprintf(folder, sizeof folder, "out/runs/%s/checkpoint", id);
+    EXPECT(file_remove_tree(test_inside(folder), &e), "%s", e.text);
+    program_expect(LOCI("run", spec), 0, NULL, "finished before");
+    corpora_write("fresh.yaml", "extends: again.yaml\nname: fresh\nsweep: {seeds: 4}\n", -1);
+    program_expect(LOCI("check", test_inside("fresh.yaml")), 2, NULL, "has no model yet");
+}
+
 const test_suite test_same_model = {"tools/same_model",
-                                    {{"one_for_all_seeds", one_for_all_seeds}, {0}}};
+                                    {{"one_for_all_seeds", one_for_all_seeds},
+                                     {"sources_are_looked_for", sources_are_looked_for},
+                                     {0}}};
