@@ -126,6 +126,11 @@ static void key_usage(layer_ctx *c, const token_plan *plan, attention_operand q,
             }
         }
     }
+    /* What is no number is below all that are: compared with a NaN nothing is more used, and more
+     * than `kept` keys would be among the most used. */
+    for (int64_t j = 0; j < n; j++) {
+        if (isnan(usage[j])) usage[j] = -1;
+    }
 }
 
 /* The `kept` keys of a row with the most usage, in the order in which they stand: ids into all

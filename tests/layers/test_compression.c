@@ -171,6 +171,23 @@ static int64_t entries_of(model_run *r, real *out, int64_t *width)
     return 0;
 }
 
+/* A run that diverges: queries and keys that are no numbers have no order. As many as ever are
+ * kept, and the loss is what says so. */
+static void no_numbers_have_an_order(void)
+{
+    static const real VALUES[] = {(real)NAN, (real)INFINITY, (real)3e38};
+    for (size_t i = 0; i < sizeof VALUES / sizeof *VALUES; i++) {
+        model_run *r = model_run_good(MODEL("factor: 2, compression: most_used"), 1);
+        const params *p = model_params_const(r->model);
+        for (int64_t k = 0; k < p->total; k += 1 + (int64_t)i) {
+            r->values[k] = VALUES[i];
+        }
+        double loss = loss_of(r);
+        EXPECT(i == 2 || !isfinite(loss), "%g of %g", loss, (double)VALUES[i]);
+        model_run_free(r);
+    }
+}
+
 /* most_used keeps keys as they are, half of each block's in their order. */
 static void most_used_is_kept(void)
 {
@@ -206,5 +223,6 @@ const test_suite test_compression = {"layers/compression",
                                       {"reconstruction_gradient", reconstruction_gradient},
                                       {"blocks_count_alike", blocks_count_alike},
                                       {"nothing_is_lost", nothing_is_lost},
+                                      {"no_numbers_have_an_order", no_numbers_have_an_order},
                                       {"most_used_is_kept", most_used_is_kept},
                                       {0}}};
