@@ -97,6 +97,7 @@ static int add_fold(layer_build *b, layer *self)
     }
     int index = layer_given(b, self, "fold", ROLE_TABLE, 1, &vocab, values);
     layer_last_param(b)->active = 0;
+    layer_last_param(b)->choices = vocab;
     return index;
 }
 

@@ -214,6 +214,7 @@ static void build_table(layer_build *b, layer *self, hash_ffn_plan *p, rng_key k
     }
     if (o->hash == HASH_TABLE) p->ids = table;
     p->table = add_given(b, self, "table", p->hashes, self->dims.vocab + 1, kept);
+    layer_last_param(b)->choices = o->experts.experts;
     if (o->hash == HASH_BALANCED) add_given(b, self, "load", p->hashes, o->experts.experts, sums);
 }
 

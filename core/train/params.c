@@ -87,6 +87,18 @@ int params_find(const params *p, const char *name)
     return -1;
 }
 
+/* `!(>= 0)` and the like, so that a NaN is refused. */
+bool params_check(const param *q, const real *values, err *e)
+{
+    for (int64_t i = 0; q->choices > 0 && i < q->count; i++) {
+        double x = (double)values[i];
+        if (x >= 0 && x < (double)q->choices && x == floor(x)) continue;
+        return err_set(e, "%s: %.9g at %lld; whole numbers from 0 to %lld stand there", q->name, x,
+                       (long long)i, (long long)q->choices - 1);
+    }
+    return true;
+}
+
 bool params_have_pieces(const params *p)
 {
     for (int i = 0; i < p->count; i++) {

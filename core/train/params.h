@@ -51,8 +51,11 @@ typedef struct param {
     const real *given; /* [count], borrowed: INIT_GIVEN only */
     bool matmul;       /* counted by the 6 x parameters rule (not embeddings, gains, biases) */
     double active;     /* share that takes part in one token's computation (experts: k / experts) */
-    bool fixed;        /* frozen whatever groups say: nothing that could be learned */
-    bool frozen;       /* no gradient, no update */
+    /* ROLE_TABLE: what stands there are choices (experts, ids), whole numbers from 0 to below this;
+     * 0: any numbers. */
+    int64_t choices;
+    bool fixed;  /* frozen whatever groups say: nothing that could be learned */
+    bool frozen; /* no gradient, no update */
     /* A table [rows, width] of which a step touches few rows: its gradients may come row by row,
      * and where the optimiser wants them so (optim_apply_groups), row_grads is its index in
      * grads.rows; else -1. */
@@ -82,6 +85,9 @@ void params_seal(params *p);
 int params_find(const params *p, const char *name);
 /* Fills values [total] by each parameter's init; numbers depend on seed and name only. */
 void params_start(const params *p, real *values, uint64_t seed);
+/* What came from outside: choices that there are not are refused, by the table's name and the place
+ * in it. Of other parameters any value is one. */
+bool params_check(const param *q, const real *values, err *e);
 /* Whether any is made of pieces: the model has experts. */
 bool params_have_pieces(const params *p);
 /* Sums over parameters (tables and padding excluded): all, and active per token. */

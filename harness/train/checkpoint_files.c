@@ -329,7 +329,8 @@ bool checkpoint_files_values(real *values, const params *p, const safetensors *s
                            x->name);
         }
         if (!safetensors_shape_is(st, x->rank, x->shape, e) ||
-            !safetensors_copy(values + x->offset, st, e)) {
+            !safetensors_copy(values + x->offset, st, e) ||
+            !params_check(x, values + x->offset, e)) {
             return false;
         }
     }

@@ -188,7 +188,8 @@ static bool take(importing *x, const st_tensor *t, const char *prefix, err *e)
     }
     const param *q = &p->list[index];
     if (!safetensors_shape_is(t, q->rank, q->shape, e) ||
-        !safetensors_copy(x->values + q->offset, t, e)) {
+        !safetensors_copy(x->values + q->offset, t, e) ||
+        !params_check(q, x->values + q->offset, e)) {
         return err_prefix(e, "%s", x->path);
     }
     say_infinite(x, q);

@@ -162,6 +162,7 @@ bool trained_model_source_start(trained_source *s, const init_options *o, const 
         for (int64_t k = 1; k < init_from_copies(x, &m.list[i]); k++) {
             memcpy(out + k * t->count, out, (size_t)t->count * sizeof *out);
         }
+        if (!params_check(x, out, e)) return err_prefix(e, "%s", s->folder);
     }
     return true;
 }

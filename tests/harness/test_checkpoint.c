@@ -1,4 +1,5 @@
 /* Checkpoints: training goes on with the same bits; what is damaged is said. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "core/base/file.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/trained_model.h"
+#include "tests/support/corpora.h"
 #include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
@@ -119,6 +121,50 @@ static void damage_is_said(void)
     workload_close(&w);
 }
 
+/* A table of a layer is an array of choices that the layer takes as they are: what is none is
+ * refused where it comes in. */
+static void tables_hold_choices(void)
+{
+    static const struct {
+        const char *name;
+        double value;
+        const char *said;
+    } CASES[] = {{"blocks.0.hash_ffn.table", 1e9, "table: 1e+09 at 1; whole numbers from 0 to 2"},
+                 {"blocks.0.hash_ffn.table", 3, "table: 3 at 1"},
+                 {"blocks.0.hash_ffn.table", -1, "table: -1 at 1"},
+                 {"blocks.0.hash_ffn.table", 0.5, "table: 0.5 at 1"},
+                 {"blocks.0.hash_ffn.table", (double)NAN, "nan at 1"},
+                 {"blocks.1.engram.fold", 256, "fold: 256 at 1; whole numbers from 0 to 255"},
+                 {"blocks.1.engram.fold", -1, "fold: -1 at 1"}};
+    char more[FILE_PATH_BYTES + 256], *text = corpora_text(1, 6000);
+    corpora_write("x.txt", text, -1);
+    free(text);
+    snprintf(more, sizeof more,
+             "data: {corpus: text, path: '%s'}\n"
+             "model: {width: 16, context: 8, blocks: [{hash_ffn: {experts: 3}}, "
+             "{engram: {rows: 11, order: 2, heads: 1, fold: true}}]}\n",
+             test_inside("x.txt"));
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, more);
+    if (!t) return;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const params *p = model_params_const(w.model);
+        int index = params_find(p, CASES[i].name);
+        EXPECT(index >= 0, "no %s", CASES[i].name);
+        if (index < 0) break;
+        real *at = t->values + p->list[index].offset + 1, before = *at;
+        *at = (real)CASES[i].value;
+        EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+        expect_refused(more, CASES[i].said);
+        *at = before;
+    }
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e) && checkpoint_load(folder_here(), t, &e),
+           "%s", e.text);
+    trainer_free(t);
+    workload_close(&w);
+}
+
 /* What is left of an earlier checkpoint goes; what others have put there stays. */
 static void only_its_own_files(void)
 {
@@ -185,6 +231,7 @@ static void model_to_use(void)
 const test_suite test_checkpoint = {"harness/checkpoint",
                                     {{"goes_on_with_the_same_bits", goes_on_with_the_same_bits},
                                      {"damage_is_said", damage_is_said},
+                                     {"tables hold choices", tables_hold_choices},
                                      {"only_its_own_files", only_its_own_files},
                                      {"model_to_use", model_to_use},
                                      {0}}};
