@@ -33,7 +33,9 @@ static const option OPTIONS[] = {
      .help = "how the balanced assignment is found; auto: exact, or for large lanes the auction"},
     {"precision", OPTION_REAL, OPTION_AT(precision), .initial = "1e-4", .min = 1e-9, .max = 1,
      .needs = "assignment=auction",
-     .help = "step of the bids, as a share of the range of the scores"},
+     .help =
+         "step of the bids, as a share of the range of the scores; it grows where bids would go "
+         "on too long"},
     {"gain", OPTION_REAL, OPTION_AT(gain), .initial = "0.1", .min = 0, .max = 10,
      .help = "length of the orthogonal centroids at the start"},
     {"zero", OPTION_BOOL, OPTION_AT(zero), .initial = "true",

@@ -335,6 +335,23 @@ static double market_bound(const market *m, arena *scratch)
     return bound;
 }
 
+/* The step of the bids. Equal scores have no range, and beside large ones a small step is lost to
+ * rounding: some step there must be, or prices stand still. */
+static double bid_step(const real *scores, int64_t n, double precision)
+{
+    double low = DBL_MAX, high = -DBL_MAX;
+    for (int64_t i = 0; i < n; i++) {
+        low = MIN(low, (double)scores[i]);
+        high = MAX(high, (double)scores[i]);
+    }
+    double rounding = MAX(fabs(low), fabs(high)) * 8 * DBL_EPSILON;
+    return MAX((high - low) * precision, MAX(rounding, 1e-12));
+}
+
+/* A bid that drives another out raises the kept ones' sum by epsilon or more, and none is above
+ * twice the range: at a precision of 1e-4 they end before this. A finer one could bid for days. */
+enum { BIDS_PER_TOKEN = 40000, COARSER = 8 };
+
 double assign_auction(int32_t *expert, const real *scores, int64_t tokens, int64_t experts,
                       double precision, arena *scratch)
 {
@@ -347,20 +364,15 @@ double assign_auction(int32_t *expert, const real *scores, int64_t tokens, int64
                 .price = arena_push_zero(scratch, experts, sizeof(double)),
                 .kept = ARENA_NEW(scratch, bid *, experts)};
     market_open(&m, scratch);
-    double low = DBL_MAX, high = -DBL_MAX;
-    for (int64_t i = 0; i < tokens * experts; i++) {
-        low = MIN(low, (double)scores[i]);
-        high = MAX(high, (double)scores[i]);
-    }
-    /* Equal scores have no range; some step there must be, or prices stand still. */
-    double epsilon = MAX((high - low) * precision, 1e-12);
+    double epsilon = bid_step(scores, tokens * experts, precision);
     int32_t *waiting = ARENA_NEW(scratch, int32_t, tokens);
     int64_t count = tokens;
     for (int64_t i = 0; i < tokens; i++) {
         /* A stack with token 0 on top; a token that is driven out bids next. */
         waiting[i] = (int32_t)(tokens - 1 - i);
     }
-    while (count > 0) {
+    for (int64_t bids = 1; count > 0; bids++) {
+        if (bids % (BIDS_PER_TOKEN * tokens) == 0) epsilon *= COARSER;
         int32_t token = waiting[--count];
         double offer;
         int64_t best = market_best(&m, token, epsilon, &offer);

@@ -127,8 +127,37 @@ static void equal_tokens(void)
     arena_free(scratch);
 }
 
+/* Every token wants the same expert most, by much: prices rise step by step over all of the range.
+ * And scores beside which a step is lost to rounding. Either once bid without an end in sight. */
+static void fine_steps_end(void)
+{
+    enum { TOKENS = 40, EXPERTS = 16 };
+    static const double SCALES[] = {1, 1e20};
+    static real scores[TOKENS * EXPERTS];
+    int32_t expert[TOKENS];
+    arena *scratch = arena_new(0);
+    for (size_t k = 0; k < sizeof SCALES / sizeof *SCALES; k++) {
+        for (int flat = 0; flat < 2; flat++) {
+            fill(scores, TOKENS * EXPERTS, 3);
+            for (int i = 0; i < TOKENS * EXPERTS; i++) {
+                double same = flat ? 1 : (double)(i % EXPERTS);
+                scores[i] = (real)(SCALES[k] * (same + (flat ? 0 : 1e-3 * (double)scores[i])));
+            }
+            assign_exact(expert, scores, TOKENS, EXPERTS, scratch);
+            double best = assign_total(expert, scores, TOKENS, EXPERTS);
+            double gap = assign_auction(expert, scores, TOKENS, EXPERTS, 1e-9, scratch);
+            loads_differ_by_one(expert, TOKENS, EXPERTS);
+            double off = best - assign_total(expert, scores, TOKENS, EXPERTS);
+            /* 1e-12: sums of 40 scores of up to 16. */
+            EXPECT(off <= gap + 1e-12 * 16 * TOKENS * SCALES[k], "gap %g, said %g", off, gap);
+        }
+    }
+    arena_free(scratch);
+}
+
 const test_suite test_assign = {"core/assign",
                                 {{"exact_is_optimal", exact_is_optimal},
                                  {"auction_is_within_its_bound", auction_is_within_its_bound},
                                  {"equal_tokens", equal_tokens},
+                                 {"fine_steps_end", fine_steps_end},
                                  {0}}};
