@@ -91,6 +91,9 @@ double corpus_entropy(const corpus *c); /* nats per token where known (synthetic
 int64_t corpus_span(const corpus *c); /* tokens per training span (data.span), 0: whole documents */
 const char *corpus_where(const corpus *c); /* path that was opened; "" for synthetic ones */
 const char *corpus_hash(const corpus *c);  /* of content, splits and tokenizer; hex */
+/* Whether a file that it reads from was written, replaced or removed since it was opened: what is
+ * read now may be another text. */
+bool corpus_touched(const corpus *c);
 /* What its ids mean: "bytes", the hash of a SentencePiece model, or "none" where nothing
  * tells. */
 const char *corpus_tokenizer(const corpus *c);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "data/corpus_class.h"
+#include "data/file_stamp.h"
 
 corpus_split *corpus_get(corpus *c, split_kind kind)
 {
@@ -62,6 +63,25 @@ const char *corpus_where(const corpus *c)
 const char *corpus_hash(const corpus *c)
 {
     return c->hash;
+}
+
+/* Documents of one file follow each other. */
+bool corpus_touched(const corpus *c)
+{
+    for (int kind = 0; c->reader && kind < SPLITS; kind++) {
+        int file = -1;
+        for (int64_t i = 0; i < c->splits[kind].count; i++) {
+            const entry *d = &c->splits[kind].entries[i];
+            int64_t bytes, stamp;
+            if (d->file == file || d->stamp == 0) continue;
+            file = d->file;
+            if (!file_stamp(reader_path(c->reader, file), &bytes, &stamp, NULL) ||
+                stamp != d->stamp) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* "none": ids without a text, which are compared with nothing. */

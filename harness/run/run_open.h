@@ -10,6 +10,10 @@
  * say it. On failure nothing is left open. */
 bool run_open(workload *w, const planned_run *p, const char *folder, err *e);
 
+/* Whether the text is still the one that was opened: asked before anything is kept of what was read
+ * since, and cheap as long as no file was touched. */
+bool run_open_still(const workload *w, const planned_run *p, err *e);
+
 /* Whether this program computes in the precision of the run, as far as that is known: what the
  * other one left would be taken for damage. Nothing is opened. */
 bool run_open_precision(const planned_run *p, const char *folder, err *e);

@@ -135,7 +135,8 @@ static outcome train_to_the_end(worker *w, err *e)
     if (!worker_save(w, e)) return WENT_WRONG;
     w->told_at = 0;
     worker_status_tell(w, host_monotonic_s());
-    return worker_eval(w, true, e);
+    outcome o = worker_eval(w, true, e);
+    return o == WENT_WELL && !run_open_still(&w->work, &w->plan, e) ? WENT_WRONG : o;
 }
 
 /* Every number may be finite, and the run worthless all the same. */

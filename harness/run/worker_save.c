@@ -4,6 +4,7 @@
 
 #include "core/base/host.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_open.h"
 #include "harness/train/checkpoint.h"
 
 void worker_save_note(worker *w)
@@ -20,7 +21,7 @@ bool worker_save(worker *w, err *e)
     /* The same step can be saved twice: once before its evaluation, and once after, so that it is
      * not made again. */
     if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
-    if (!run_lease_holds(w->lease, e)) return false;
+    if (!run_lease_holds(w->lease, e) || !run_open_still(&w->work, &w->plan, e)) return false;
     /* What the checkpoint says was logged must be on the disk before it. */
     if (!run_lines_append(w->metrics, "", 0, true, e)) return false;
     if (!checkpoint_save(w->checkpoint, w->trainer, w->plan.run, e)) return false;

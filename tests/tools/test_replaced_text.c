@@ -72,6 +72,23 @@ static void is_not_evaluated_on_another_text(void)
            "another text was evaluated");
 }
 
+/* What was trained before it was replaced is gone on from, with the bits of a run in peace. */
+static void is_not_kept_of_a_text_that_was_replaced_meanwhile(void)
+{
+    if (!test_program()) return;
+    begin();
+    EXPECT(shell("sed 's/{steps: 2}/{steps: 200}, checkpoint_seconds: 0/' s.yaml >m.yaml && "
+                 "$LOCI run m.yaml --quiet --out calm && cp text first && "
+                 "{ $LOCI run m.yaml --quiet --out wild & } && "
+                 "until test -f wild/runs/*/checkpoint/manifest.json; do sleep 0.01; done && "
+                 "cp other text && { wait; true; } && "
+                 "grep -q 'the text was replaced while it was read' wild/runs/*/status.json && "
+                 "cp first text && $LOCI run m.yaml --quiet --out wild --retry failed && "
+                 "cmp calm/runs/*/checkpoint/model-200.safetensors "
+                 "wild/runs/*/checkpoint/model-200.safetensors"),
+           "what became of it");
+}
+
 /* Plans of earlier versions do not say which text it was. */
 static void a_plan_of_before_is_taken_as_it_is(void)
 {
@@ -104,6 +121,8 @@ const test_suite test_replaced_text = {
     "tools/replaced_text",
     {{"is_not_trained_on_another_text", is_not_trained_on_another_text},
      {"is_not_evaluated_on_another_text", is_not_evaluated_on_another_text},
+     {"is_not_kept_of_a_text_that_was_replaced_meanwhile",
+      is_not_kept_of_a_text_that_was_replaced_meanwhile},
      {"a_plan_of_before_is_taken_as_it_is", a_plan_of_before_is_taken_as_it_is},
      {"does_not_start_from_another_model", does_not_start_from_another_model},
      {0}}};
