@@ -37,9 +37,9 @@ static bool look(const char **states, bool *left, supervisor_result *gaps, const
         states[i] = !known      ? "damaged"
                     : now.ended ? "to be mended" /* nothing is trained */
                                 : run_status_state_name(now.state);
-        left[i] = !known ||
-                  (failed ? supervision_retries(how, now.state)
-                          : now.state != RUN_DONE || evaluate_again_wanted(folder, &x->runs[i]));
+        bool ended = failed ? !supervision_retries(how, now.state) : now.state == RUN_DONE;
+        bool judged = now.state == RUN_DONE || now.state == RUN_DIVERGED;
+        left[i] = !known || !ended || (judged && evaluate_again_wanted(folder, &x->runs[i]));
     }
     return true;
 }

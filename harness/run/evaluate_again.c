@@ -25,19 +25,34 @@
  * says which options the last line answers, and is written last; comparing it with the plan is all
  * that evaluate_again_wanted does, for it is asked of every finished run of a sweep.
  *
- * The state stays `done`, so a reader never sees results go away while they are made again. */
+ * The state stays `done` (or `diverged`, as an evaluation before has said), so a reader never sees
+ * results go away while they are made again. */
 
-bool evaluate_again_wanted(const char *folder, const run_plan *plan)
+/* What was changed, not what was written: a default written out asks for nothing new. */
+static bool asks_for_another(arena *a, const char *folder, const node *eval)
 {
     char path[FILE_PATH_BYTES];
     /* Without the record of what was asked nobody knows whether it differs; the folder is left as
      * it is. */
     if (!file_join(path, folder, "final.json", NULL) || !file_exists(path)) return false;
-    arena_auto *a = arena_new(1 << 14);
-    /* What was changed, not what was written: a default written out asks for nothing new. */
     const node *before = eval_options_changed(a, node_get(node_load(a, path, NULL), "eval"));
-    const node *now = eval_options_changed(a, node_get(plan->resolved, "eval"));
+    const node *now = eval_options_changed(a, eval);
     return before && now && !node_equal(before, now);
+}
+
+bool evaluate_again_wanted(const char *folder, const run_plan *plan)
+{
+    arena_auto *a = arena_new(1 << 14);
+    return asks_for_another(a, folder, node_get(plan->resolved, "eval"));
+}
+
+bool evaluate_again_planned(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "plan.json", NULL) || !file_exists(path)) return false;
+    arena_auto *a = arena_new(1 << 14);
+    const node *plan = node_load(a, path, NULL);
+    return plan && asks_for_another(a, folder, node_at(plan, "spec.eval"));
 }
 
 /* What evals.jsonl knows of a final evaluation. */
@@ -48,6 +63,7 @@ typedef struct search {
     json_t *found;  /* its last record */
     bool is_final;  /* it is the last one that says so */
     int64_t before; /* the step of the one on the way that it would be compared with; -1: none */
+    run_training training; /* as a final line has noted it */
 } search;
 
 /* One that somebody asked for (`loci eval`) is of the last step. */
@@ -67,6 +83,7 @@ static bool find_final(void *user, const json_t *line)
         note_on_the_way(s, line);
         return true;
     }
+    if (json_object_get(line, "training")) s->training = run_verdict_noted(line);
     s->is_final = id && strcmp(id, s->id) == 0;
     if (s->is_final) {
         json_decref(s->found);
@@ -86,6 +103,7 @@ typedef struct again {
     real *values; /* NULL: not loaded yet */
     int64_t step, tokens;
     run_training training; /* to be judged by the evaluation that is made */
+    bool diverged;         /* so an evaluation before has said */
 } again;
 
 static bool load_values(again *x, err *e)
@@ -108,23 +126,26 @@ static bool load_values(again *x, err *e)
 }
 
 /* An evaluation that says that the model is worth nothing marks the run, as one at the end of
- * training does, whoever made it: a process may have been killed behind the line. */
-static int mark_blowup(const again *x, const json_t *line, err *e)
+ * training does, whoever made it: a process may have been killed behind the line. The mark is of
+ * the evaluation that counts: one that says otherwise takes it away. EXIT_DONE or, with e,
+ * EXIT_FAILED; *judged: the status says so. */
+static int judge(bool *judged, const again *x, const json_t *line, err *e)
 {
     const train_progress at = {.step = x->step, .tokens = x->tokens};
-    if (!run_verdict_blown_up(&x->work, &at, run_verdict_noted(line), run_verdict_evaluated(line),
-                              e)) {
-        return EXIT_DONE;
-    }
+    bool blown = run_verdict_blown_up(&x->work, &at, run_verdict_noted(line),
+                                      run_verdict_evaluated(line), e);
+    *judged = true;
+    if (!blown && !x->diverged) return EXIT_DONE;
     /* Read again: of the run as it stands, only state, kind and reason change. */
     run_status status;
-    err unread;
-    if (!run_status_read(&status, x->folder, &unread)) return *e = unread, EXIT_FAILED;
-    status.state = RUN_DIVERGED;
-    status.kind = KIND_DIVERGED;
-    memcpy(status.reason, e->text, sizeof status.reason);
-    if (!run_status_write(&status, x->folder, true, &unread)) *e = unread;
-    return EXIT_FAILED;
+    err unwritten;
+    *judged = run_status_read(&status, x->folder, &unwritten);
+    status.state = blown ? RUN_DIVERGED : RUN_DONE;
+    status.kind = blown ? KIND_DIVERGED : KIND_NONE;
+    snprintf(status.reason, sizeof status.reason, "%s", blown ? e->text : "");
+    *judged = *judged && run_status_write(&status, x->folder, true, &unwritten);
+    if (!*judged) *e = unwritten;
+    return blown || !*judged ? EXIT_FAILED : EXIT_DONE;
 }
 
 static bool may_write(void *user, err *e)
@@ -213,6 +234,7 @@ static bool read_end(again *x, err *e)
     if (!run_status_read(&s, x->folder, e)) return false;
     x->step = s.step;
     x->tokens = s.tokens;
+    x->diverged = s.state == RUN_DIVERGED;
     return true;
 }
 
@@ -225,11 +247,19 @@ static int make_final(again *x, const volatile sig_atomic_t *stop, err *e)
     json_auto_t *protocol = eval_record_protocol(&task);
     search s = {.id = id, .protocol = protocol, .step = x->step, .before = -1};
     if (!run_lines_each(x->evals, find_final, &s, e)) return EXIT_FAILED;
+    /* Where training was judged as bad, it is judged again by the evaluation that is asked for. */
+    if (x->diverged) x->training = s.training;
+    bool judged = false;
     int status = make_missing(x, &s, &task, e);
-    if (status == EXIT_DONE) status = mark_blowup(x, s.found, e);
+    if (status == EXIT_DONE) status = judge(&judged, x, s.found, e);
     json_decref(s.found);
-    /* Last: a process that ends before it only looks once more, and finds the line. */
-    if (status == EXIT_DONE && !run_record_final(x->folder, &x->plan, e)) status = EXIT_FAILED;
+    /* Last: a process that ends before it only looks once more, and finds the line. It says which
+     * evaluation counts, whatever that says of the run. */
+    err unwritten;
+    if (judged && !run_record_final(x->folder, &x->plan, &unwritten)) {
+        *e = unwritten;
+        status = EXIT_FAILED;
+    }
     return status;
 }
 

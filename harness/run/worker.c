@@ -183,8 +183,10 @@ static int run_locked(worker *w, err *e)
     run_status before;
     char why[ERR_TEXT_BYTES];
     /* A finished run was given to a worker because its spec asks for another evaluation. It stays
-     * `done` meanwhile. */
-    bool done = run_status_read(&before, w->folder, NULL) && before.state == RUN_DONE;
+     * `done` meanwhile, or `diverged`, where the evaluation that it has says so. */
+    bool known = run_status_read(&before, w->folder, NULL);
+    bool done = known && (before.state == RUN_DONE ||
+                          (before.state == RUN_DIVERGED && evaluate_again_planned(w->folder)));
     run_damage damage = run_damage_find(why, w->folder);
     if (done && run_damage_counts(damage)) {
         return evaluate_again(w->folder, w->lease, NULL, w->stop, e);

@@ -40,7 +40,8 @@
 /* What is done about a run depends on how it stands, never on what this process remembers: that is
  * why the same command goes on after a kill, and why several supervisors can share a sweep.
  *
- *   done                  skipped, unless the spec asks for another final evaluation
+ *   done, diverged        the spec asks for another final evaluation: queued
+ *   done                  else skipped
  *   done, with damage     queued: its worker writes anew what the rest of the folder tells
  *   failed, diverged      counted as such, queued again only where --retry asks for its kind
  *   planned, interrupted  queued: the worker goes on from the checkpoint, if there is one
@@ -63,8 +64,13 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         if (j->evaluates) break;
         s->result->skipped++;
         return true;
-    case RUN_FAILED:
+    /* What an evaluation says is of that evaluation: another one may say otherwise. */
     case RUN_DIVERGED:
+        j->evaluates = evaluate_again_wanted(j->folder, plan);
+        if (j->evaluates || supervision_retries(s->o, status.state)) break;
+        s->result->failed++;
+        return true;
+    case RUN_FAILED:
         if (supervision_retries(s->o, status.state)) break;
         s->result->failed++;
         return true;

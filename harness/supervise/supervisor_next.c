@@ -63,6 +63,15 @@ static readiness look_elsewhere(supervisor *s, job *j)
     }
 }
 
+/* It was to be evaluated otherwise: by now another process may be at it, or have found the same. */
+static readiness look_at_diverged(supervisor *s, job *j, const run_status *now)
+{
+    if (run_folder_locked(j->folder)) return held(s, j);
+    if (evaluate_again_wanted(j->folder, j->plan)) return READY;
+    supervisor_jobs_end(s, j, now);
+    return GONE;
+}
+
 /* What became of a queued run since the queue was made: another supervisor may share the sweep. */
 static readiness look_at(supervisor *s, job *j)
 {
@@ -87,9 +96,13 @@ static readiness look_at(supervisor *s, job *j)
         /* Trained by another process; what it took counts all the same. */
         job_memory_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
         return GONE;
-    case RUN_FAILED:
     case RUN_DIVERGED:
+        if (j->evaluates) return look_at_diverged(s, j, &now);
         if (now.ended_at <= j->ended_before) return READY; /* that is what is tried again */
+        supervisor_jobs_end(s, j, &now);
+        return GONE;
+    case RUN_FAILED:
+        if (now.ended_at <= j->ended_before) return READY;
         supervisor_jobs_end(s, j, &now);
         return GONE;
     case RUN_PLANNED:
@@ -103,7 +116,8 @@ static readiness look_at(supervisor *s, job *j)
 static readiness job_readiness(const supervisor *s, const job *j, err *why)
 {
     const run_plan *plan = j->plan;
-    if (plan->source_run < 0) return READY;
+    /* Who is only evaluated has started. */
+    if (plan->source_run < 0 || j->evaluates) return READY;
     const run_plan *source = &s->x->runs[plan->source_run];
     const job *own = s->jobs[plan->source_run];
     /* It is in our own queue: its file need not be asked ten times a second. */
