@@ -1,6 +1,9 @@
 #include "harness/run/worker_begin.h"
 
+#include <string.h>
+
 #include "core/base/host.h"
+#include "core/base/text.h"
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/rank_calls.h"
 #include "harness/run/rank_alike.h"
@@ -76,6 +79,26 @@ static bool cut_lines(const char *path, line_keep keep, const trainer *t, int64_
     return run_lines_mark_lost(path, e);
 }
 
+static bool note_losses(void *names, const json_t *line)
+{
+    const char *name = json_get_text(line, "losses");
+    if (name) json_object_set_new(names, name, json_true());
+    return true;
+}
+
+/* Losses of evaluations whose lines were cut: nobody would find them. */
+static bool remove_losses(const worker *w, err *e)
+{
+    json_auto_t *names = json_object();
+    bool ok = run_lines_look(w->evals, note_losses, names, e);
+    file_walk walk = file_walk_begin(w->folder, e);
+    while (ok && file_walk_next(&walk)) {
+        bool losses = strncmp(walk.name, "losses-", 7) == 0 && text_ends(walk.name, ".f32");
+        if (losses && !json_object_get(names, walk.name)) ok = file_remove(walk.path, e);
+    }
+    return file_walk_end(&walk) && ok;
+}
+
 /* What the run was trained by last; NULL: nothing is known. */
 static json_t *read_provenance(const worker *w)
 {
@@ -124,7 +147,7 @@ static bool begin_records(worker *w, err *e)
     json_auto_t *before = read_provenance(w);
     run_damage_due stood, due = run_damage_lines_due(before, t->progress.step);
     return cut_lines(w->metrics, keep_metric, t, due.metrics, &stood.metrics, e) &&
-           cut_lines(w->evals, keep_eval, t, due.evals, &stood.evals, e) &&
+           cut_lines(w->evals, keep_eval, t, due.evals, &stood.evals, e) && remove_losses(w, e) &&
            write_provenance(w, before, &stood, e);
 }
 

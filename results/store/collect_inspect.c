@@ -136,3 +136,12 @@ bool collect_inspect(collector *c, const char *id, const char *folder, bool *fre
     }
     return ok;
 }
+
+bool collect_inspect_forget(collector *c, const char *id, err *e)
+{
+    bool ok = true;
+    for (int i = 0; ok && COLLECT_INSPECT_PARTS[i]; i++) {
+        ok = delete_part(c, id, COLLECT_INSPECT_PARTS[i], e);
+    }
+    return ok;
+}

@@ -8,3 +8,5 @@ extern const char *const COLLECT_INSPECT_PARTS[];
 
 /* *fresh becomes true if a part was read again. */
 bool collect_inspect(collector *c, const char *id, const char *folder, bool *fresh, err *e);
+/* All that is there of a run. */
+bool collect_inspect_forget(collector *c, const char *id, err *e);

@@ -334,6 +334,7 @@ bool collect_rows_delete_evaluations(collector *c, const char *run, err *e)
 {
     return collect_rows_delete_inner(
                c, "evaluation", "IN (SELECT evaluation FROM evaluation WHERE run = ?1)", run, e) &&
+           collect_rows_delete(c, "artefact", run, "kind = 'losses'", e) &&
            collect_rows_delete(c, "evaluation", run, "1", e);
 }
 

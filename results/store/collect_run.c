@@ -219,13 +219,15 @@ static json_t *planned_elsewhere(collector *c, const char *id, err *e)
 }
 
 /* Nothing of what was read before counts, and nothing is known of its files: once they are mended
- * all are read. What refers to an evaluation goes with it. Artefacts and libraries stay: they are
- * no figures. */
+ * all are read. What refers to an evaluation goes with it. What is no figure goes, too: how much of
+ * it had been read before the damage is an accident, and made again the database has none of it. */
 static bool forget_run(collector *c, const char *id, err *e)
 {
     bool ok = collect_rows_delete(c, "step", id, "1", e) &&
               collect_rows_delete(c, "metric", id, "1", e) &&
-              collect_rows_delete_evaluations(c, id, e);
+              collect_rows_delete_evaluations(c, id, e) &&
+              collect_rows_delete(c, "artefact", id, "1", e) &&
+              collect_rows_delete(c, "library", id, "1", e) && collect_inspect_forget(c, id, e);
     /* Beginning with runs/ID/: an id is no pattern, whatever letters it has. */
     return ok && collect_rows_change(c,
                                      "DELETE FROM collected WHERE path >= 'runs/' || ?1 || '/' "
@@ -306,7 +308,9 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
     /* With a line less the run counts only where nothing but its past is damaged. */
     bool ok = read && (!skipped.text[0] || err_set(e, "%s", skipped.text));
     snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
-    if (ok) ok = collect_notes(c, "", id, inner, &noted, e);
+    /* Of a damaged run, too: notes are no figures. What is wrong with the run is said first. */
+    err untold;
+    if (!collect_notes(c, "", id, inner, &noted, ok ? e : &untold)) ok = false;
     /* A failure under a lock is reported, and read again when the worker is done with the file. */
     if (locked || (ok && !*fresh)) {
         *fresh = *fresh || noted;

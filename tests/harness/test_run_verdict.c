@@ -138,9 +138,31 @@ static void verdict_comes_after_a_kill(void)
     expect_same("killed", &was, folder);
 }
 
+/* Tried again, its final evaluation is made anew, and losses of those that went do not stay. */
+static void losses_go_with_their_lines(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "hot", TRIAL_SPEC, HOT, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "no blow-up");
+    EXPECT(file_join(path, folder, "losses-0123456789abcdef.f32", &e) &&
+               file_write(path, "0", 1, &e),
+           "%s", e.text);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "no blow-up");
+    EXPECT(!file_exists(path), "of no line");
+    int files = 0;
+    file_walk w = file_walk_begin(folder, &e);
+    while (file_walk_next(&w)) {
+        files += strncmp(w.name, "losses-", 7) == 0;
+    }
+    EXPECT(file_walk_end(&w) && files == 1, "%d files of losses", files);
+}
+
 const test_suite test_run_verdict = {"harness/run_verdict",
                                      {{"mended_says_the_same", mended_says_the_same},
                                       {"noted_outlives_the_state", noted_outlives_the_state},
                                       {"lost_evaluation_is_judged", lost_evaluation_is_judged},
+                                      {"losses_go_with_their_lines", losses_go_with_their_lines},
                                       {"verdict_comes_after_a_kill", verdict_comes_after_a_kill},
                                       {0}}};

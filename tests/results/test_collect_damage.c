@@ -1,12 +1,69 @@
 /* The collector and run folders whose files are damaged: named, and whatever counts is whole. */
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/file_lock.h"
+#include "core/base/text.h"
 #include "tests/support/collected.h"
 #include "tests/test.h"
+
+/* All rows but what the collector itself remembers, as one text: malloc'd. */
+static char *all_rows(const char *out)
+{
+    char path[FILE_PATH_BYTES], sql[600];
+    sqlite3 *db = NULL;
+    text_memory m;
+    FILE *f = text_begin(&m);
+    EXPECT(file_join(path, out, "loci.db", NULL) && sqlite3_open(path, &db) == SQLITE_OK, "%s",
+           out);
+    sqlite3_stmt *tables = NULL, *rows = NULL;
+    sqlite3_prepare_v2(db,
+                       "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN "
+                       "('collected') AND name NOT LIKE 'sqlite_%' ORDER BY name",
+                       -1, &tables, NULL);
+    while (sqlite3_step(tables) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(tables, 0);
+        snprintf(sql, sizeof sql, "SELECT * FROM \"%s\" ORDER BY 1, 2, 3", name);
+        EXPECT(sqlite3_prepare_v2(db, sql, -1, &rows, NULL) == SQLITE_OK, "%s", sql);
+        while (sqlite3_step(rows) == SQLITE_ROW) {
+            fputs(name, f);
+            for (int i = 0; i < sqlite3_column_count(rows); i++) {
+                const char *value = (const char *)sqlite3_column_text(rows, i);
+                fprintf(f, "|%.80s", value ? value : "NULL");
+            }
+            fputc('\n', f);
+        }
+        sqlite3_finalize(rows);
+    }
+    sqlite3_finalize(tables);
+    sqlite3_close(db);
+    return text_end(&m);
+}
+
+/* What was collected bit by bit is what is collected anew. */
+static void expect_as_rebuilt(const char *out, const char *what)
+{
+    collect_report r;
+    err e = {0};
+    char *before = all_rows(out);
+    EXPECT(collect(&r, out, true, &e), "%s", e.text);
+    char *after = all_rows(out);
+    size_t same = 0;
+    while (before[same] && before[same] == after[same]) {
+        same++;
+    }
+    size_t line = same;
+    while (line > 0 && before[line - 1] != '\n') {
+        line--;
+    }
+    EXPECT(strcmp(before, after) == 0, "%s: '%.200s' and made again '%.200s'", what, before + line,
+           after + line);
+    free(before);
+    free(after);
+}
 
 /* What is damaged of a finished run is named, and the run counts as one without a result, whichever
  * file it is and whatever was collected before; put right, it counts again. */
@@ -28,8 +85,11 @@ static void damaged_files(void)
     static const char *const more[][2] = {
         {"speed.json", "{\"alone_tokens_per_second\": 1}"},
         {"final.json", "{\"eval\": {}}"},
-        {"checkpoint/manifest.json", "{\"step\": 200, \"files\": {}}"}};
-    for (int i = 0; i < 3; i++) {
+        {"checkpoint/manifest.json",
+         "{\"step\": 200, \"files\": {\"model-200.safetensors\": {\"sha256\": \"00\", \"bytes\": "
+         "1}}}"},
+        {"notes.jsonl", "{\"at\": \"2026-01-01T00:00:00Z\", \"note\": \"odd\"}\n"}};
+    for (int i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, more[i][0]);
         EXPECT(file_write(path, more[i][1], strlen(more[i][1]), &e), "%s", e.text);
     }
@@ -54,6 +114,30 @@ static void damaged_files(void)
         collected_now(x.out, false, 1);
         EXPECT(fake_ask(x.out, "SELECT count(*) FROM evaluation") == 4, "%s mended", cases[i].file);
     }
+}
+
+/* Lines of evaluations that go take what was known of their losses along. */
+static void gone_evaluations(void)
+{
+    fake_experiment x = collected_sample(2);
+    char path[FILE_PATH_BYTES], id[17];
+    err e = {0};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    snprintf(path, sizeof path, "%s/runs/%s/other.f32", x.out, id);
+    EXPECT(file_write(path, "0123", 4, &e), "%s", e.text);
+    snprintf(path, sizeof path, "%s/runs/%s/evals.jsonl", x.out, id);
+    size_t bytes;
+    text_auto *before = file_read(path, &bytes, &e);
+    fake_append(
+        &x, 0, 1, "evals.jsonl",
+        "{\"eval\": \"other\", \"step\": 200, \"split\": \"test\", \"nats\": 1, \"tokens\": 1, "
+        "\"losses\": \"other.f32\"}\n");
+    collected_now(x.out, false, 6);
+    EXPECT(fake_ask(x.out, "SELECT count(*) FROM artefact WHERE path = 'other.f32'") == 1, "known");
+    EXPECT(before && file_write(path, before, bytes, &e), "%s", e.text);
+    collected_now(x.out, false, 1);
+    expect_as_rebuilt(x.out, "without a line");
 }
 
 /* Of a finished run's past the lines that are whole count, and so does the run; what is missing is
@@ -340,6 +424,7 @@ static void copied_record(void)
 
 const test_suite test_collect_damage = {"results/collect_damage",
                                         {{"damaged_files", damaged_files},
+                                         {"gone_evaluations", gone_evaluations},
                                          {"damaged_past", damaged_past},
                                          {"changed_records", changed_records},
                                          {"gap_of_a_run_under_way", gap_of_a_run_under_way},
