@@ -96,6 +96,12 @@ static const char *protocol_words(arena *a, const compared_variant *const *v)
         json_auto_t *protocol = json_loads(r->protocol, 0, NULL);
         if (before) fputs("; the other: ", f);
         protocol_print(f, protocol);
+        if (r->tried) {
+            fprintf(f,
+                    " (chosen, of %d, on the text that is scored: too good by as much as that "
+                    "choice found by luck)",
+                    r->tried);
+        }
         before = r->protocol;
     }
     return text_end_in(&text, a);

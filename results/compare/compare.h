@@ -73,6 +73,8 @@ typedef struct compared_run {
     int64_t budget_steps;   /* as its budget says, whatever they read; -1: it says another thing */
     const char *evaluation; /* id; NULL: none, or between two of them */
     eval_cost eval;
+    int tried; /* rates and decays that it chose from by the text that it scored; 0: by none of it
+                */
     double routing[ROUTING_FIGURES];
     int64_t step;       /* of that evaluation */
     double train_flops; /* per token */

@@ -17,6 +17,7 @@ static json_t *run_json(const compared_run *r)
     json_object_set_new(o, "tokens_per_second", json_finite(r->tokens_per_second));
     json_object_set_new(o, "unknown_tokens",
                         r->unknown < 0 ? json_null() : json_integer(r->unknown));
+    json_object_set_new(o, "chosen_on_scored", json_boolean(r->tried > 0));
     return o;
 }
 

@@ -121,6 +121,32 @@ static void print_tuning(FILE *out, const comparison *c, const char *item)
     if (edge) fputs("'edge': at the end of the values tried; better ones may lie beyond.\n", out);
 }
 
+/* Learning in evaluation whose rate was chosen on the text that is reported: as of a tuned value,
+ * it is said. Another split is chosen for as well, by validation. */
+static void print_learned_choice(FILE *out, const comparison *c)
+{
+    const char *comma = "Chosen on validation: the rate and decay by which ";
+    int tried = 0;
+    for (int i = 0; i < c->count; i++) {
+        const compared_variant *v = &c->variants[i];
+        int most = 0;
+        for (int k = 0; k < v->run_count; k++) {
+            if (v->runs[k].scored) most = MAX(most, v->runs[k].tried);
+        }
+        if (!most) continue;
+        fprintf(out, "%s'%s'", comma, v->label);
+        comma = ", ";
+        tried = MAX(tried, most);
+    }
+    if (!tried) return;
+    fprintf(out,
+            " learns in evaluation, the best of up to %d, and reported there, too: the figures are "
+            "too good "
+            "by as much as that choice found by luck. On test nothing is chosen: loci eval %s "
+            "--split test, loci compare %s --split test.\n",
+            tried, c->experiment, c->experiment);
+}
+
 /* "step 200 to 245" of the variant's first scored run. One seed stands for all of a variant. */
 static void print_passage(FILE *out, const compared_variant *v, const char *comma)
 {
@@ -302,6 +328,7 @@ static void print_cautions(FILE *out, const comparison *c)
 void compare_notes_print(FILE *out, const comparison *c, const char *item)
 {
     print_tuning(out, c, item);
+    print_learned_choice(out, c);
     print_budget(out, c);
     print_noise_floor(out, c);
     print_documents(out, c, item);

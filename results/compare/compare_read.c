@@ -3,8 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/json.h"
 #include "results/compare/compare_alike.h"
 #include "results/compare/compare_made.h"
+#include "results/compare/protocol.h"
 #include "results/store/experiment.h"
 #include "results/store/query.h"
 
@@ -56,6 +58,14 @@ static const char RUNS[] =
                    " +e.evaluation IN (SELECT value FROM json_each(?2))) "
                    "WHERE p.experiment = ?1 ORDER BY p.position";
 
+/* What was chosen by the text that it is scored on is too good there. */
+static int tried_here(const compared_run *r)
+{
+    if (!r->scored || !isfinite(r->eval.rate) || strcmp(r->split, "validation") != 0) return 0;
+    json_auto_t *protocol = json_loads(r->protocol, 0, NULL);
+    return protocol_choices(protocol);
+}
+
 /* -1 and NaN are what the columns' NULLs become, by type; compare.h says which. */
 static compared_run read_run(query *q, arena *a)
 {
@@ -97,6 +107,7 @@ static compared_run read_run(query *q, arena *a)
                                   [ROUTING_CHANGED] = query_real(q, "changed")}};
     /* A run that is going on has no result yet, whatever it evaluated on its way. */
     r.scored = strcmp(r.status, "done") == 0 && r.protocol;
+    r.tried = tried_here(&r);
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
         r.value[m] = r.scored ? query_real(q, compare_metric_name((compare_metric)m)) : (double)NAN;
     }

@@ -186,3 +186,11 @@ json_t *protocol_changed(const json_t *first, const json_t *difference)
     }
     return own;
 }
+
+int protocol_choices(const json_t *protocol)
+{
+    const json_t *d = json_object_get(protocol, "dynamic");
+    size_t n = json_array_size(json_object_get(d, "rates")) *
+               json_array_size(json_object_get(d, "decays"));
+    return n > 1 ? (int)MIN(n, 1000000) : 0;
+}

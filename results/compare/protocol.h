@@ -19,3 +19,7 @@ void protocol_print_item(FILE *out, const char *key, const json_t *value);
  * both. */
 json_t *protocol_difference(const json_t *own, const json_t *first);
 json_t *protocol_changed(const json_t *first, const json_t *difference);
+
+/* Rates and decays of learning that it chose from on the validation split; 0: there was no choice.
+ */
+int protocol_choices(const json_t *protocol);

@@ -35,12 +35,14 @@ typedef struct fake_evaluation {
 static void evaluated(const fake_experiment *x, int variant, int seed, fake_evaluation v)
 {
     char line[1024];
+    const char *learned = strstr(v.protocol, "dynamic") ? "{\"rate\": 1, \"decay\": 0}" : "null";
     snprintf(
         line, sizeof line,
         "{\"eval\": \"%s-%d-%d\", \"step\": %d, \"tokens_seen\": %d, \"final\": %s, \"split\": "
-        "\"%s\", \"nats\": %.17g, \"tokens\": %d, \"bytes\": %d, \"protocol\": {%s}}\n",
+        "\"%s\", \"nats\": %.17g, \"tokens\": %d, \"bytes\": %d, \"dynamic\": %s, "
+        "\"protocol\": {%s}}\n",
         v.id, variant, seed, v.step, v.step, v.final ? "true" : "false", v.split,
-        v.bits * log(2.0) * TOKENS, TOKENS, TOKENS, v.protocol);
+        v.bits * log(2.0) * TOKENS, TOKENS, TOKENS, learned, v.protocol);
     fake_append(x, variant, seed, "evals.jsonl", line);
 }
 
@@ -264,6 +266,32 @@ static void tuned(void)
     arena_free(a);
 }
 
+/* A rate that was chosen by the text that is reported is told, as a tuned value is; one that was
+ * given, or is reported on other text, is not. */
+static void chosen_by_what_is_scored(void)
+{
+    static const char chosen[] = OWN ", \"dynamic\": {\"kind\": \"sgd\", \"rates\": [0.1, 1], "
+                                     "\"decays\": [0, 1e-3], \"segment\": 256}";
+    static const char warning[] = "learns in evaluation, the best of up to 4, and reported there, "
+                                  "too: the figures are too good";
+    fake_experiment x = written();
+    arena *a = arena_new(0);
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        evaluated(&x, 0, seed, (fake_evaluation){"g", "validation", OWN ", " LEARNS, END, true, 2});
+        evaluated(&x, 1, seed, (fake_evaluation){"g", "validation", chosen, END, true, 2});
+        evaluated(&x, 0, seed, (fake_evaluation){"t", "test", OWN ", " LEARNS, END, false, 2});
+        evaluated(&x, 1, seed, (fake_evaluation){"t", "test", chosen, END, false, 2});
+    }
+    comparison *c = compared_load(a, &x, &(compare_options){0});
+    expect_text(c, "Chosen on validation: the rate and decay by which 'wide' learns");
+    expect_text(c, warning);
+    c = compared_load(a, &x, &(compare_options){.split = "test"});
+    char *text = compared_print(c, TABLE_TEXT);
+    EXPECT(strstr(text, "'wide': learning by sgd") && !strstr(text, "Chosen"), "%s", text);
+    free(text);
+    arena_free(a);
+}
+
 /* Claims are about the runs' own evaluations: no other stands in for one that is missing. */
 static void strictly(void)
 {
@@ -286,5 +314,6 @@ const test_suite test_evaluation_choice = {"results/evaluation_choice",
                                             {"half_anew", half_anew},
                                             {"on_the_way", on_the_way},
                                             {"tuned", tuned},
+                                            {"chosen_by_what_is_scored", chosen_by_what_is_scored},
                                             {"strictly", strictly},
                                             {0}}};
