@@ -3,6 +3,7 @@
  * One loaded comparison, several ways to look at it: the table with its notes, slices of the text,
  * two axes as rows and columns, or another experiment beside it. All of them have the same
  * baseline, metric and choice of runs, and none computes a statistic itself. */
+#include "results/compare/compare_notes.h"
 #include "results/compare/compare_print.h"
 #include "results/compare/compare_recall.h"
 #include "results/compare/compare_side.h"
@@ -85,12 +86,20 @@ static void lost_words(FILE *out, const comparison *x, const comparison *y)
         out);
 }
 
+/* Which evaluations the figures are of. */
+static void chosen_words(FILE *out, const comparison *c, bool markdown)
+{
+    if (markdown) fputc('\n', out);
+    compare_notes_chosen(out, c);
+}
+
 static void pivot_words(FILE *out, const void *about, bool markdown)
 {
     print_mark(
         out, "the best. Where other axes leave several variants to a cell, it is the best of them",
         markdown);
     lost_words(out, about, NULL);
+    chosen_words(out, about, markdown);
 }
 
 /* ---- views ---- */
@@ -125,6 +134,8 @@ static void side_words(FILE *out, const void *about, bool markdown)
                "the better of the two by its mean; a difference whose interval holds 0 is noise",
                markdown);
     lost_words(out, b->x, b->y);
+    chosen_words(out, b->x, markdown);
+    chosen_words(out, b->y, markdown);
     if (!compare_side_alike(b->x, b->y)) {
         fputs("\nThe two were not scored alike (text, context, state): a difference is not only "
               "that of models.\n",

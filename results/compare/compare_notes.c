@@ -76,8 +76,10 @@ static void print_lacking(FILE *out, const comparison *c, const char *item)
     if (*item != '-') item = "    ";
     fprintf(out,
             "Test is reported once all chosen runs are evaluated on it; %d of %d %s not. What is "
-            "missing:\n",
-            c->lacking, c->chosen, c->lacking == 1 ? "is" : "are");
+            "missing%s%s:\n",
+            c->lacking, c->chosen, c->lacking == 1 ? "is" : "are",
+            c->protocol_asked ? ", each with the options of " : "",
+            c->protocol_asked ? c->protocols->words : "");
     around_list(out, item);
     for (int i = 0; i < MIN(c->lacking, SHOWN); i++) {
         fprintf(out, "%sloci eval %s --split test\n", item, c->lacking_runs[i]);
@@ -323,6 +325,12 @@ static void print_cautions(FILE *out, const comparison *c)
         fprintf(out, "p is corrected for %d comparisons by Holm's method, intervals are not.\n",
                 c->comparisons);
     }
+}
+
+void compare_notes_chosen(FILE *out, const comparison *c)
+{
+    print_learned_choice(out, c);
+    compare_protocol_print_choice(out, c);
 }
 
 void compare_notes_print(FILE *out, const comparison *c, const char *item)

@@ -100,8 +100,8 @@ static void print_nothing(FILE *out, const comparison *c)
     fputs(c->at == AT_END || !isfinite(c->at_amount) ? ".\n" : " around that amount.\n", out);
 }
 
-/* Which of several protocols it is: figures of another one look alike. */
-static void print_choice(FILE *out, const comparison *c)
+/* Figures of another protocol look alike. */
+void compare_protocol_print_choice(FILE *out, const comparison *c)
 {
     if (c->protocol_count == 0) return;
     const compared_protocol *shown = c->protocols;
@@ -125,7 +125,7 @@ void compare_protocol_print(FILE *out, const comparison *c)
     const compared_run *r = compare_first_scored(c);
     if (!r) {
         print_nothing(out, c);
-        print_choice(out, c);
+        compare_protocol_print_choice(out, c);
         return;
     }
     fprintf(out, "Scored: %s split, ", c->split);
@@ -141,5 +141,5 @@ void compare_protocol_print(FILE *out, const comparison *c)
     protocol_print(out, protocol);
     fputs(".\n", out);
     print_protocol_differences(out, c, protocol);
-    print_choice(out, c);
+    compare_protocol_print_choice(out, c);
 }

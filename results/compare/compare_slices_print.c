@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/json.h"
+#include "results/compare/compare_notes.h"
 
 /* What a table of slices invites is to look for the row that stands out; twenty rows with intervals
  * of 95 % have one that stands out where nothing differs. So the words below join neighbours that
@@ -237,6 +238,7 @@ static void print_words(FILE *out, const void *about, bool markdown)
     fprintf(out, "By %s: %s (%s split). Differences to '%s' in bits per %s, below 0 is better.\n",
             compare_slices_by_name(x->by), compare_slices_by_title(x->by), c->split,
             c->variants[c->baseline].label, x->bytes ? "byte" : "token");
+    compare_notes_chosen(out, c);
     if (most > 1) {
         fprintf(out, "Intervals: 95 %%, paired over %d", least);
         if (most > least) fprintf(out, " to %d", most);

@@ -48,6 +48,10 @@ static void trained_models(void)
                    NULL);
     program_expect(LOCI("compare", "--split", "test", "--protocol", "dynamic"), 0,
                    "but otherwise: learning", NULL);
+    program_expect(LOCI("compare", "tiny", "tiny", "--split", "test", "--protocol", "dynamic"), 0,
+                   "but otherwise: learning", NULL);
+    program_expect(LOCI("compare", "--by", "position", "--split", "test", "--protocol", "dynamic"),
+                   0, "but otherwise: learning", NULL);
     program_expect(LOCI("compare", "--protocol", "rows"), 2, NULL,
                    "there are: 'own' (2 of 2 runs)");
     program_result all = LOCI("eval", "tiny", "--split", "test");
