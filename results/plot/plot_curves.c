@@ -48,12 +48,12 @@ static bool read_bins(bin *bins, store *s, const comparison *c, const compared_v
     query q = QUERY(s, e, LOSSES, c->experiment, v->plan_label);
     while (query_next(&q)) {
         const compared_run *run = compare_run(v, query_int(&q, "seed", 0));
-        int64_t at = (query_int(&q, "step", 1) - 1) / width;
+        int64_t step = query_int(&q, "step", 0), at = (MAX(step, 0) - 1) / width;
         double x = query_real(&q, against_time ? "seconds" : "tokens");
         double loss = query_real(&q, "value");
         /* A seed that the comparison does not have (a database that changed meanwhile) has no row
          * of bins. */
-        if (!run || at < 0 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
+        if (!run || step < 1 || at >= POINTS || !isfinite(loss) || !isfinite(x)) continue;
         bin *b = &bins[(run - v->runs) * POINTS + at];
         b->x += x;
         b->loss += loss;

@@ -77,6 +77,14 @@ static bool is_value(const json_t *value)
     return json_is_number(value) || json_is_null(value);
 }
 
+/* Steps are counted on from and drawn against: beyond what a double holds exactly there are none.
+ */
+static bool is_step(const json_t *step)
+{
+    json_int_t at = json_integer_value(step);
+    return json_is_integer(step) && at >= 0 && at <= (json_int_t)1 << 53;
+}
+
 /* A row for each value of the object: the table's columns `name` and `value`. but: names that are
  * none, NULL-terminated. What is neither number nor null (a list, a text) is no metric; objects of
  * layers are read apart. */
@@ -120,7 +128,7 @@ static bool put_step(collector *c, const char *id, const json_t *line, err *e)
 {
     static const char *const position[] = {"step", "tokens", "seconds", NULL};
     const json_t *step = json_object_get(line, "step");
-    if (!json_is_integer(step)) return err_set(e, "has no step; it is no line of this program's");
+    if (!is_step(step)) return err_set(e, "has no step; it is no line of this program's");
     collect_table *t = collect_rows_table(c, "step", e);
     collect_rows_object(t, line);
     collect_rows_text(t, "run", id);
@@ -263,7 +271,7 @@ static bool put_evaluation(collector *c, const char *id, const json_t *line, err
     const char *evaluation = json_get_text(line, "eval"), *split = json_get_text(line, "split");
     const char *losses = json_get_text(line, "losses");
     const json_t *step = json_object_get(line, "step");
-    if (!evaluation || !split || !json_is_integer(step)) {
+    if (!evaluation || !split || !is_step(step)) {
         return err_set(e, "has no eval, split or step; it is no line of this program's");
     }
     if (!is_of_run(c, id, evaluation, e)) return false;

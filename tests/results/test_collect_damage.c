@@ -310,6 +310,39 @@ static void changed_records(void)
     }
 }
 
+/* A step that no run comes to is no line of this program's, in a curve or an evaluation: what would
+ * count from it overflows. */
+static void impossible_steps(void)
+{
+    static const char *const STEPS[] = {"-9223372036854775808", "-1", "9007199254740993"};
+    static const char *const FILES[] = {"metrics.jsonl", "evals.jsonl"};
+    fake_experiment x = collected_sample(2);
+    char id[17], path[FILE_PATH_BYTES], line[256];
+    err e = {0};
+    fake_write(&x);
+    fake_run_id(id, x.name, "short", 1);
+    for (int i = 0; i < 6; i++) {
+        size_t bytes;
+        collect_report r;
+        snprintf(path, sizeof path, "%s/runs/%s/%s", x.out, id, FILES[i % 2]);
+        text_auto *whole = file_read(path, &bytes, &e);
+        int n = snprintf(line, sizeof line,
+                         "{\"step\": %s, \"tokens\": 1, \"seconds\": 1, \"loss\": 1, "
+                         "\"eval\": \"x\", \"split\": \"test\"}\n",
+                         STEPS[i / 2]);
+        text_auto *more = malloc(bytes + (size_t)n + 1);
+        memcpy(more, whole, bytes);
+        memcpy(more + bytes, line, (size_t)n + 1);
+        EXPECT(file_write(path, more, bytes + (size_t)n, &e), "%s", e.text);
+        EXPECT(collect(&r, x.out, true, &e) && strstr(r.why, "step") && strstr(r.why, FILES[i % 2]),
+               "%s of %s: %d unreadable: %s", STEPS[i / 2], FILES[i % 2], r.unreadable, r.why);
+        EXPECT(fake_ask(x.out, "SELECT count(*) FROM step WHERE step < 0 OR step > 1e15") == 0 &&
+                   fake_ask(x.out, "SELECT count(*) FROM evaluation WHERE step < 0") == 0,
+               "%s counts", STEPS[i / 2]);
+        EXPECT(file_write(path, whole, bytes, &e), "%s", e.text);
+    }
+}
+
 /* An unreadable folder is named; the rest goes on. */
 static void unreadable_run(void)
 {
@@ -427,6 +460,7 @@ const test_suite test_collect_damage = {"results/collect_damage",
                                          {"gone_evaluations", gone_evaluations},
                                          {"damaged_past", damaged_past},
                                          {"changed_records", changed_records},
+                                         {"impossible steps", impossible_steps},
                                          {"gap_of_a_run_under_way", gap_of_a_run_under_way},
                                          {"damaged_manifests", damaged_manifests},
                                          {"unreadable_losses", unreadable_losses},
