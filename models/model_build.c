@@ -47,7 +47,7 @@ static const option NORM[] = {
      .help = "a learned bias"},
     {"place", OPTION_CHOICE, OPTION_AT(norm.place), .initial = "pre", .choices = "pre|post",
      .needs = "kind=layernorm|rmsnorm", .help = "of a layer's input, or of the sum after it"},
-    {"eps", OPTION_REAL, OPTION_AT(norm.eps), .initial = "1e-5", .min = 0, .max = 1,
+    {"eps", OPTION_REAL, OPTION_AT(norm.eps), .initial = "1e-5", .min = 1e-12, .max = 1,
      .needs = "kind=layernorm|rmsnorm", .help = "added to the variance"},
     {"final", OPTION_BOOL, OPTION_AT(norm.final), .initial = "true",
      .needs = "kind=layernorm|rmsnorm", .help = "one more before the head"},

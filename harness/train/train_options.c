@@ -56,6 +56,9 @@ const option TRAIN_OPTIONS[] = {
 static const char *const BUDGETS[] = {"tokens", "steps", "flops", "seconds"};
 enum { BUDGET_COUNT = sizeof BUDGETS / sizeof BUDGETS[0] };
 
+/* Above what any machine computes. */
+static const double MOST_BUDGET = 1e30;
+
 /* One key of four: two of them might contradict each other. Whole numbers are read a second time as
  * integers, since 2.5 steps would be cut without a word, and a double beyond 2^52 would be another
  * number than was written. */
@@ -76,7 +79,7 @@ static bool budget_read(budget *b, const node *n, const node *train, err *e)
     if (kind == BUDGET_COUNT) return option_unknown(e, n, 0, BUDGET_COUNT, BUDGETS);
     const node *value = n->items[0];
     b->kind = (budget_kind)kind;
-    if (!option_node_to_real(value, &b->amount) || !(b->amount >= 0 && b->amount <= 1e30) ||
+    if (!option_node_to_real(value, &b->amount) || !(b->amount >= 0) ||
         (b->amount <= 0 && kind != BUDGET_STEPS)) {
         char meant[OPTION_MEANT_BYTES];
         option_node_meant(meant, value);
@@ -90,7 +93,7 @@ static bool budget_read(budget *b, const node *n, const node *train, err *e)
             return node_err(e, value, "must be a whole number, at most 2^52");
         }
     }
-    return true;
+    return b->amount <= MOST_BUDGET || node_err(e, value, "must be at most %g", MOST_BUDGET);
 }
 
 bool train_options_read(train_options *o, const node *n, arena *a, err *e)

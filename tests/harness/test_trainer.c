@@ -72,6 +72,11 @@ static void options_are_checked(void)
 {
     refused("train: {batch: 4}\n", "train: budget is missing");
     refused("train: {budget: {tokens: 0}}\n", "train.budget.tokens: must be a number above 0");
+    refused("train: {budget: {flops: -1}}\n", "train.budget.flops: must be a number above 0");
+    refused("train: {budget: {flops: 1e300}}\n", "train.budget.flops: must be at most 1e+30");
+    refused("train: {budget: {tokens: 1e300}}\n", "at most 2^52");
+    /* Nothing but eps keeps the norm of a row of equal numbers from a division by 0. */
+    refused("model: {width: 1, context: 8, norm: {eps: 0}, blocks: [{ffn: {}}]}\n", "norm.eps");
     refused("train: {budget: {token: 5}}\n", "tokens");
     refused("train: {budget: {tokens: 1.5}}\n", "whole number");
     refused("train: {budget: {tokens: 5, steps: 5}}\n", "one of");
