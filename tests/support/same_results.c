@@ -16,7 +16,7 @@
 static const char OTHER_COLUMNS[] =
     "'created_at', 'started_at', 'ended_at', 'seconds', 'train_seconds', 'tokens_per_second', "
     "'peak_rss_bytes', 'peak_anon_bytes', 'anon_bytes', 'log', 'at', 'host', 'job', 'command', "
-    "'cores', 'memory_bytes'";
+    "'cores', 'memory_bytes', 'sittings'";
 
 static char *query_text(sqlite3 *db, const char *sql)
 {
