@@ -42,17 +42,20 @@ static void train_and_read(model_run *r)
 
 static void every_layer_ends(void)
 {
-    static const real VALUES[] = {(real)NAN, (real)INFINITY, (real)3e38, (real)1e20};
+    /* All numbers, or some among those that are as they were. */
+    static const struct {
+        real value;
+        int64_t apart;
+    } FILLS[] = {{(real)NAN, 1}, {(real)INFINITY, 5}, {(real)3e38, 1}, {(real)3e38, 5}};
     int count;
     const layer_variant *list = layer_variants(&count);
     for (int i = 0; i < count; i++) {
         if (!layer_variant_drawn(&list[i], "no numbers")) continue;
         if (!test_sub("%s %s", list[i].cls->name, list[i].options)) continue;
-        for (size_t k = 0; k < 2 * sizeof VALUES / sizeof *VALUES; k++) {
+        for (size_t k = 0; k < sizeof FILLS / sizeof *FILLS; k++) {
             model_run *r = layer_variant_run(&list[i], ROWS);
             if (!r) break;
-            /* All of them, and some among those that are as they were. */
-            fill_with(r, VALUES[k / 2], k % 2 ? 5 : 1);
+            fill_with(r, FILLS[k].value, FILLS[k].apart);
             train_and_read(r);
             model_run_free(r);
         }
