@@ -43,8 +43,10 @@ void hash_ids_past(layer_ctx *c, const layer *self, int slot, int64_t past, int3
         for (int64_t i = 0; i < past; i++) {
             bool known = carried && past - i <= c->position[r];
             /* Entry i of the past is past - i positions before the call. */
-            row[i] =
-                (int32_t)(known ? lround((double)carried->data[r * past + i]) : self->dims.vocab);
+            double id = known ? (double)carried->data[r * past + i] : -1;
+            /* A state that came from a file may hold anything. */
+            bool token = id >= 0 && id < (double)self->dims.vocab;
+            row[i] = (int32_t)(token ? lround(id) : self->dims.vocab);
         }
         for (int64_t i = 0; i < c->time; i++) {
             row[past + i] = c->tokens[r * c->time + i];
