@@ -125,6 +125,9 @@ int model_state_views(model_state *s, state_view *views, int capacity);
 /* Puts one array back; slots that are not put back carry nothing. */
 bool model_state_restore(model_state *s, const char *name, const int64_t shape[3], const real *data,
                          err *e);
+/* Positions and documents that were put back from outside: none below 0 or beyond 2^53, and all
+ * rows at one phase of the block. */
+bool model_state_check_rows(const model_state *s, err *e);
 int64_t *model_state_positions(model_state *s); /* [rows], since reset */
 int64_t *model_state_documents(model_state *s); /* [rows], in the document */
 int64_t model_state_rows(const model_state *s);

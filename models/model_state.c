@@ -279,6 +279,23 @@ void model_state_forget(model_state *s, const layer *self, slot_kind kind)
     }
 }
 
+bool model_state_check_rows(const model_state *s, err *e)
+{
+    const int64_t most = (int64_t)1 << 53, block = s->model->options.context;
+    for (int64_t r = 0; r < s->rows; r++) {
+        int64_t position = s->position[r], document = s->document[r];
+        if (position < 0 || position > most || document < 0 || document > most) {
+            return err_set(e, "row %lld is at %lld, at %lld of its document: no places",
+                           (long long)r, (long long)position, (long long)document);
+        }
+        if (position % block == s->position[0] % block) continue;
+        return err_set(e, "row %lld is at %lld, row 0 at %lld: other phases of a block of %lld",
+                       (long long)r, (long long)position, (long long)s->position[0],
+                       (long long)block);
+    }
+    return true;
+}
+
 bool model_state_restore(model_state *s, const char *name, const int64_t shape[3], const real *data,
                          err *e)
 {

@@ -97,5 +97,7 @@ bool state_entries_load_lane(const safetensors *file, model_state *s, int64_t la
     arena_auto *a = arena_new(0);
     return load_slots(file, s, lane, a, e) &&
            load_rows(file, "position", lane, rows, model_state_positions(s), e) &&
-           load_rows(file, "document", lane, rows, model_state_documents(s), e);
+           load_rows(file, "document", lane, rows, model_state_documents(s), e) &&
+           (model_state_check_rows(s, e) ||
+            err_prefix(e, "position.%lld: the checkpoint is damaged", (long long)lane));
 }

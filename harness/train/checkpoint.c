@@ -194,6 +194,26 @@ static bool load_moments(const safetensors *s, optim *m, err *e)
     return optim_loaded(m, e);
 }
 
+/* Sums of a run that diverges may be no numbers; counts and clocks are none that a sum of them
+ * could overflow with. */
+static bool check_progress(const train_progress *p, err *e)
+{
+    const int64_t most = (int64_t)1 << 53;
+    bool counts = p->step >= 0 && p->step <= most && p->tokens >= 0 && p->tokens <= most &&
+                  p->eval_at >= -1 && p->eval_at <= p->step;
+    if (!counts) {
+        return err_set(e,
+                       "progress.counts: step %lld, %lld tokens, evaluated at %lld; the "
+                       "checkpoint is damaged",
+                       (long long)p->step, (long long)p->tokens, (long long)p->eval_at);
+    }
+    if (p->seconds >= 0 && p->window_seconds >= 0 && isfinite(p->seconds + p->window_seconds)) {
+        return true;
+    }
+    return err_set(e, "progress.sums: %g and %g seconds; the checkpoint is damaged", p->seconds,
+                   p->window_seconds);
+}
+
 /* By memcpy: numbers of a file lie at any address. */
 static bool read_progress(const safetensors *s, train_progress *p, err *e)
 {
@@ -208,12 +228,16 @@ static bool read_progress(const safetensors *s, train_progress *p, err *e)
     memcpy(c, counts->data, sizeof c);
     memcpy(d, sums->data, sizeof d);
     progress_unpack(p, c, d);
-    return true;
+    return check_progress(p, e);
 }
 
 static bool load_progress(const safetensors *s, trainer *t, err *e)
 {
     if (!read_progress(s, &t->progress, e)) return false;
+    if (optim_steps(t->optim) > t->progress.step) {
+        return err_set(e, "optimizer.steps: %lld of %lld steps; the checkpoint is damaged",
+                       (long long)optim_steps(t->optim), (long long)t->progress.step);
+    }
     const char *cursor = safetensors_metadata(s, "cursor");
     if (!cursor) return err_set(e, "cursor: missing: this is no checkpoint of a training run");
     return stream_seek(t->stream, cursor, e);

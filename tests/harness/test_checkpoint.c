@@ -165,6 +165,55 @@ static void tables_hold_choices(void)
     workload_close(&w);
 }
 
+/* What a trainer stands at is changed, saved and refused; then it is as it was. */
+static void expect_no_state(trainer *t, const char *more, int64_t *at, int64_t value,
+                            const char *said)
+{
+    err e = {0};
+    int64_t before = *at;
+    *at = value;
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    expect_refused(more, said);
+    *at = before;
+}
+
+/* Counts and places of a training state are such as a run of this program has: none to overflow
+ * with, and rows in step. */
+static void states_are_possible(void)
+{
+    static const char MORE[] = "train: {budget: {steps: 10}, batch: 4, lanes: 2, segment: 16}\n";
+    static const int64_t NONE[] = {-1, INT64_MIN, ((int64_t)1 << 53) + 1, INT64_MAX};
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, MORE);
+    if (!t) return;
+    run_steps(t, 2);
+    optim_view views[16];
+    int n = optim_views(t->optim, views, 16), steps = 0;
+    while (steps < n && strcmp(views[steps].name, "optimizer.steps") != 0) {
+        steps++;
+    }
+    EXPECT(steps < n, "no optimizer.steps");
+    int64_t *position = model_state_positions(t->states[1]);
+    for (size_t i = 0; i < sizeof NONE / sizeof *NONE; i++) {
+        expect_no_state(t, MORE, &t->progress.step, NONE[i], "progress.counts: step");
+        expect_no_state(t, MORE, &t->progress.tokens, NONE[i], "progress.counts: step");
+        expect_no_state(t, MORE, position + 1, NONE[i], "position.1: ");
+        expect_no_state(t, MORE, model_state_documents(t->states[0]), NONE[i], "position.0: ");
+        if (steps < n) expect_no_state(t, MORE, views[steps].data, NONE[i], "optimizer.steps: ");
+    }
+    expect_no_state(t, MORE, &t->progress.eval_at, 3, "evaluated at 3");
+    expect_no_state(t, MORE, position + 1, *position + 3, "other phases of a block of 8");
+    t->progress.seconds = (double)NAN;
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    expect_refused(MORE, "progress.sums: ");
+    t->progress.seconds = 1;
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e) && checkpoint_load(folder_here(), t, &e),
+           "%s", e.text);
+    trainer_free(t);
+    workload_close(&w);
+}
+
 /* What is left of an earlier checkpoint goes; what others have put there stays. */
 static void only_its_own_files(void)
 {
@@ -232,6 +281,7 @@ const test_suite test_checkpoint = {"harness/checkpoint",
                                     {{"goes_on_with_the_same_bits", goes_on_with_the_same_bits},
                                      {"damage_is_said", damage_is_said},
                                      {"tables hold choices", tables_hold_choices},
+                                     {"states are possible", states_are_possible},
                                      {"only_its_own_files", only_its_own_files},
                                      {"model_to_use", model_to_use},
                                      {0}}};
