@@ -1,5 +1,6 @@
 #include "harness/evaluate/eval_keep.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -130,9 +131,18 @@ static const void *array_of(const safetensors *s, const char *name, st_dtype dty
     return st && st->dtype == dtype && st->count == count ? st->data : NULL;
 }
 
-/* By memcpy: numbers of a file lie at any address. More tokens than the limit cannot be of this
- * evaluation. */
-static bool load_documents(eval_pass *p, const safetensors *s)
+/* Sums that this text may have. A loss may be no number, and a little below 0 by rounding; more
+ * tokens than the document has cannot be of this evaluation. */
+static bool is_document(const eval_pass *p, int64_t i, const eval_document *d)
+{
+    const eval_calls *c = &p->text;
+    int64_t end = i + 1 < p->result->count ? c->first[i + 1] : c->limit;
+    return d->tokens >= 0 && d->tokens <= end - c->first[i] &&
+           !(d->nats < -1e-3 * (double)d->tokens) && (d->tokens > 0 || d->nats == 0);
+}
+
+/* By memcpy: numbers of a file lie at any address. A complete record has every token's loss. */
+static bool load_documents(eval_pass *p, const safetensors *s, bool complete)
 {
     int64_t n = p->result->count, scored = 0;
     const char *nats = array_of(s, "documents.nats", ST_F64, n);
@@ -141,25 +151,38 @@ static bool load_documents(eval_pass *p, const safetensors *s)
         eval_document *d = &p->result->documents[i];
         memcpy(&d->nats, nats + (size_t)i * sizeof d->nats, sizeof d->nats);
         memcpy(&d->tokens, tokens + (size_t)i * sizeof d->tokens, sizeof d->tokens);
+        if (!is_document(p, i, d)) return false;
         scored += d->tokens;
     }
-    return nats && tokens && scored <= p->text.scored;
+    return nats && tokens && (complete ? scored == p->text.scored : scored <= p->text.scored);
+}
+
+/* What a row has learned, tables among it. */
+static bool load_learned(const eval_pass *p, const safetensors *s, int64_t lane)
+{
+    const params *all = model_params_const(p->task->model);
+    real *values = dynamic_learner_row_values(p->learning[lane]);
+    char name[64];
+    err ignored;
+    snprintf(name, sizeof name, "learned.%lld", (long long)lane);
+    const void *data = array_of(s, name, ST_REAL, all->total);
+    if (!data) return false;
+    memcpy(values, data, (size_t)all->total * sizeof(real));
+    for (int i = 0; i < all->count; i++) {
+        if (!params_check(&all->list[i], values + all->list[i].offset, &ignored)) return false;
+    }
+    return true;
 }
 
 /* More lanes than there are now would mean that rows were cut otherwise: each lane's state would
  * fit in shape and be the wrong rows'. */
 static bool load_lanes(eval_pass *p, const safetensors *s)
 {
-    int64_t total = model_params_const(p->task->model)->total;
     char name[64];
     err ignored;
     for (int64_t i = 0; i < p->lane_count; i++) {
         if (!state_entries_load_lane(s, p->states[i], i, &ignored)) return false;
-        if (!p->learning) continue;
-        snprintf(name, sizeof name, "learned.%lld", (long long)i);
-        const void *values = array_of(s, name, ST_REAL, total);
-        if (!values) return false;
-        memcpy(dynamic_learner_row_values(p->learning[i]), values, (size_t)total * sizeof(real));
+        if (p->learning && !load_learned(p, s, i)) return false;
     }
     snprintf(name, sizeof name, "position.%lld", (long long)p->lane_count);
     return !safetensors_find(s, name); /* of more lanes than there are now */
@@ -175,8 +198,7 @@ static bool load_watch(const eval_watch *w, const safetensors *s)
         for (int i = 0; i < safetensors_count(s); i++) {
             const st_tensor *st = safetensors_at(s, i);
             if (strncmp(st->name, "watch.", 6) != 0) continue;
-            const void *data = take ? st->data : NULL;
-            if (!w || !w->restore(w->user, st->name + 6, data, st->bytes)) return false;
+            if (!w || !w->restore(w->user, st->name + 6, st->data, st->bytes, take)) return false;
         }
     }
     return true;
@@ -200,6 +222,27 @@ static void start_over(eval_pass *p, const char *cursor)
     CHECK(stream_seek(p->text.stream, cursor, &ignored), "the beginning is no place");
 }
 
+/* Of all sittings before this one. */
+static bool load_seconds(double *seconds, const safetensors *s)
+{
+    const void *kept = array_of(s, "seconds", ST_F64, 1);
+    if (!kept) return false;
+    memcpy(seconds, kept, sizeof *seconds);
+    return *seconds >= 0 && isfinite(*seconds);
+}
+
+/* Where it is told, it is asked why an evaluation took so long. */
+static void tell_lost(const eval_pass *p, const char *path)
+{
+    const eval_keep *keep = p->task->keep;
+    char line[FILE_PATH_BYTES + 128];
+    snprintf(line, sizeof line,
+             "%s: does not fit the evaluation that it is a part of, or is damaged; the evaluation "
+             "begins anew",
+             path);
+    if (keep->lost) keep->lost(keep->user, line);
+}
+
 /* A complete record has no lanes and no place: there is nothing left to read. The watch comes last,
  * because it alone cannot be asked to forget. */
 bool eval_keep_load(eval_pass *p, bool *complete)
@@ -208,20 +251,21 @@ bool eval_keep_load(eval_pass *p, bool *complete)
     err ignored;
     if (!file_of(path, p, &ignored) || !file_exists(path)) return false;
     safetensors *s = safetensors_open(path, &ignored);
-    if (!s) return false;
+    if (!s) return tell_lost(p, path), false;
     arena_auto *a = arena_new(1 << 12);
     /* The way back, should something not fit after the stream was moved. */
     const char *beginning = stream_cursor(p->text.stream, a);
     const char *cursor = safetensors_metadata(s, "cursor");
-    const double *seconds = array_of(s, "seconds", ST_F64, 1);
+    double seconds;
     *complete = cursor && !*cursor;
-    bool ok = cursor && seconds && load_documents(p, s) &&
+    bool ok = cursor && load_seconds(&seconds, s) && load_documents(p, s, *complete) &&
               (*complete || (load_lanes(p, s) && stream_seek(p->text.stream, cursor, &ignored))) &&
               load_watch(p->task->watch, s);
     if (ok) {
-        memcpy(&p->before, seconds, sizeof p->before);
+        p->before = seconds;
     } else {
         start_over(p, beginning);
+        tell_lost(p, path);
     }
     safetensors_close(s);
     return ok;

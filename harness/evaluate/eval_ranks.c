@@ -150,7 +150,7 @@ static bool unpack_seen(const eval_watch *w, const char *at, size_t bytes)
         void *aligned = malloc((size_t)head.bytes + 1);
         CHECK(aligned, "out of memory for what was seen (%lld bytes)", (long long)head.bytes);
         memcpy(aligned, data, (size_t)head.bytes);
-        ok = w->restore(w->user, name, aligned, (size_t)head.bytes);
+        ok = w->restore(w->user, name, aligned, (size_t)head.bytes, true);
         free(aligned);
         at = data + head.bytes;
     }

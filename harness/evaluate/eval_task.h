@@ -86,10 +86,10 @@ typedef struct eval_watch {
     exchanged_fn exchanged; /* may be NULL */
     void (*end)(void *call);
     /* Of evaluations that are kept on the way (eval_keep); NULL: what it counts cannot be. restore
-     * with data NULL only says whether it would take so many bytes of that name. */
+     * without `take` only says whether it would take these bytes under that name. */
     int (*keep)(void *user, eval_array *list, int capacity); /* how many of them */
     /* Adds what was kept, or what another rank has seen, to what is there. */
-    bool (*restore)(void *user, const char *name, const void *data, size_t bytes);
+    bool (*restore)(void *user, const char *name, const void *data, size_t bytes, bool take);
 } eval_watch;
 
 /* Something carried that every block begins without: see cleared.h. */
@@ -111,6 +111,8 @@ typedef struct eval_keep {
     double every;                    /* seconds from one saving to the next */
     bool (*may)(void *user, err *e); /* whether anything may be written there */
     void *user;
+    /* Told that what was kept is not gone on from; may be NULL. */
+    void (*lost)(void *user, const char *line);
 } eval_keep;
 
 typedef struct eval_task {

@@ -127,16 +127,42 @@ static int keep_counts(void *user, eval_array *list, int capacity)
     return 2 + (s->other ? s->other->keep(s->other->user, list + 2, capacity - 2) : 0);
 }
 
-/* The distances come back with the scores: the same as list_distances found. */
-static bool restore_counts(void *user, const char *name, const void *data, size_t bytes)
+/* The distances come back with the scores: the same as list_distances found, since answers are
+ * counted by them. By memcpy: numbers of a file lie at any address. */
+static bool are_scores(const recall *s, const char *data)
+{
+    for (int i = 0; i < MAX_RECALL; i++) {
+        recall_score x;
+        memcpy(&x, data + (size_t)i * sizeof x, sizeof x);
+        bool counts = x.correct >= 0 && x.correct <= x.answers && x.answers <= (int64_t)1 << 53;
+        if (x.distance != s->scores[i].distance || !counts || !(x.nats >= 0) || isinf(x.nats)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Half of what there is room for: what is still to come is added. */
+static bool are_losses(const char *data)
+{
+    for (int i = 0; i < MAX_RECALL; i++) {
+        int64_t x;
+        memcpy(&x, data + (size_t)i * sizeof x, sizeof x);
+        if (x < 0 || x > INT64_MAX / 2) return false;
+    }
+    return true;
+}
+
+static bool restore_counts(void *user, const char *name, const void *data, size_t bytes, bool take)
 {
     recall *s = user;
     bool scores = strcmp(name, "recall.scores") == 0;
     if (!scores && strcmp(name, "recall.losses") != 0) {
-        return s->other && s->other->restore(s->other->user, name, data, bytes);
+        return s->other && s->other->restore(s->other->user, name, data, bytes, take);
     }
     if (bytes != (scores ? sizeof s->scores : sizeof s->losses)) return false;
-    if (data) memcpy(scores ? (void *)s->scores : (void *)s->losses, data, bytes);
+    if (!(scores ? are_scores(s, data) : are_losses(data))) return false;
+    if (take) memcpy(scores ? (void *)s->scores : (void *)s->losses, data, bytes);
     return true;
 }
 

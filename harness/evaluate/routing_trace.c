@@ -188,13 +188,13 @@ static int keep_sample(void *user, eval_array *list, int capacity)
     return n;
 }
 
-static bool restore_sample(void *user, const char *name, const void *data, size_t bytes)
+static bool restore_sample(void *user, const char *name, const void *data, size_t bytes, bool take)
 {
     trace *t = &((routing_trace *)user)->now;
     /* The length first: a name alone would add a layer. */
     int l = bytes == (size_t)t->count * sizeof(int32_t) ? layer_index(t, name) : -1;
     const int32_t *seen = data;
-    for (int64_t i = 0; l >= 0 && seen && i < t->count; i++) {
+    for (int64_t i = 0; l >= 0 && take && i < t->count; i++) {
         /* Of a sample that ranks share each sees a part. */
         if (seen[i] != NOT_SEEN) t->experts[l][i] = seen[i];
     }

@@ -181,7 +181,7 @@ static int evaluate_and_record(again *x, search *s, const eval_task *asked, err 
     snprintf(name, sizeof name, "losses-%s.f32", id);
     if (!file_join(path, x->folder, name, e) || !eval_keep_path(part, x->folder, id, e))
         return EXIT_FAILED;
-    const eval_keep keep = {part, x->work.train.checkpoint_seconds, may_write, x};
+    const eval_keep keep = {part, x->work.train.checkpoint_seconds, may_write, x, worker_eval_lost};
     eval_task task = *asked;
     task.keep = &keep;
     if (x->work.eval.losses) task.losses_path = path;

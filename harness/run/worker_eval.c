@@ -1,5 +1,7 @@
 #include "harness/run/worker_eval.h"
 
+#include <stdio.h>
+
 #include "core/base/host.h"
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/eval_keep.h"
@@ -29,6 +31,12 @@ static bool may_write(void *user, err *e)
     return run_lease_holds(((worker *)user)->lease, e);
 }
 
+void worker_eval_lost(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
 /* An evaluation with what its task borrows. */
 typedef struct named_eval {
     eval_task task;
@@ -56,7 +64,7 @@ static bool prepare(worker *w, named_eval *x, bool final, err *e)
         return false;
     }
     /* As often as training saves itself: the same time may be lost. */
-    x->keep = (eval_keep){x->part, work->train.checkpoint_seconds, may_write, w};
+    x->keep = (eval_keep){x->part, work->train.checkpoint_seconds, may_write, w, worker_eval_lost};
     x->task.keep = &x->keep;
     if (final && work->eval.losses) x->task.losses_path = x->losses;
     if (worker_eval_traces(work, p->step - p->eval_at)) {

@@ -8,6 +8,9 @@
  * when it is asked for again. */
 outcome worker_eval(worker *w, bool final, err *e);
 
+/* Told to the log: what was kept of an evaluation is not gone on from (eval_keep.lost). */
+void worker_eval_lost(void *user, const char *line);
+
 /* Does an evaluation so many steps behind the one before tell what routed layers changed? Not so
  * soon (at a last step behind one on the way) that what cannot have moved yet would look stable;
  * not where the model learns while it is evaluated. */

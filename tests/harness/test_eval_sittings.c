@@ -1,5 +1,6 @@
 /* An evaluation in several sittings: what was kept of one that was interrupted, and what does not
  * fit. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static void in_sittings(const char *what, trainer *t, const char *how)
     int sittings = 0;
     for (; r.stopped && sittings < 1000; sittings++) {
         sitting now = {.tokens = sittings ? -1 : 0};
-        const eval_keep keep = {part, 1000, always, NULL};
+        const eval_keep keep = {part, 1000, always, NULL, NULL};
         eval_task task = {.model = w->eval_model,
                           .values = t->values,
                           .corpus = w->corpus,
@@ -130,7 +131,7 @@ static void parts_that_do_not_fit(void)
     char part[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     file_join(part, test_folder(), "part-x", NULL);
     file_join(path, test_folder(), "part-x.safetensors", NULL);
-    const eval_keep keep = {part, 1000, always, NULL};
+    const eval_keep keep = {part, 1000, always, NULL, NULL};
     eval_options few = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 100};
     eval_options all = {.split = SPLIT_VALIDATION, .rows = 3};
     evaluation one = evaluated_with(t, &all, 1, 0, NULL);
@@ -164,11 +165,87 @@ static void parts_that_do_not_fit(void)
     workload_close(&w);
 }
 
+/* Number `index` of an array of a safetensors file becomes these 8 bytes. */
+static void change_array(const char *path, const char *name, int64_t index, const void *number)
+{
+    size_t bytes;
+    err e = {0};
+    char *data = file_read(path, &bytes, &e), key[64];
+    snprintf(key, sizeof key, "\"%s\":", name);
+    uint64_t header = 0;
+    if (data) memcpy(&header, data, sizeof header);
+    char *at = data ? memmem(data, bytes, key, strlen(key)) : NULL;
+    at = at ? strstr(at, "\"data_offsets\":[") : NULL;
+    EXPECT(at, "%s: no %s", path, name);
+    if (at) {
+        int64_t begin = strtoll(strchr(at, '[') + 1, NULL, 10);
+        memcpy(data + 8 + header + begin + 8 * index, number, 8);
+        EXPECT(file_write(path, data, bytes, &e), "%s", e.text);
+    }
+    free(data);
+}
+
+static void count_line(void *user, const char *line)
+{
+    int *lines = user;
+    *lines += strstr(line, "begins anew") != NULL;
+}
+
+/* Sums that this text cannot have are not gone on from, and that is said. */
+static void parts_that_cannot_be(void)
+{
+    static const struct {
+        const char *name;
+        int64_t whole;
+        double sum; /* where `whole` is 0 */
+    } CASES[] = {{"documents.tokens", -1, 0},  {"documents.tokens", (int64_t)1 << 62, 0},
+                 {"documents.tokens", 151, 0}, {"documents.nats", 0, -1e300},
+                 {"seconds", 0, (double)NAN},  {"position.0", -8, 0},
+                 {"document.0", INT64_MIN, 0}};
+    workload w;
+    trainer *t = evaluated_trained(&w, NULL);
+    if (!t) return;
+    char part[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    file_join(part, test_folder(), "part-x", NULL);
+    file_join(path, test_folder(), "part-x.safetensors", NULL);
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 3};
+    evaluation one = evaluated_with(t, &o, 1, 0, NULL);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        int lines = 0;
+        const eval_keep keep = {part, 1000, always, &lines, count_line};
+        sitting now = {.tokens = 0};
+        eval_task task = {.model = w.eval_model,
+                          .values = t->values,
+                          .corpus = w.corpus,
+                          .options = &o,
+                          .threads = 1,
+                          .stop = &now.stop,
+                          .reader = {stop_soon, &now},
+                          .keep = &keep};
+        evaluation r;
+        err e = {0};
+        EXPECT(evaluate(&r, &task, &e) && r.stopped, "%s", e.text);
+        evaluate_deinit(&r);
+        bool whole = CASES[i].whole != 0;
+        change_array(path, CASES[i].name, 0, whole ? (const void *)&CASES[i].whole : &CASES[i].sum);
+        now.stop = 0;
+        task.reader.heard = NULL;
+        EXPECT(evaluate(&r, &task, &e), "%s", e.text);
+        EXPECT(!memcmp(&r.nats, &one.nats, sizeof r.nats) && lines == 1,
+               "%s: %.17g, not %.17g; said %d times", CASES[i].name, r.nats, one.nats, lines);
+        evaluate_deinit(&r);
+        EXPECT(eval_keep_clear(test_folder(), &e), "%s", e.text);
+    }
+    evaluate_deinit(&one);
+    trainer_free(t);
+    workload_close(&w);
+}
+
 /* The probe's figures of what is kept at PART, of which an array was given another name, if any. */
 static json_t *asked_again(trainer *t, const char *part, const char *name)
 {
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
-    const eval_keep keep = {part, 1000, always, NULL};
+    const eval_keep keep = {part, 1000, always, NULL, NULL};
     sitting now = {.tokens = 0};
     eval_task task = {.model = t->w->eval_model,
                       .values = t->values,
@@ -229,5 +306,6 @@ static void watches_that_do_not_fit(void)
 const test_suite test_eval_sittings = {"harness/eval_sittings",
                                        {{"several_sittings", several_sittings},
                                         {"parts_that_do_not_fit", parts_that_do_not_fit},
+                                        {"parts_that_cannot_be", parts_that_cannot_be},
                                         {"watches_that_do_not_fit", watches_that_do_not_fit},
                                         {0}}};
