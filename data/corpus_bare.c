@@ -35,7 +35,7 @@ static bool find_in_cache(corpus *c, const char *hash)
     const char *const *names;
     int64_t count;
     char path[FILE_PATH_BYTES];
-    if (!c->cache || !file_list(c->cache, c->memory, &names, &count, NULL)) return false;
+    if (!c->cache || !file_list_named(c->cache, c->memory, &names, &count, NULL)) return false;
     for (int64_t i = 0; i < count; i++) {
         if (strncmp(names[i], "pieces-", 7) == 0 && file_join(path, c->cache, names[i], NULL) &&
             use_pieces(c, path, hash)) {

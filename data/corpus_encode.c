@@ -196,7 +196,7 @@ static bool encode_splits(encoder *x, const char *folder, err *e)
     /* Before the sidecar, which makes the folder complete: shards without their tokenizer are never
      * seen. */
     ok = ok && file_join(model, folder, "tokenizer.model", e) &&
-         file_copy(c->model_path, model, e) && shard_writer_finish(x->writer, e);
+         file_copy_named(c->model_path, model, e) && shard_writer_finish(x->writer, e);
     shard_writer_free(x->writer);
     return ok;
 }

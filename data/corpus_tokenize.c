@@ -100,7 +100,7 @@ static bool train_model(const corpus *c, const train_options *o, char model[FILE
     }
     snprintf(wrote, sizeof wrote, "%s.model", prefix);
     snprintf(list, sizeof list, "%s.vocab", prefix);
-    return file_copy(wrote, model, e) && file_remove(wrote, e) && file_remove(list, e);
+    return file_copy_named(wrote, model, e) && file_remove(wrote, e) && file_remove(list, e);
 }
 
 /* The model's path, trained if it is not in the cache. The lock is held. */

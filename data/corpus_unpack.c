@@ -105,7 +105,7 @@ static bool unpack_zip(const corpus *c, const char *path, const char *folder, er
         return err_set(e, "%s: the path is too long", folder);
     }
     /* What a killed process has left; the lock of the cache is held. */
-    if (!file_remove_tree(part, e) || !file_map_open(&map, path, e)) return false;
+    if (!file_remove_tree(part, e) || !file_map_open_named(&map, path, e)) return false;
     bool ok = zip_list(&list, &count, map.data, map.bytes, path, c->memory, e) &&
               check_members(list, count, path, e);
     if (ok) corpus_say(c, "%s: unpacking", path);
@@ -124,7 +124,7 @@ static const char *only_file(const char *folder, arena *a)
     const char *const *names;
     int64_t count;
     char path[FILE_PATH_BYTES];
-    if (!file_list(folder, a, &names, &count, NULL) || count != 1) return NULL;
+    if (!file_list_named(folder, a, &names, &count, NULL) || count != 1) return NULL;
     if (!file_join(path, folder, names[0], NULL)) return NULL;
     return file_is_folder(path) ? only_file(path, a) : arena_strdup(a, path);
 }
@@ -135,7 +135,7 @@ static const char *inner_folder(const char *folder, arena *a)
     const char *const *names;
     int64_t count;
     char path[FILE_PATH_BYTES];
-    if (file_list(folder, a, &names, &count, NULL) && count == 1 &&
+    if (file_list_named(folder, a, &names, &count, NULL) && count == 1 &&
         file_join(path, folder, names[0], NULL) && file_is_folder(path)) {
         return inner_folder(path, a);
     }

@@ -26,7 +26,7 @@ static bool copy_out(gzFile in, file_out *out, const char *path, err *e)
 
 bool gzip_unpack(const char *path, const char *out, err *e)
 {
-    int fd = file_open(path, NULL, e);
+    int fd = file_open_named(path, NULL, e);
     gzFile in = fd < 0 ? NULL : gzdopen(fd, "rb");
     if (!in && fd >= 0) {
         close(fd);

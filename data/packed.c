@@ -107,7 +107,7 @@ packed_kind packed_find(const unsigned char *start, size_t bytes, const char **w
 bool packed_find_file(packed_kind *kind, const char **what, const char *path, err *e)
 {
     unsigned char start[PACKED_START_BYTES];
-    int fd = file_open(path, NULL, e);
+    int fd = file_open_named(path, NULL, e);
     if (fd < 0) return false;
     /* Fewer bytes than asked for are the whole of a short file. */
     ssize_t got = pread(fd, start, sizeof start, 0);

@@ -51,7 +51,7 @@ static bool is_heading(const csv *rows)
 static bool read_metadata(titles *all, const char *path, arena *a, err *e)
 {
     size_t bytes;
-    char *text = file_read_arena(a, path, &bytes, e); /* titles point into it */
+    char *text = file_read_arena_named(a, path, &bytes, e); /* titles point into it */
     if (!text) return false;
     csv rows;
     err problem;
@@ -108,7 +108,7 @@ static bool open_split(corpus *c, split_kind kind, const titles *all, err *e)
                        "with %s",
                        folder, c->cls->get);
     }
-    if (!file_list(folder, c->memory, &names, &count, e)) return false;
+    if (!file_list_named(folder, c->memory, &names, &count, e)) return false;
     for (int64_t i = 0; i < count; i++) {
         /* Notes and hidden files beside the books are passed over. */
         if (!is_book(names[i])) continue;

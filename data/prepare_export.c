@@ -57,7 +57,7 @@ static bool add_listed(json_t *found, const char *folder, const char *file, err 
     size_t i;
     if (!file_join(path, folder, file, e)) return false;
     if (!file_exists(path)) return true;
-    json_auto_t *all = json_read(path, e);
+    json_auto_t *all = json_read_named(path, e);
     if (!all) return false;
     json_object_foreach(json_object_get(all, "splits"), split, parts)
     {
@@ -79,7 +79,7 @@ static bool look_at_shards(json_t *found, const char *folder, bool ours, err *e)
     const char *const *names;
     int64_t count = 0;
     arena_auto *a = arena_new(1 << 14);
-    bool ok = !file_exists(folder) || file_list(folder, a, &names, &count, e);
+    bool ok = !file_exists(folder) || file_list_named(folder, a, &names, &count, e);
     for (int64_t i = 0; i < count && ok; i++) {
         if (!text_ends(names[i], ".bin")) continue;
         if (ours && shard_writer_names(names[i])) {
@@ -159,7 +159,8 @@ static bool write_shards(const corpus *c, const prepare_options *o, err *e)
     shard_writer *w = shard_writer_begin(o->out, o->format, &meta, e);
     bool ok = w && export_splits(w, c, e);
     if (ok && c->pieces) {
-        ok = file_join(model, o->out, "tokenizer.model", e) && file_copy(c->model_path, model, e);
+        ok = file_join(model, o->out, "tokenizer.model", e) &&
+             file_copy_named(c->model_path, model, e);
     }
     ok = ok && shard_writer_finish(w, e);
     shard_writer_free(w);

@@ -85,7 +85,7 @@ static int descriptor(reader *r, int file, err *e)
     int place = file % KEPT;
     if (r->open[place].fd >= 0 && r->open[place].file == file) return r->open[place].fd;
     /* Before the other is closed: where opening fails that one can still be read. */
-    int fd = file_open(reader_path(r, file), NULL, e);
+    int fd = file_open_named(reader_path(r, file), NULL, e);
     if (fd < 0) return -1;
     if (r->open[place].fd >= 0) close(r->open[place].fd);
     r->open[place].fd = fd;

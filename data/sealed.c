@@ -22,7 +22,7 @@ char *sealed_read(const char *path, size_t *bytes)
 {
     char seal[SHA256_HEX];
     size_t all = 0;
-    char *data = file_exists(path) ? file_read(path, &all, NULL) : NULL;
+    char *data = file_exists(path) ? file_read_named(path, &all, NULL) : NULL;
     *bytes = 0;
     if (data && all >= sizeof seal) {
         size_t content = all - sizeof seal;

@@ -261,7 +261,7 @@ sentencepiece *sentencepiece_parse(arena *a, const unsigned char *data, size_t b
 sentencepiece *sentencepiece_load(arena *a, const char *path, err *e)
 {
     file_map_auto map = {0};
-    if (!file_map_open(&map, path, e)) return NULL;
+    if (!file_map_open_named(&map, path, e)) return NULL;
     return sentencepiece_parse(a, map.data, map.bytes, path, e);
 }
 

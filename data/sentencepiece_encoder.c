@@ -46,7 +46,7 @@ static sentencepiece_library *open_with(const file_map *map, bool prefix, const 
 sentencepiece_encoder *sentencepiece_encoder_open(const sentencepiece *s, const char *path, err *e)
 {
     file_map_auto map = {0};
-    if (!file_map_open(&map, path, e)) return NULL;
+    if (!file_map_open_named(&map, path, e)) return NULL;
     sentencepiece_encoder *x = calloc(1, sizeof *x);
     CHECK(x, "out of memory");
     x->model = s;

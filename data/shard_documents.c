@@ -37,7 +37,7 @@ static bool read_index(megatron_index *x, const char *index, const char *path, a
 {
     file_map_auto map = {0};
     int64_t bytes;
-    if (!file_stat(path, &bytes, NULL, e) || !file_map_open(&map, index, e)) return false;
+    if (!file_stat(path, &bytes, NULL, e) || !file_map_open_named(&map, index, e)) return false;
     return megatron_parse(x, map.data, map.bytes, bytes, index, a, e);
 }
 

@@ -172,7 +172,7 @@ bool shard_header_parse(shard_header *h, token_type type, const unsigned char *s
 static ssize_t read_start(unsigned char start[SHARD_START_BYTES], int64_t *file_bytes,
                           const char *path, err *e)
 {
-    int fd = file_open(path, file_bytes, e);
+    int fd = file_open_named(path, file_bytes, e);
     if (fd < 0) return -1;
     ssize_t got = pread(fd, start, SHARD_START_BYTES, 0);
     if (got < 0) file_failed(e, path, "cannot be read");

@@ -122,7 +122,7 @@ static bool close_file(shard_writer *w, err *e)
     }
     if (!file_out_commit(&w->out, e) || !file_join(path, w->folder, name, e) ||
         /* Of the file as it lies there under its name, read back. */
-        !file_sha256(hex, path, e)) {
+        !file_sha256_named(hex, path, e)) {
         return false;
     }
     json_array_append_new(w->files, json_pack("{s:s,s:I,s:s}", "file", name, "tokens",

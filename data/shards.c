@@ -187,7 +187,8 @@ bool shards_load(corpus *c, const char *folder, shard_origin *origin, err *e)
 {
     char path[FILE_PATH_BYTES];
     file_map_auto map = {0};
-    if (!file_join(path, folder, "corpus.json", e) || !file_map_open(&map, path, e)) return false;
+    if (!file_join(path, folder, "corpus.json", e) || !file_map_open_named(&map, path, e))
+        return false;
     return shards_parse(c, (const char *)map.data, map.bytes, folder, shard_header_read_described,
                         origin, e);
 }
@@ -203,7 +204,7 @@ static bool verify_split(const char *folder, const json_t *split, err *e)
         char path[FILE_PATH_BYTES], hex[SHA256_HEX];
         /* Without a checksum there is nothing to compare: older sidecars, or written by hand. */
         if (!name || !expected) continue;
-        if (!file_join(path, folder, name, e) || !file_sha256(hex, path, e)) return false;
+        if (!file_join(path, folder, name, e) || !file_sha256_named(hex, path, e)) return false;
         if (strcmp(hex, expected) == 0) continue;
         return err_set(
             e,
@@ -218,7 +219,7 @@ bool shards_verify(const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, "corpus.json", e)) return false;
-    json_auto_t *all = json_read(path, e);
+    json_auto_t *all = json_read_named(path, e);
     if (!all) return false;
     bool ok = true;
     for (int kind = 0; kind < SPLITS && ok; kind++) {

@@ -65,7 +65,7 @@ static bool find_in_folder(bare_shards *all, split_kind kind, const char *folder
     const char *const *names;
     int64_t count;
     if (!file_join(path, all->c->where, folder, e) ||
-        !file_list(path, all->c->memory, &names, &count, e)) {
+        !file_list_named(path, all->c->memory, &names, &count, e)) {
         return false;
     }
     for (int64_t i = 0; i < count; i++) {
@@ -159,7 +159,7 @@ bool shards_open_bare(corpus *c, const shards_told *told, err *e)
     const char *const *names;
     int64_t count;
     shard_separator separator = {.id = told->separator};
-    if (!file_list(c->where, c->memory, &names, &count, e)) return false;
+    if (!file_list_named(c->where, c->memory, &names, &count, e)) return false;
     for (int64_t i = 0; i < count; i++) {
         if (!find_named(&all, names[i], e)) return false;
     }

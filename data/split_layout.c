@@ -21,7 +21,7 @@ typedef struct entry_names {
 
 static bool list_entries(entry_names *all, const corpus *c, err *e)
 {
-    if (!file_list(c->root, c->memory, &all->names, &all->count, e)) return false;
+    if (!file_list_named(c->root, c->memory, &all->names, &all->count, e)) return false;
     all->folder = arena_push_zero(c->memory, all->count, sizeof *all->folder);
     for (int64_t i = 0; i < all->count; i++) {
         char path[FILE_PATH_BYTES];

@@ -77,7 +77,8 @@ static bool find_files(found_files *all, const corpus *c, const char *sub, int d
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
     const char *const *names;
     int64_t count;
-    if (!file_join(folder, c->root, sub, e) || !file_list(folder, c->memory, &names, &count, e)) {
+    if (!file_join(folder, c->root, sub, e) ||
+        !file_list_named(folder, c->memory, &names, &count, e)) {
         return false;
     }
     /* Whoever has a link in a circle is told so rather than read for ever. */

@@ -227,7 +227,7 @@ bool hash_table_read(int32_t *table, const char *path, const hash_table_shape *s
     err why = {{0}};
     memset(table, 0, (size_t)(s->hashes * (s->vocab + 1)) * sizeof *table);
     size_t bytes;
-    text_auto *text = file_read(path, &bytes, &why);
+    text_auto *text = file_read_named(path, &bytes, &why);
     if (!text) return node_err(e, at, "%s", why.text);
     return read_lines(table, text, bytes, path, s, at, e);
 }

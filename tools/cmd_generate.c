@@ -62,7 +62,7 @@ typedef struct work {
 static bool read_prompts(arena *a, const char *path, const char ***prompts, int64_t *count, err *e)
 {
     size_t bytes;
-    char *text = file_read_arena(a, path, &bytes, e);
+    char *text = file_read_arena_named(a, path, &bytes, e);
     if (!text) return false;
     /* Lines are C strings from here on; a zero byte would cut one short without a word. */
     if (strlen(text) != bytes) return err_set(e, "%s: is no text: it holds a zero byte", path);

@@ -132,10 +132,8 @@ static bool find_id(char *path, const char *name, const char *out, err *e)
 static bool find_folder(char path[FILE_PATH_BYTES], const char *name, const char *out, err *e)
 {
     if (!*name) return err_set(e, "the name of a run is empty");
-    if (checkpoint_files_exist(name) || has_checkpoint(name)) {
-        snprintf(path, FILE_PATH_BYTES, "%s", name);
-        return true;
-    }
+    file_named_folder(path, name);
+    if (checkpoint_files_exist(path) || has_checkpoint(path)) return true;
     run_name r;
     char record[FILE_PATH_BYTES];
     if (!read_name(&r, record, name, out, e)) return false;

@@ -188,7 +188,7 @@ int launching_task_end(const launching_options *o, const supervisor_result *r, i
     err e = {0};
     /* A task that ends otherwise does not come back, and its count does not matter. */
     if (!o->task || status != EXIT_INTERRUPTED) return status;
-    text_auto *before = file_exists(o->task) ? file_read(o->task, NULL, &e) : NULL;
+    text_auto *before = file_exists(o->task) ? file_read_named(o->task, NULL, &e) : NULL;
     /* A file that cannot be read counts as none: better one round more than a sweep that ends. */
     long stalls = r->moved ? 0 : (before ? strtol(before, NULL, 10) : 0) + 1;
     int n = snprintf(text, sizeof text, "%ld\n", stalls);

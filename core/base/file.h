@@ -28,8 +28,15 @@ bool file_is_link(const char *path);
 bool file_stat(const char *path, int64_t *bytes, int64_t *changed_ns, err *e);
 
 /* Opens a regular file for reading, its size in *bytes (may be NULL); the descriptor, or -1. No
- * pipe is waited for, no device read: a path may be a stranger's. */
+ * pipe is waited for, no device read: a path may be a stranger's.
+ *
+ * A folder of results may be, too, and a link in it would have a file of this machine read as one
+ * of its own, and shown. So what opens and reads here refuses a link in the place of the file, and
+ * of the folder that it lies in; folders above are for those who enter them (run_folder_path,
+ * file_list). Their namesakes ending in _named are for what a user names, texts, specs and models,
+ * who may have put links there. */
 int file_open(const char *path, int64_t *bytes, err *e);
+int file_open_named(const char *path, int64_t *bytes, err *e);
 /* Opens a file of a folder of results for writing, with flags as open's, made where it is not
  * there; the descriptor, or -1. Never through a link: the folder may be a stranger's. */
 int file_open_own(const char *path, int flags, err *e);
@@ -38,11 +45,17 @@ int file_open_own(const char *path, int flags, err *e);
 #define FILE_READ_BYTES ((int64_t)1 << 30)
 /* The whole file with a NUL behind it; caller frees. *bytes may be NULL. */
 char *file_read(const char *path, size_t *bytes, err *e);
+char *file_read_named(const char *path, size_t *bytes, err *e);
 /* The same into an arena. */
 char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e);
+char *file_read_arena_named(arena *a, const char *path, size_t *bytes, err *e);
+
+/* The folder that a user named, for those above: where it leads, if it is a link, else as it is. */
+void file_named_folder(char out[FILE_PATH_BYTES], const char *path);
 
 /* Its checksum (sha256.h), in hexadecimal. */
 bool file_sha256(char hex[SHA256_HEX], const char *path, err *e);
+bool file_sha256_named(char hex[SHA256_HEX], const char *path, err *e);
 
 /* A file mapped for reading. An empty file gives bytes 0 and a valid pointer. */
 typedef struct file_map {
@@ -50,6 +63,7 @@ typedef struct file_map {
     size_t bytes;
 } file_map;
 bool file_map_open(file_map *map, const char *path, err *e);
+bool file_map_open_named(file_map *map, const char *path, err *e);
 void file_map_close(file_map *map); /* one that is zero, or could not be opened, is fine */
 #define file_map_auto file_map ENDS_BY(file_map_close) /* closed where its block ends */
 
@@ -105,6 +119,7 @@ bool file_own_folder(char path[FILE_PATH_BYTES], const char *folder, const char 
 
 /* Atomic at the target; a hole in the source, which takes no room on the disk, is one there. */
 bool file_copy(const char *from, const char *to, err *e);
+bool file_copy_named(const char *from, const char *to, err *e);
 bool file_sync_folder(const char *path, err *e);
 /* The folder that it lies in: a new file's content may be synced, and its name lost. */
 bool file_sync_name(const char *path, err *e);
@@ -118,8 +133,11 @@ enum { FILE_DEPTH = 64 };
 /* Removes a folder with all that is in it, if it is there; does not follow links. */
 bool file_remove_tree(const char *path, err *e);
 
-/* Names in a folder (without . and ..), sorted by bytes; lives as long as the arena. */
+/* Names in a folder (without . and ..), sorted by bytes; lives as long as the arena. The first
+ * refuses a link in the folder's place, as file_open does. */
 bool file_list(const char *folder, arena *a, const char *const **names, int64_t *count, err *e);
+bool file_list_named(const char *folder, arena *a, const char *const **names, int64_t *count,
+                     err *e);
 
 /* The same, one after the other, as they were at the beginning:
  *

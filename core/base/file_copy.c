@@ -54,11 +54,10 @@ static bool copy_all(file_out *f, int from, int64_t bytes, const char *path, err
     return true;
 }
 
-bool file_copy(const char *from, const char *to, err *e)
+/* The descriptor is closed; one that is none is what opening has told. */
+static bool copy(int source, int64_t bytes, const char *from, const char *to, err *e)
 {
     file_out f;
-    int64_t bytes;
-    int source = file_open(from, &bytes, e);
     if (source < 0) return false;
     bool ok = file_out_open(&f, to, e);
     if (ok) {
@@ -67,4 +66,18 @@ bool file_copy(const char *from, const char *to, err *e)
     }
     close(source);
     return ok;
+}
+
+bool file_copy(const char *from, const char *to, err *e)
+{
+    int64_t bytes = 0;
+    int source = file_open(from, &bytes, e);
+    return copy(source, bytes, from, to, e);
+}
+
+bool file_copy_named(const char *from, const char *to, err *e)
+{
+    int64_t bytes = 0;
+    int source = file_open_named(from, &bytes, e);
+    return copy(source, bytes, from, to, e);
 }

@@ -1,5 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,12 +60,32 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-bool file_list(const char *folder, arena *a, const char *const **names, int64_t *count, err *e)
+void file_named_folder(char out[FILE_PATH_BYTES], const char *path)
 {
-    DIR *d = opendir(folder);
+    char there[PATH_MAX];
+    size_t n = (size_t)snprintf(out, FILE_PATH_BYTES, "%s", path);
+    /* With a slash behind it a link is asked for as the folder. */
+    while (n < FILE_PATH_BYTES && n > 1 && out[n - 1] == '/')
+        out[--n] = 0;
+    if (file_is_link(out) && realpath(out, there)) snprintf(out, FILE_PATH_BYTES, "%s", there);
+}
+
+static DIR *open_folder(const char *folder, int flags)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC | flags);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d && fd >= 0) close(fd);
+    return d;
+}
+
+static bool list(const char *folder, int flags, arena *a, const char *const **names, int64_t *count,
+                 err *e)
+{
+    DIR *d = open_folder(folder, flags);
+    if (!d && (flags & O_NOFOLLOW) && file_is_link(folder)) return file_refuse_link(folder, e);
     if (!d) return file_failed(e, folder, "folder cannot be opened");
     int64_t n = 0, capacity = 64;
-    const char **list = ARENA_NEW(a, const char *, capacity);
+    const char **found = ARENA_NEW(a, const char *, capacity);
     /* readdir returns NULL at the end and for an error; only errno tells them apart, and other
      * calls in the loop may have set it. */
     errno = 0;
@@ -72,18 +94,29 @@ bool file_list(const char *folder, arena *a, const char *const **names, int64_t 
         if (n == capacity) {
             /* The shorter list stays in the arena: in all, no more than the longest once again. */
             const char **longer = ARENA_NEW(a, const char *, 2 * capacity);
-            memcpy(longer, list, (size_t)n * sizeof *list);
-            list = longer;
+            memcpy(longer, found, (size_t)n * sizeof *found);
+            found = longer;
             capacity *= 2;
         }
-        list[n++] = arena_strdup(a, entry->d_name);
+        found[n++] = arena_strdup(a, entry->d_name);
     }
     bool ok = errno == 0 || file_failed(e, folder, "folder cannot be read");
     closedir(d);
-    if (n > 1) qsort(list, (size_t)n, sizeof *list, by_bytes);
-    *names = list;
+    if (n > 1) qsort(found, (size_t)n, sizeof *found, by_bytes);
+    *names = found;
     *count = n;
     return ok;
+}
+
+bool file_list(const char *folder, arena *a, const char *const **names, int64_t *count, err *e)
+{
+    return list(folder, O_NOFOLLOW, a, names, count, e);
+}
+
+bool file_list_named(const char *folder, arena *a, const char *const **names, int64_t *count,
+                     err *e)
+{
+    return list(folder, 0, a, names, count, e);
 }
 
 file_walk file_walk_begin(const char *folder, err *e)

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,41 +11,88 @@
 /* Files are opened first and asked what they are afterwards, by the descriptor: a question about
  * the path could be answered by another file than the one that is opened. */
 
-/* A pipe without a writer would be waited for, a terminal would become the process's own.
- * O_NONBLOCK and O_NOCTTY keep `open` itself from doing so; for regular files they mean nothing.
- * `wanted` is the file that was asked for, and told where nothing is there to open. */
-static int open_regular(const char *path, const char *wanted, int flags, struct stat *s, err *e)
+/* Asked of the descriptor, which is closed if it is none. */
+static bool is_regular(int fd, const char *path, int64_t *bytes, err *e)
 {
-    int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        file_failed(e, wanted, path == wanted ? "cannot be opened" : "cannot be written");
-        return -1;
+    struct stat s;
+    bool looked = fstat(fd, &s) == 0;
+    if (looked && S_ISREG(s.st_mode)) {
+        if (bytes) *bytes = s.st_size;
+        return true;
     }
-    bool looked = fstat(fd, s) == 0;
-    if (!looked || !S_ISREG(s->st_mode)) {
-        if (!looked) file_failed(e, path, "cannot be read");
-        if (looked) err_set(e, "%s: is not a file; give the path of a regular file", path);
-        close(fd);
-        return -1;
-    }
+    if (!looked) file_failed(e, path, "cannot be read");
+    if (looked) err_set(e, "%s: is not a file; give the path of a regular file", path);
+    close(fd);
+    return false;
+}
+
+/* Whose path it is: one that a user names leads where the user made it lead. */
+typedef enum follows { LINKS, NO_LINKS } follows;
+
+/* The folder first, then the name in it, neither through a link: nobody can put one there between
+ * two questions. O_PATH: a folder that may be searched and not read will do. */
+static int open_in_folder(const char *path, int flags)
+{
+    char folder[FILE_PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    if (!slash) return openat(AT_FDCWD, path, flags | O_NOFOLLOW, 0666);
+    if (strlen(path) >= sizeof folder) return errno = ENAMETOOLONG, -1;
+    file_parent(folder, path);
+    int within = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (within < 0) return -1;
+    int fd = openat(within, slash + 1, flags | O_NOFOLLOW, 0666), why = errno;
+    close(within);
+    errno = why;
     return fd;
+}
+
+/* Why nothing was opened, which errno says. */
+static bool told_link(const char *path, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    int why = errno;
+    bool may = why == ELOOP || why == ENOTDIR;
+    file_parent(folder, path);
+    bool is = may && (!file_refuse_link(path, e) || !file_refuse_link(folder, e));
+    errno = why;
+    return is;
+}
+
+/* A pipe without a writer would be waited for, a terminal would become the process's own.
+ * O_NONBLOCK and O_NOCTTY keep `open` itself from doing so; for regular files they mean nothing. */
+static int open_regular(const char *path, follows how, int64_t *bytes, err *e)
+{
+    const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int fd = how == LINKS ? open(path, flags) : open_in_folder(path, flags);
+    if (fd < 0) {
+        if (how == LINKS || !told_link(path, e)) file_failed(e, path, "cannot be opened");
+        return -1;
+    }
+    return is_regular(fd, path, bytes, e) ? fd : -1;
 }
 
 int file_open(const char *path, int64_t *bytes, err *e)
 {
-    struct stat s;
-    int fd = open_regular(path, path, O_RDONLY, &s, e);
-    if (fd >= 0 && bytes) *bytes = s.st_size;
-    return fd;
+    return open_regular(path, NO_LINKS, bytes, e);
+}
+
+int file_open_named(const char *path, int64_t *bytes, err *e)
+{
+    return open_regular(path, LINKS, bytes, e);
 }
 
 /* The check before gives the better sentence; O_NOFOLLOW is what holds if a link is put there
- * meanwhile. */
+ * meanwhile. `wanted` is the file that was asked for, and told where nothing can be made. */
 static int open_own(const char *path, const char *wanted, int flags, err *e)
 {
-    struct stat s;
+    const int always = O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     if (!file_refuse_link(path, e)) return -1;
-    return open_regular(path, wanted, flags | O_CREAT | O_NOFOLLOW, &s, e);
+    int fd = open(path, flags | always, 0666);
+    if (fd < 0) {
+        file_failed(e, wanted, path == wanted ? "cannot be opened" : "cannot be written");
+        return -1;
+    }
+    return is_regular(fd, path, NULL, e) ? fd : -1;
 }
 
 int file_open_own(const char *path, int flags, err *e)
@@ -74,10 +122,10 @@ static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
 }
 
 /* a NULL: from the heap. */
-static char *read_whole(arena *a, const char *path, size_t *bytes, err *e)
+static char *read_whole(arena *a, const char *path, follows how, size_t *bytes, err *e)
 {
     int64_t length;
-    int fd = file_open(path, &length, e);
+    int fd = open_regular(path, how, &length, e);
     if (fd < 0) return NULL;
     size_t size = (size_t)length;
     if (length > FILE_READ_BYTES) {
@@ -100,22 +148,32 @@ static char *read_whole(arena *a, const char *path, size_t *bytes, err *e)
 
 char *file_read(const char *path, size_t *bytes, err *e)
 {
-    return read_whole(NULL, path, bytes, e);
+    return read_whole(NULL, path, NO_LINKS, bytes, e);
+}
+
+char *file_read_named(const char *path, size_t *bytes, err *e)
+{
+    return read_whole(NULL, path, LINKS, bytes, e);
 }
 
 char *file_read_arena(arena *a, const char *path, size_t *bytes, err *e)
 {
-    return read_whole(a, path, bytes, e);
+    return read_whole(a, path, NO_LINKS, bytes, e);
+}
+
+char *file_read_arena_named(arena *a, const char *path, size_t *bytes, err *e)
+{
+    return read_whole(a, path, LINKS, bytes, e);
 }
 
 /* The mapping outlives the descriptor. Private and read-only: pages are the kernel's cache, shared
  * by all runs of a sweep on a machine, and are dropped under pressure without being written
  * anywhere. */
-bool file_map_open(file_map *map, const char *path, err *e)
+static bool map_open(file_map *map, const char *path, follows how, err *e)
 {
     *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
     int64_t bytes;
-    int fd = file_open(path, &bytes, e);
+    int fd = open_regular(path, how, &bytes, e);
     if (fd < 0) return false;
     bool ok = true;
     if (bytes > 0) { /* mmap refuses empty files */
@@ -128,17 +186,27 @@ bool file_map_open(file_map *map, const char *path, err *e)
     return ok;
 }
 
+bool file_map_open(file_map *map, const char *path, err *e)
+{
+    return map_open(map, path, NO_LINKS, e);
+}
+
+bool file_map_open_named(file_map *map, const char *path, err *e)
+{
+    return map_open(map, path, LINKS, e);
+}
+
 void file_map_close(file_map *map)
 {
     if (map->bytes > 0) munmap((void *)(uintptr_t)map->data, map->bytes);
     *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
 }
 
-bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
+/* Read piece by piece: to map a file and to give the map back stops all other threads. The
+ * descriptor is closed; one that is none is what opening has told. */
+static bool sha256_of(char hex[SHA256_HEX], int fd, const char *path, err *e)
 {
     enum { PIECE = 1 << 14 };
-    /* Read piece by piece: to map a file and to give the map back stops all other threads. */
-    int fd = file_open(path, NULL, e);
     if (fd < 0) return false;
     sha256 hash;
     sha256_init(&hash);
@@ -152,4 +220,14 @@ bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
     close(fd);
     sha256_final_hex(&hash, hex);
     return n == 0;
+}
+
+bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
+{
+    return sha256_of(hex, file_open(path, NULL, e), path, e);
+}
+
+bool file_sha256_named(char hex[SHA256_HEX], const char *path, err *e)
+{
+    return sha256_of(hex, file_open_named(path, NULL, e), path, e);
 }

@@ -112,6 +112,13 @@ json_t *json_read(const char *path, err *e)
     return text ? json_parse(text, bytes, path, e) : NULL;
 }
 
+json_t *json_read_named(const char *path, err *e)
+{
+    size_t bytes;
+    text_auto *text = file_read_named(path, &bytes, e);
+    return text ? json_parse(text, bytes, path, e) : NULL;
+}
+
 /* Prints the number that the text begins with; returns what follows it. */
 static const char *put_shortest(FILE *out, const char *text)
 {

@@ -30,6 +30,7 @@ void json_print(FILE *out, const json_t *x, size_t flags);
 /* Loads a file, strictly (duplicate keys are errors); decref it. NULL: "path:line:col: what", also
  * for one that is no more what was sealed (json_seal.h). The seal is none of its keys. */
 json_t *json_read(const char *path, err *e);
+json_t *json_read_named(const char *path, err *e); /* through links (file.h) */
 /* From here on an allocation of jansson's that fails ends the program with a word about memory:
  * otherwise a record would lack a value, silently. */
 void json_need_memory(void);

@@ -31,6 +31,7 @@ typedef struct node {
 /* Parses YAML text / a file. On failure NULL and e says "file:line:col: what". */
 node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err *e);
 node *node_load(arena *a, const char *path, err *e);
+node *node_load_named(arena *a, const char *path, err *e); /* through links (core/base/file.h) */
 
 node *node_get(const node *map, const char *key); /* NULL if absent or not a map */
 node *node_copy(arena *a, const node *n);         /* deep */

@@ -392,11 +392,8 @@ node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err
     return root;
 }
 
-node *node_load(arena *a, const char *path, err *e)
+static node *parse_file(arena *a, const char *text, size_t bytes, const char *path, err *e)
 {
-    size_t bytes;
-    text_auto *text = file_read(path, &bytes, e);
-    if (!text) return NULL;
     node *root = NULL;
     if (bytes > MAX_FILE_BYTES) {
         err_set(e, "%s: larger than 64 MiB: not a spec", path);
@@ -406,4 +403,18 @@ node *node_load(arena *a, const char *path, err *e)
         root = node_parse(a, text, bytes, path, e);
     }
     return root;
+}
+
+node *node_load(arena *a, const char *path, err *e)
+{
+    size_t bytes;
+    text_auto *text = file_read(path, &bytes, e);
+    return text ? parse_file(a, text, bytes, path, e) : NULL;
+}
+
+node *node_load_named(arena *a, const char *path, err *e)
+{
+    size_t bytes;
+    text_auto *text = file_read_named(path, &bytes, e);
+    return text ? parse_file(a, text, bytes, path, e) : NULL;
 }

@@ -284,10 +284,8 @@ safetensors *safetensors_parse(const void *bytes, size_t size, const char *name,
     return NULL;
 }
 
-safetensors *safetensors_open(const char *path, err *e)
+static safetensors *open_map(file_map map, const char *path, err *e)
 {
-    file_map map;
-    if (!file_map_open(&map, path, e)) return NULL;
     safetensors *s = safetensors_parse(map.data, map.bytes, path, e);
     if (s) {
         /* Only here: a file that was refused is closed by who opened it, once. */
@@ -296,6 +294,18 @@ safetensors *safetensors_open(const char *path, err *e)
         file_map_close(&map);
     }
     return s;
+}
+
+safetensors *safetensors_open(const char *path, err *e)
+{
+    file_map map;
+    return file_map_open(&map, path, e) ? open_map(map, path, e) : NULL;
+}
+
+safetensors *safetensors_open_named(const char *path, err *e)
+{
+    file_map map;
+    return file_map_open_named(&map, path, e) ? open_map(map, path, e) : NULL;
 }
 
 void safetensors_close(safetensors *s)

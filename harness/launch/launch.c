@@ -92,7 +92,7 @@ static bool write_text(const launch *l, const char *name, const char *text, err 
 static bool copy_program(const launch *l, err *e)
 {
     char path[FILE_PATH_BYTES];
-    if (!file_join(path, l->folder, "loci", e) || !file_copy("/proc/self/exe", path, e))
+    if (!file_join(path, l->folder, "loci", e) || !file_copy_named("/proc/self/exe", path, e))
         return false;
     return chmod(path, 0755) == 0 || file_failed(e, path, "cannot be made executable");
 }

@@ -223,7 +223,7 @@ const char *launch_script(const launch *l, const experiment *x, const launch_opt
                 l->folder);
         return NULL;
     }
-    const char *template = o->template ? file_read_arena(a, o->template, NULL, e) : TEMPLATE;
+    const char *template = o->template ? file_read_arena_named(a, o->template, NULL, e) : TEMPLATE;
     if (!template) return NULL;
     /* Relative paths of the spec and the command line are meant from here. */
     if (!getcwd(cwd, sizeof cwd)) return err_set(e, "the current folder's name is too long"), NULL;

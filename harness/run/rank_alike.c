@@ -89,7 +89,7 @@ static void add_program(facts *f)
 {
     size_t bytes;
     char hex[SHA256_HEX] = "unknown";
-    text_auto *file = file_read("/proc/self/exe", &bytes, NULL);
+    text_auto *file = file_read_named("/proc/self/exe", &bytes, NULL);
     if (file) sha256_hex(hex, file, bytes);
     hex[12] = 0;
     add(f, "program", hex);

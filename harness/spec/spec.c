@@ -148,10 +148,10 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
     int depth = c->count;
     if (!enter_file(a, c, path, at, e)) return NULL;
     err why;
-    int fd = file_open(path, NULL, &why);
+    int fd = file_open_named(path, NULL, &why);
     if (fd < 0) return node_err(e, at, "%s", why.text), NULL;
     close(fd);
-    node *base = node_load(a, path, e);
+    node *base = node_load_named(a, path, e);
     if (base && !count_file(c, base, at, e)) return NULL;
     if (base) base = resolve_extends(a, base, path, c, e);
     c->count = depth;
@@ -326,7 +326,7 @@ spec *spec_parse(const char *text, size_t bytes, const char *file, const char *c
 spec *spec_load(const char *path, const char *const *sets, err *e)
 {
     size_t bytes;
-    text_auto *text = file_read(path, &bytes, e);
+    text_auto *text = file_read_named(path, &bytes, e);
     if (!text) return NULL;
     return spec_parse(text, bytes, path, sets, e);
 }

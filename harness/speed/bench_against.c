@@ -45,7 +45,7 @@ static bool add_line(json_t *lines, const char *text, const char *path, int numb
 bench_against *bench_against_read(const char *path, err *e)
 {
     size_t bytes;
-    text_auto *text = file_read(path, &bytes, e);
+    text_auto *text = file_read_named(path, &bytes, e);
     if (!text) return NULL;
     json_auto_t *lines = json_array();
     bool ok = true;

@@ -40,9 +40,11 @@ bool checkpoint_files_exist(const char *folder)
 /* A run's folder or its checkpoint folder: who types a path need not know which. */
 bool checkpoint_files_folder(char *path, const char *folder, err *e)
 {
-    snprintf(path, FILE_PATH_BYTES, "%s", folder);
+    char inner[FILE_PATH_BYTES];
+    file_named_folder(path, folder);
     if (checkpoint_files_exist(path)) return true;
-    if (!file_join(path, folder, "checkpoint", e)) return false;
+    if (!file_join(inner, path, "checkpoint", e)) return false;
+    snprintf(path, FILE_PATH_BYTES, "%s", inner);
     if (checkpoint_files_exist(path)) return true;
     return err_set(e, "%s: holds no checkpoint; name a run's folder", folder);
 }

@@ -28,7 +28,7 @@ static bool write_all(const char *folder, const char *state_dict, arena *a,
 bool import_brt(const char *folder, const char *state_dict, const brt_import *how, node *data,
                 err *e)
 {
-    safetensors *file = safetensors_open(state_dict, e);
+    safetensors *file = safetensors_open_named(state_dict, e);
     if (!file) return false;
     arena_auto *a = arena_new(0);
     brt_source source;

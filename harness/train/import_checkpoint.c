@@ -27,6 +27,7 @@ typedef struct importing {
     const checkpoint_import *how;
     const corpus_places *places;
     char path[FILE_PATH_BYTES];
+    bool named; /* by the user, rather than by a folder's manifest */
     safetensors *file;
     const node *spec;
     int64_t seed;
@@ -40,12 +41,19 @@ typedef struct importing {
 static bool find_path(importing *x, err *e)
 {
     char folder[FILE_PATH_BYTES];
-    if (!file_is_folder(x->how->from)) {
+    x->named = !file_is_folder(x->how->from);
+    if (x->named) {
         snprintf(x->path, sizeof x->path, "%s", x->how->from);
         return true;
     }
     return checkpoint_files_folder(folder, x->how->from, e) &&
            checkpoint_files_path(x->path, folder, "model", e);
+}
+
+static bool open_file(importing *x, err *e)
+{
+    x->file = x->named ? safetensors_open_named(x->path, e) : safetensors_open(x->path, e);
+    return x->file != NULL;
 }
 
 /* What a run's folder says of itself: run.json in it or above. False without a text in e: there is
@@ -241,8 +249,8 @@ bool import_checkpoint(const char *folder, const checkpoint_import *how,
                        const corpus_places *places, err *e)
 {
     importing x = {.memory = arena_new(1 << 16), .how = how, .places = places};
-    bool ok = find_path(&x, e) && (x.file = safetensors_open(x.path, e)) != NULL &&
-              find_spec(&x, e) && build(&x, e) && take_all(&x, e) && save(&x, folder, e);
+    bool ok = find_path(&x, e) && open_file(&x, e) && find_spec(&x, e) && build(&x, e) &&
+              take_all(&x, e) && save(&x, folder, e);
     if (x.model) model_free(x.model);
     corpus_close(x.corpus);
     safetensors_close(x.file);

@@ -22,6 +22,8 @@
 /* ---- plan.json, run.json, status.json ---- */
 
 typedef enum source { PLAN, RUN, STATUS, SPEED, FINAL, SOURCES } source;
+static const char *const NAMES[SOURCES] = {"plan.json", "run.json", "status.json", "speed.json",
+                                           "final.json"};
 
 /* Which file the columns of the table `run` are from, but for those that put_run sets: run.json has
  * all others. NULL ends each list. A key of the same name in another file (tokens: trained ones in
@@ -52,8 +54,17 @@ static bool put_libraries(collector *c, const char *id, const json_t *run, err *
     return true;
 }
 
+/* The next collection, too, tells what is missing. */
+static bool tell_again(collector *c, const char *id, const char *name, err *e)
+{
+    char inner[FILE_PATH_BYTES];
+    snprintf(inner, sizeof inner, "runs/%s/%s", id, name);
+    return collect_rows_again(c, inner, e);
+}
+
 /* The end of log.txt, whole lines, of a run that did not end well; else NULL. The end is where a
- * failure says why; of a run that ended well nobody asks, and the database stays small. */
+ * failure says why; of a run that ended well nobody asks, and the database stays small. One that
+ * cannot be read is told: no figure is missing. */
 static const char *log_tail(collector *c, const char *folder, const char *status)
 {
     enum { TAIL = 4000 };
@@ -61,7 +72,9 @@ static const char *log_tail(collector *c, const char *folder, const char *status
     size_t bytes;
     if (!status || strcmp(status, "done") == 0 || strcmp(status, "running") == 0) return NULL;
     if (!file_join(path, folder, "log.txt", NULL) || !file_exists(path)) return NULL;
-    const char *text = file_read_arena(c->scratch, path, &bytes, NULL);
+    err why;
+    const char *text = file_read_arena(c->scratch, path, &bytes, &why);
+    if (!text && !c->damage[0]) snprintf(c->damage, sizeof c->damage, "%s", why.text);
     if (!text || bytes == 0) return NULL;
     if (bytes <= TAIL) return text;
     const char *line = strchr(text + bytes - TAIL, '\n');
@@ -85,6 +98,9 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
         status = "interrupted";
         reason = damage;
     }
+    bool told = c->damage[0];
+    const char *log = log_tail(c, folder, status);
+    if (!told && c->damage[0] && !tell_again(c, id, NAMES[STATUS], e)) return false;
     collect_table *t = collect_rows_table(c, "run", e);
     /* run.json first; what other files know better overrides it below. */
     collect_rows_object(t, from[RUN]);
@@ -98,7 +114,7 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
     one_line(sentence, sizeof sentence);
     collect_rows_text(t, "reason", reason ? sentence : NULL);
     collect_rows_value(t, "spec", json_object_get(from[PLAN], "spec"));
-    collect_rows_text(t, "log", log_tail(c, folder, status));
+    collect_rows_text(t, "log", log);
     for (int i = 0; i < SOURCES; i++) {
         for (const char *const *column = COLUMNS[i]; *column; column++) {
             collect_rows_value(t, *column, json_object_get(from[i], *column));
@@ -106,9 +122,6 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
     }
     return collect_rows_put(c, t, e) && put_libraries(c, id, from[RUN], e);
 }
-
-static const char *const NAMES[SOURCES] = {"plan.json", "run.json", "status.json", "speed.json",
-                                           "final.json"};
 
 /* What the file says, read ahead or just now. NULL and e: it cannot be read. */
 static json_t *said(collector *c, const char *folder, const char *name, err *e)
@@ -284,14 +297,6 @@ static bool collect_files(collector *c, const char *id, const char *folder, json
     return ok && collect_inspect(c, id, folder, fresh, e);
 }
 
-/* The next collection, too, tells what is missing. */
-static bool tell_again(collector *c, const char *id, err *e)
-{
-    char inner[FILE_PATH_BYTES];
-    snprintf(inner, sizeof inner, "runs/%s/metrics.jsonl", id);
-    return collect_rows_again(c, inner, e);
-}
-
 /* The files' rows, its notes, and what is wrong with the folder. */
 static bool collect_all(collector *c, const char *id, const char *folder, json_t *from[SOURCES],
                         bool *fresh, err *e)
@@ -317,7 +322,7 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
         if (ok || !read) return ok;
         /* It has gone on past the gap: lines are read as they are written, one at a time. */
         snprintf(c->damage, sizeof c->damage, "%s", skipped.text);
-        return tell_again(c, id, e);
+        return tell_again(c, id, "metrics.jsonl", e);
     }
     run_damage damage = run_damage_find_known(why, folder, &known);
     /* Where reading failed though every file is whole, e says why. */
@@ -325,7 +330,7 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
     *fresh = true;
     snprintf(c->damage, sizeof c->damage, "%s", why);
-    if (damage == DAMAGE_PAST) return read && tell_again(c, id, e);
+    if (damage == DAMAGE_PAST) return read && tell_again(c, id, "metrics.jsonl", e);
     return put_damaged(c, id, folder, why, e);
 }
 

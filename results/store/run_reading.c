@@ -64,7 +64,7 @@ bool file_stamp_look(file_stamp *s, const json_t *known, const char *out, const 
     if (!file_join(full, out, path, e)) return false;
     /* Before the file is read: what is written in between gives another stamp the next time. The
      * other way round it would never be seen. */
-    bool found = stat(full, &is) == 0, there = found || (errno != ENOENT && errno != ENOTDIR);
+    bool found = lstat(full, &is) == 0, there = found || (errno != ENOENT && errno != ENOTDIR);
     set_stamp(s, there, found ? &is : NULL, known, path, more);
     return true;
 }

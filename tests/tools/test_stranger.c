@@ -11,16 +11,8 @@
 #include "tests/support/fake_results.h"
 #include "tests/support/hostile.h"
 #include "tests/support/program.h"
+#include "tests/support/stranger.h"
 #include "tests/test.h"
-
-static void put_file(const char *name, const char *text)
-{
-    char parent[FILE_PATH_BYTES];
-    err e = {0};
-    const char *path = test_inside(name);
-    snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(path, '/') - path), path);
-    EXPECT(file_make_folders(parent, &e) && file_write(path, text, strlen(text), &e), "%s", e.text);
-}
 
 /* ---- what is printed ---- */
 
@@ -131,10 +123,10 @@ static void forged_lines(void)
         {"worker", "no" HOSTILE_END},
         {"no" HOSTILE_END}};
     write_hostile(test_inside("out"), "x", true);
-    put_file("h.yaml", "name: x\n");
-    put_file("out/experiments/x.notes.jsonl",
-             "{\"at\": \"2026\\n" HOSTILE_LINE "\", \"note\": \"a\\n" HOSTILE_LINE "\"}\n"
-             "{\"at\": \"2026\", \"tag\": \"b\\n" HOSTILE_LINE "\"}\n");
+    stranger_put("h.yaml", "name: x\n");
+    stranger_put("out/experiments/x.notes.jsonl",
+                 "{\"at\": \"2026\\n" HOSTILE_LINE "\", \"note\": \"a\\n" HOSTILE_LINE "\"}\n"
+                 "{\"at\": \"2026\", \"tag\": \"b\\n" HOSTILE_LINE "\"}\n");
     /* Words that are paths lead to the case's folder, the program's own does not. */
     char here[FILE_PATH_BYTES];
     const char *program = test_program();
@@ -159,7 +151,7 @@ static void printed_of_a_spec(void)
                                         "model: {blocks: [{\"\\x1b[1A\": 1}]}\n",
                                         "x: \x1b[2J\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        put_file("h.yaml", texts[i]);
+        stranger_put("h.yaml", texts[i]);
         program_result r = LOCI("check", test_inside("h.yaml"));
         EXPECT(r.status == 2 && r.err[0], "%s: %d: %s", texts[i], r.status, r.err);
         expect_tame(texts[i], r.err);
@@ -260,19 +252,13 @@ static void drawn(void)
 
 /* ---- what is written ---- */
 
-static const char TRAINED[] =
-    "name: x\n"
-    "data: {corpus: markov, symbols: 5, tokens: 200, held_out: 80, length: 40}\n"
-    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 8}}]}\n"
-    "train: {budget: {steps: 3}, batch: 2, log_every: 1}\n";
-
 /* A folder that a link leads to: what is in it stays, and nothing comes. */
 static void put_victim(void)
 {
     file_remove_tree(test_inside("victim"), NULL);
-    put_file("victim/file", "mine\n");
-    put_file("victim/model-1.safetensors", "mine\n");
-    put_file("victim/x/x.gp", "# Made by loci plot. mine\n");
+    stranger_put("victim/file", "mine\n");
+    stranger_put("victim/model-1.safetensors", "mine\n");
+    stranger_put("victim/x/x.gp", "# Made by loci plot. mine\n");
 }
 
 static void expect_untouched(const char *what)
@@ -292,28 +278,6 @@ static void expect_untouched(const char *what)
     EXPECT(file_list(test_inside("victim/x"), a, &names, &n, NULL) && n == 1, "%s: %d names in x",
            what, (int)n);
     arena_free(a);
-}
-
-/* OUT/runs/<the one run>, or what is called so in it. */
-static const char *run_path(const char *name)
-{
-    static char inner[300];
-    arena *a = arena_new(1 << 14);
-    const char *const *names;
-    int64_t n = 0;
-    EXPECT(file_list(test_inside("out/runs"), a, &names, &n, NULL) && n == 1, "%d runs", (int)n);
-    snprintf(inner, sizeof inner, "out/runs/%s%s%s", n ? names[0] : "", *name ? "/" : "", name);
-    arena_free(a);
-    return inner;
-}
-
-/* A trained run that is to go on. */
-static void put_run(void)
-{
-    file_remove_tree(test_inside("out"), NULL);
-    put_file("x.yaml", TRAINED);
-    program_result r = LOCI("run", test_inside("x.yaml"));
-    EXPECT(r.status == 0, "%d: %s", r.status, r.err);
 }
 
 /* Everything that writes: into a run's folder, and beside the runs. */
@@ -353,15 +317,16 @@ static void links(void)
                 {"lock", "victim/file", true},
                 {"checkpoint", "victim", true},
                 {"inspect", "victim", true}};
-    put_run();
+    stranger_run();
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         char at[FILE_PATH_BYTES], status[FILE_PATH_BYTES];
         if (!drawn_if_slow("links", list[i].at)) continue;
         put_victim();
-        if (list[i].of_run) put_run();
-        snprintf(status, sizeof status, "%s", list[i].of_run ? run_path("status.json") : "none");
+        if (list[i].of_run) stranger_run();
+        snprintf(status, sizeof status, "%s",
+                 list[i].of_run ? stranger_path("status.json") : "none");
         snprintf(at, sizeof at, "%s",
-                 test_inside(list[i].of_run ? run_path(list[i].at) : list[i].at));
+                 test_inside(list[i].of_run ? stranger_path(list[i].at) : list[i].at));
         file_remove(test_inside(status), NULL); /* it is to go on */
         file_remove_tree(at, NULL);
         EXPECT(symlink(test_inside(list[i].to), at) == 0, "%s", at);
@@ -378,7 +343,7 @@ static void ids(void)
     static const char *const bad[] = {"../../victim", "..", ""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put_victim();
-        put_run();
+        stranger_run();
         json_t *x = json_read(test_inside("out/experiments/x.json"), NULL);
         json_t *run = json_array_get(json_object_get(x, "runs"), 0);
         json_object_set_new(run, "run", json_string(bad[i]));
@@ -434,14 +399,14 @@ static void odd_specs(void)
         "8}}]}\ntrain: {budget: {steps: 1}, batch: 1}\n",
         "data: {corpus: text, path: x.yaml, tokenizer: odd}\nmodel: {width: 8, context: 8, blocks: "
         "[{ffn: {hidden: 8}}]}\ntrain: {budget: {steps: 1}, batch: 1}\n"};
-    put_file("x.yaml", TRAINED);
+    stranger_put("x.yaml", STRANGER_SPEC);
     for (int kind = 0; kind < 3; kind++) {
         put_odd(test_inside("odd"), kind);
         program_result r = LOCI("run", test_inside("odd"));
         EXPECT(r.status == 2 && r.err[0], "a spec: kind %d: %d: %s", kind, r.status, r.err);
         for (int i = 0; i < 4; i++) {
             if (kind == 2 && i > 1) continue; /* a text of that size is no fault */
-            put_file("s.yaml", specs[i]);
+            stranger_put("s.yaml", specs[i]);
             r = LOCI("run", test_inside("s.yaml"), "--data", test_folder());
             EXPECT((r.status == 1 || r.status == 2) &&
                        strstr(r.err, kind == 1 && i > 1 ? "/dev/zero" : "odd"),
@@ -456,9 +421,9 @@ static void odd_runs(void)
         "plan.json",   "run.json",   "status.json", "final.json", "metrics.jsonl",
         "evals.jsonl", "speed.json", "log.txt",     "lock",       "checkpoint/manifest.json"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        put_run();
+        stranger_run();
         for (int kind = 0; kind < (i % 5 == 4 ? 3 : 1); kind++) {
-            put_odd(test_inside(run_path(files[i])), kind);
+            put_odd(test_inside(stranger_path(files[i])), kind);
             program_result r = LOCI("ls");
             EXPECT(r.status < 2, "ls: %s: kind %d: %d: %s", files[i], kind, r.status, r.err);
             if (kind > 0) continue;
