@@ -88,12 +88,26 @@ static merge_record_choice compare(err *why, const char *out, const json_t *x, c
     return MERGE_CONTRADICTS;
 }
 
-/* NULL with *why: it is damaged. False and e: it cannot be read. */
-static bool read_record(json_t **record, const char *path, err *why, err *e)
+/* What lies among records and is none, of whatever program, is nobody's to bring elsewhere. */
+static bool is_record_of(const json_t *record, const char *file)
+{
+    const char *name = json_get_text(record, "name");
+    size_t n = name ? strlen(name) : 0;
+    return name && strncmp(file, name, n) == 0 && strcmp(file + n, ".json") == 0 &&
+           json_is_array(json_object_get(record, "runs"));
+}
+
+/* NULL with *why: it is damaged, or no record. False and e: it cannot be read. */
+static bool read_record(json_t **record, const char *path, const char *file, err *why, err *e)
 {
     size_t bytes;
     text_auto *text = file_read(path, &bytes, e);
     *record = text ? json_parse(text, bytes, path, why) : NULL;
+    if (*record && !is_record_of(*record, file)) {
+        err_set(why, "%s: is no record of an experiment of that name, and is left out", path);
+        json_decref(*record);
+        *record = NULL;
+    }
     return text != NULL;
 }
 
@@ -105,8 +119,9 @@ bool merge_record_choose(merge_record_choice *choice, err *why, const char *out,
     snprintf(inner, sizeof inner, "experiments/%.400s", file);
     *choice = MERGE_CONTRADICTS;
     bool ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e) &&
-              file_refuse_link(theirs, e) && read_record(&y, theirs, why, e);
-    if (ok && y) ok = file_exists(ours) ? read_record(&x, ours, why, e) : (x = json_object(), true);
+              file_refuse_link(theirs, e) && read_record(&y, theirs, file, why, e);
+    if (ok && y)
+        ok = file_exists(ours) ? read_record(&x, ours, file, why, e) : (x = json_object(), true);
     if (ok && x) *choice = compare(why, out, x, from, y, theirs);
     json_decref(x);
     json_decref(y);

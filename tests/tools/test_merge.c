@@ -176,9 +176,34 @@ static void evaluations_come_along(void)
     program_expect(merge("there", "other"), 0, NULL, "0 runs\n");
 }
 
+/* Whatever else is JSON and lies among the records: another program's, and a copy under another
+ * name. */
+static void only_records(void)
+{
+    static const char *const OTHERS[] = {"config.json", "list.json", "copy.json"};
+    static const char *const TEXTS[] = {"{\"token\": \"secret\"}\n", "[1]\n",
+                                        "{\"name\": \"tiny\", \"runs\": []}\n"};
+    char inner[64];
+    err e = {0};
+    if (!test_program()) return;
+    train("there", SIX, 0);
+    for (int i = 0; i < 3; i++) {
+        snprintf(inner, sizeof inner, "there/experiments/%s", OTHERS[i]);
+        EXPECT(file_write(test_inside(inner), TEXTS[i], strlen(TEXTS[i]), &e), "%s", e.text);
+    }
+    program_result r = merge("there", "here");
+    program_expect(r, EXIT_FAILED, NULL, "config.json: is no record");
+    expect_runs("beside other files", "here", 4, 4);
+    for (int i = 0; i < 3; i++) {
+        snprintf(inner, sizeof inner, "here/experiments/%s", OTHERS[i]);
+        EXPECT(!file_exists(test_inside(inner)), "%s was brought", inner);
+    }
+}
+
 const test_suite test_merge = {"tools/merge",
                                {{"further_stays", further_stays},
                                 {"other_training_is_refused", other_training_is_refused},
                                 {"larger_budget_stays", larger_budget_stays},
                                 {"evaluations_come_along", evaluations_come_along},
+                                {"only_records", only_records},
                                 {0}}};
