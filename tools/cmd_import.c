@@ -4,6 +4,7 @@
  * else in the program knows that they were not trained here. FORMAT decides which options count. */
 #include "harness/train/import.h"
 #include "harness/train/import_checkpoint.h"
+#include "harness/train/imported.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
@@ -44,7 +45,7 @@ static bool read_layers(brt_import *how, const cli_call *c, err *e)
     return true;
 }
 
-/* The file's name without folder and ending. */
+/* The file's name without folder and ending; it may be no name of a folder. */
 static const char *stem_of(arena *a, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -53,6 +54,18 @@ static const char *stem_of(arena *a, const char *path)
     char *dot = strrchr(name, '.');
     if (dot && dot != name) *dot = 0;
     return name;
+}
+
+/* A file of a stranger's may be called "...safetensors", which without its ending is "..". */
+static bool find_target(const char **to, const cli_call *c, err *e)
+{
+    const import_call *o = c->options;
+    *to = o->to ? o->to : stem_of(c->memory, c->words[1]);
+    if (!o->to && !file_name_is_plain(*to)) {
+        return err_set(e, "%s: without its ending it is no name for a folder; give one with --to",
+                       c->words[1]);
+    }
+    return imported_may_be_in(*to, e);
 }
 
 /* A file is taken as it is; anything else is what people call a run. */
@@ -96,7 +109,8 @@ static int import_model(const cli_call *c)
     const char *text = o->corpus || !port ? o->corpus : "enwik8";
     node *data = text ? cli_data_section(c->memory, text, &e) : NULL;
     if ((text && !data) || !read_layers(&how, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
-    const char *to = o->to ? o->to : stem_of(c->memory, c->words[1]);
+    const char *to;
+    if (!find_target(&to, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
     if (!(port ? import_brt(to, c->words[1], &how, data, &e) : import_edited(c, to, data, &e))) {
         return cli_fail(EXIT_FAILED, "%s", e.text);
     }

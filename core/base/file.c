@@ -103,6 +103,20 @@ bool file_refuse_link(const char *path, err *e)
                    path);
 }
 
+bool file_name_is_plain(const char *name)
+{
+    return *name && *name != '.' && !strchr(name, '/');
+}
+
+bool file_within(char path[FILE_PATH_BYTES], const char *folder, const char *name, err *e)
+{
+    if (!file_name_is_plain(name)) {
+        return err_set(e, "%s: '%.100s' is no name of what lies in it", folder, name);
+    }
+    return file_join(path, folder, name, e) && file_refuse_link(folder, e) &&
+           file_refuse_link(path, e);
+}
+
 /* SIGKILL, since it is what a batch system or the kernel does: no handler runs, no buffer is
  * flushed. */
 void file_failpoint(const char *name)

@@ -16,6 +16,11 @@ bool file_failed(err *e, const char *path, const char *what);
 
 /* Joins with '/' into out [FILE_PATH_BYTES]; a path that does not fit is an error. */
 bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
+/* FOLDER/NAME of a folder of results, where the name is what a file says, which may be a
+ * stranger's: one that is a path or begins with a dot leads elsewhere, and so does a link in the
+ * place of either of the two. */
+bool file_within(char path[FILE_PATH_BYTES], const char *folder, const char *name, err *e);
+bool file_name_is_plain(const char *name);
 /* The folder in which it lies: "a/b" in "a", "/b" in "/", "b" in ".". */
 void file_parent(char out[FILE_PATH_BYTES], const char *path);
 

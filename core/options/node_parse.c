@@ -392,6 +392,14 @@ node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err
     return root;
 }
 
+node *node_parse_map(arena *a, const char *text, size_t bytes, const char *file, err *e)
+{
+    node *root = node_parse(a, text, bytes, file, e);
+    if (!root || root->kind == NODE_MAP) return root;
+    node_err(e, root, "expected a map of options");
+    return NULL;
+}
+
 static node *parse_file(arena *a, const char *text, size_t bytes, const char *path, err *e)
 {
     node *root = NULL;

@@ -21,9 +21,8 @@
 bool run_folder_path(char *path, const char *out, const char *id, err *e)
 {
     char runs[FILE_PATH_BYTES];
-    if (!*id || *id == '.' || strchr(id, '/')) return err_set(e, "'%.100s' is no run's id", id);
-    return file_join(runs, out, "runs", e) && file_join(path, runs, id, e) &&
-           file_refuse_link(runs, e) && file_refuse_link(path, e);
+    if (!file_name_is_plain(id)) return err_set(e, "'%.100s' is no run's id", id);
+    return file_join(runs, out, "runs", e) && file_within(path, runs, id, e);
 }
 
 /* No check of the name here: it is the spec's, which was checked when it was read, or manage.c's,

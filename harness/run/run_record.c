@@ -236,7 +236,7 @@ bool run_record_plan_read(planned_run *p, arena *a, const char *folder, err *e)
     text_auto *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     if (!text) return plan_error(path, "spec", e);
     char *kept = arena_strdup(a, text); /* nodes may point into it */
-    node *said = node_parse(a, kept, strlen(kept), arena_strdup(a, path), e);
+    node *said = node_parse_map(a, kept, strlen(kept), arena_strdup(a, path), e);
     /* Plans of versions that had one kernel do not say which; left to today's default it would be
      * another run's arithmetic. */
     if (said) train_kernels_complete(said, a);

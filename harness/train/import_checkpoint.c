@@ -68,7 +68,7 @@ static bool read_record(importing *x, const char *folder, err *e)
     json_auto_t *record = json_read(path, e);
     json_t *spec = json_object_get(record, "spec");
     text_auto *text = spec ? json_dumps(spec, JSON_ENCODE_ANY) : NULL;
-    if (text) x->spec = node_parse(x->memory, text, strlen(text), path, e);
+    if (text) x->spec = node_parse_map(x->memory, text, strlen(text), path, e);
     x->seed = json_get_int(record, "seed", 0);
     return x->spec != NULL;
 }
@@ -81,7 +81,8 @@ static void find_paths(importing *x)
     const char *run = safetensors_metadata(x->file, "run"), *like = x->how->like;
     char folders[3][FILE_PATH_BYTES] = {"", "", ""};
     if (like) snprintf(folders[0], FILE_PATH_BYTES, "%s", like);
-    if (run && x->how->runs && !file_join(folders[1], x->how->runs, run, NULL)) folders[1][0] = 0;
+    /* The run's id is what a file says of itself, and a stranger's may be a path. */
+    if (run && x->how->runs && !file_within(folders[1], x->how->runs, run, NULL)) folders[1][0] = 0;
     snprintf(folders[2], FILE_PATH_BYTES, "%s", x->path);
     char *slash = strrchr(folders[2], '/');
     *(slash ? slash : strcpy(folders[2], ".") + 1) = 0;
@@ -99,7 +100,7 @@ static bool find_spec(importing *x, err *e)
     x->seed = checkpoint_files_number(x->file, "seed");
     if (spec) {
         char *text = arena_strdup(x->memory, spec);
-        x->spec = node_parse(x->memory, text, strlen(text), x->path, e);
+        x->spec = node_parse_map(x->memory, text, strlen(text), x->path, e);
         if (x->spec) find_paths(x);
         return x->spec != NULL;
     }
@@ -222,17 +223,8 @@ static bool take_all(importing *x, err *e)
     return true;
 }
 
-/* Never into a run's folder: its figures were measured with its own weights. */
 static bool save(const importing *x, const char *folder, err *e)
 {
-    char path[FILE_PATH_BYTES];
-    if (!file_join(path, folder, "run.json", e)) return false;
-    if (file_exists(path)) {
-        return err_set(e,
-                       "%s: is a run's folder, whose figures are those of its own weights; give "
-                       "another with --to",
-                       folder);
-    }
     const imported made = {.model = x->model,
                            .values = x->values,
                            .spec = x->spec,

@@ -68,6 +68,55 @@ static bool save_model(const char *path, void *user, char *hex, err *e)
     return safetensors_save(path, entries, p->count, metadata, count, hex, e);
 }
 
+/* Some other program's may be called model-1.safetensors, too. */
+static bool is_model_of_ours(const char *path)
+{
+    safetensors *s = safetensors_open(path, NULL);
+    bool is = s && safetensors_metadata(s, "run") && safetensors_metadata(s, "spec");
+    safetensors_close(s);
+    return is;
+}
+
+/* What a killed import may have written into the checkpoint's folder. */
+static bool all_of_import(const char *checkpoint)
+{
+    bool another, ok = true;
+    file_walk w = file_walk_begin(checkpoint, NULL);
+    while (ok && file_walk_next(&w))
+        ok = file_is_temporary(w.name, &another) || is_model_of_ours(w.path);
+    return file_walk_end(&w) && ok;
+}
+
+/* Of an import that was killed there may be no more than the checkpoint's folder, without a
+ * manifest. */
+static bool is_import(const char *folder, const char *const *names, int64_t count)
+{
+    char path[FILE_PATH_BYTES];
+    if (!file_join(path, folder, "checkpoint", NULL) || file_is_link(path)) return false;
+    if (checkpoint_files_exist(path)) return true;
+    return count == 1 && strcmp(names[0], "checkpoint") == 0 && all_of_import(path);
+}
+
+bool imported_may_be_in(const char *folder, err *e)
+{
+    char path[FILE_PATH_BYTES];
+    const char *const *names;
+    int64_t count;
+    if (!file_exists(folder)) return true;
+    arena_auto *a = arena_new(1 << 12);
+    if (!file_join(path, folder, "run.json", e) || !file_list_named(folder, a, &names, &count, e)) {
+        return false;
+    }
+    if (file_exists(path)) {
+        return err_set(e,
+                       "%s: is a run's folder, whose figures are those of its own weights; give "
+                       "another with --to",
+                       folder);
+    }
+    return count == 0 || is_import(folder, names, count) ||
+           err_set(e, "%s: is there, and no import made it; give another folder with --to", folder);
+}
+
 /* The checkpoint first: a folder with a spec and no model would look like an import that succeeded.
  */
 bool imported_save(const char *folder, const imported *x, err *e)
@@ -77,7 +126,7 @@ bool imported_save(const char *folder, const imported *x, err *e)
     arena_auto *a = arena_new(1 << 16);
     saving s = {x, a};
     char *text = node_yaml(a, x->spec);
-    return file_join(checkpoint, folder, "checkpoint", e) &&
+    return imported_may_be_in(folder, e) && file_join(checkpoint, folder, "checkpoint", e) &&
            checkpoint_files_save(checkpoint, x->step, (double)NAN, &file, 1, &s, e) &&
            file_join(path, folder, "spec.yaml", e) && file_write(path, text, strlen(text), e);
 }

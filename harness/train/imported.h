@@ -18,4 +18,8 @@ typedef struct imported {
     const char *data, *tokenizer; /* corpus_hash, corpus_tokenizer; NULL: not known */
 } imported;
 
+/* Whether the folder is new or empty, or what an import made: whatever else it is stays as it is.
+ * Of a run above all, whose figures were measured with its own weights. */
+bool imported_may_be_in(const char *folder, err *e);
+/* Into such a folder. */
 bool imported_save(const char *folder, const imported *x, err *e);

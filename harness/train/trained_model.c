@@ -74,8 +74,8 @@ static bool find_folder(trained_source *s, const init_options *o, const char *ru
                         "run %s: there is no folder of results here to find it in; name "
                         "a checkpoint",
                         o->run);
-    } else if (!file_join(folder, runs, o->run, e)) {
-        return false;
+    } else if (!file_within(folder, runs, o->run, e)) {
+        return false; /* the spec may be a stranger's */
     }
     if (checkpoint_files_folder(s->folder, folder, e)) return true;
     if (!o->run) return err_prefix(e, "init_from");
@@ -311,7 +311,7 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     const char *spec = safetensors_metadata(s, "spec"), *run = safetensors_metadata(s, "run");
     if (!spec) return err_set(e, "%s: the model file holds no spec; it is not from loci", folder);
     char *text = arena_strdup(m->memory, spec);
-    node *said = node_parse(m->memory, text, strlen(text), folder, e);
+    node *said = node_parse_map(m->memory, text, strlen(text), folder, e);
     if (!said) return false;
     said = spec_paths_whole(m->memory, said, folder);
     train_kernels_complete(said, m->memory);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/train/safetensors.h"
@@ -37,11 +38,12 @@ static const char *model_file(void)
 }
 
 typedef struct edit {
-    const char *prefix; /* of all names */
-    const char *more;   /* name of an additional tensor */
-    bool metadata;      /* kept */
-    bool half;          /* head.weight as F16 */
-    real factor;        /* of head.weight */
+    const char *prefix;     /* of all names */
+    const char *more;       /* name of an additional tensor */
+    bool metadata;          /* kept */
+    bool half;              /* head.weight as F16 */
+    real factor;            /* of head.weight */
+    const char *run, *spec; /* what the metadata say in place of the file's own; NULL: these */
 } edit;
 
 /* What five lines of Python do. */
@@ -90,6 +92,8 @@ static void change(const char *from, const char *to, const edit *how)
     for (int i = 0; i < COUNT; i++) {
         texts[i].value = safetensors_metadata(s, KEYS[i]);
     }
+    if (how->spec) texts[0].value = how->spec;
+    if (how->run) texts[1].value = how->run;
     EXPECT(safetensors_save(to, list, n, texts, how->metadata ? COUNT : 0, NULL, &e), "%s", e.text);
     safetensors_close(s);
     arena_free(a);
@@ -208,12 +212,113 @@ static void changed_in_place(void)
                strstr(r.err, "loci import checkpoint"),
            "%s", r.err);
     expect_refused(LOCI("eval", "edit"), "loci import checkpoint");
-    expect_refused(LOCI("import", "checkpoint", "edit", "--to", folder), "is a run's folder");
+    program_expect(LOCI("import", "checkpoint", "edit", "--to", folder), 2, NULL,
+                   "is a run's folder");
     r = LOCI("import", "checkpoint", "edit", "--to", to);
     EXPECT(r.status == 0, "%s", r.err);
     free(evaluated(to));
 }
 
-const test_suite test_import_checkpoint = {
-    "tools/import_checkpoint",
-    {{"taken in", taken_in}, {"refused", refused}, {"changed in place", changed_in_place}, {0}}};
+/* What is in the metadata is what a stranger wrote there. */
+static void said_by_a_stranger(void)
+{
+    static const char *const NO_MAPS[] = {"[1, 2]", "text", "null", "", "3", "[[]]"};
+    program_result r = run();
+    if (r.status < 0) return;
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    snprintf(from, sizeof from, "%s", model_file());
+    snprintf(to, sizeof to, "%s/to", test_folder());
+    snprintf(file, sizeof file, "%s", test_inside("edited.safetensors"));
+    for (size_t i = 0; i < sizeof NO_MAPS / sizeof *NO_MAPS; i++) {
+        change(from, file, &(edit){.factor = 1, .metadata = true, .spec = NO_MAPS[i]});
+        expect_refused(LOCI("import", "checkpoint", file, "--to", to), "edited.safetensors");
+        EXPECT(!file_exists(to), "'%s'", NO_MAPS[i]);
+    }
+}
+
+/* A run's id that is a path would have a section of somebody's plan.json taken for what was cut. */
+static void no_run(void)
+{
+    static const char CUT[] = "name: edit\ndata: {corpus: markov, symbols: 20, tokens: 4k}\n"
+                              "model:\n  width: 8\n  context: 16\n  blocks:\n    - ffn: {hidden: "
+                              "8}\nclaims: [{says: words}]\n";
+    static const char PLAN[] = "{\"spec\": {\"claims\": [{\"says\": \"/private/words\"}]}}";
+    static const char *const RUNS[] = {"../elsewhere", "../../elsewhere", "linked", ".hidden"};
+    program_result r = run();
+    if (r.status < 0) return;
+    char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES], file[FILE_PATH_BYTES], link[FILE_PATH_BYTES];
+    snprintf(from, sizeof from, "%s", model_file());
+    snprintf(to, sizeof to, "%s/to", test_folder());
+    snprintf(file, sizeof file, "%s", test_inside("edited.safetensors"));
+    snprintf(link, sizeof link, "%s", test_inside("out/runs/linked"));
+    corpora_write("elsewhere/plan.json", PLAN, -1);
+    corpora_write("out/elsewhere/plan.json", PLAN, -1);
+    corpora_write("out/runs/.hidden/plan.json", PLAN, -1);
+    corpora_write("out/runs/same/plan.json", PLAN, -1);
+    EXPECT(symlink(test_inside("elsewhere"), link) == 0, "%s", link);
+    for (size_t i = 0; i <= sizeof RUNS / sizeof *RUNS; i++) {
+        bool own = i == sizeof RUNS / sizeof *RUNS; /* so that the others say something */
+        const edit how = {
+            .factor = 1, .metadata = true, .spec = CUT, .run = own ? "same" : RUNS[i]};
+        change(from, file, &how);
+        r = LOCI("import", "checkpoint", file, "--to", to);
+        EXPECT(r.status == 0, "%s", r.err);
+        char *text = file_read(test_inside("to/spec.yaml"), NULL, NULL);
+        EXPECT(text && (strstr(text, "/private/") != NULL) == own, "'%s': %s", how.run, text);
+        free(text);
+    }
+}
+
+/* The folder's name is the file's, which a stranger may have named, and what lies in a folder of
+ * that name may be the user's. */
+static void folders_of_others(void)
+{
+    static const char *const NAMES[] = {"...safetensors", "..safetensors", ".safetensors",
+                                        ".hidden.safetensors"};
+    static const char *const USERS[] = {"one/spec.yaml", "two/checkpoint/model-1.safetensors",
+                                        "three/notes"};
+    static const char *const FOLDERS[] = {"one", "two", "three"};
+    program_result r = run();
+    if (r.status < 0) return;
+    char from[FILE_PATH_BYTES], here[FILE_PATH_BYTES], file[FILE_PATH_BYTES];
+    snprintf(from, sizeof from, "%s", model_file());
+    corpora_write("spec.yaml", "mine\n", -1);
+    corpora_write("in/spec.yaml", "mine\n", -1);
+    setenv("LOCI_PROGRAM", test_program(), 1);
+    EXPECT(getcwd(here, sizeof here) && chdir(test_inside("in")) == 0, "%s", test_inside("in"));
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        change(from, NAMES[i], &(edit){.factor = 1, .metadata = true});
+        program_expect(LOCI("import", "checkpoint", NAMES[i]), 2, NULL, "--to");
+    }
+    for (size_t i = 0; i < sizeof USERS / sizeof *USERS; i++) {
+        char inner[64];
+        snprintf(inner, sizeof inner, "in/%s", USERS[i]);
+        corpora_write(inner, "mine\n", -1);
+        snprintf(file, sizeof file, "%s.safetensors", FOLDERS[i]);
+        change(from, file, &(edit){.factor = 1, .metadata = true});
+        program_expect(LOCI("import", "checkpoint", file), 2, NULL, "no import made it");
+        char *text = file_read(USERS[i], NULL, NULL);
+        EXPECT(text && strcmp(text, "mine\n") == 0, "%s: %s", USERS[i], text);
+        free(text);
+    }
+    change(from, "four.safetensors", &(edit){.factor = 1, .metadata = true});
+    EXPECT(file_make_folders("four", NULL), "an empty folder");
+    program_expect(LOCI("import", "checkpoint", "four.safetensors"), 0, "four/spec.yaml", NULL);
+    program_expect(LOCI("import", "checkpoint", "four.safetensors"), 0, "four/spec.yaml", NULL);
+    EXPECT(chdir(here) == 0, "%s", here);
+    static const char *const KEPT[] = {"spec.yaml", "in/spec.yaml"};
+    for (int i = 0; i < 2; i++) {
+        char *text = file_read(test_inside(KEPT[i]), NULL, NULL);
+        EXPECT(text && strcmp(text, "mine\n") == 0, "%s: %s", KEPT[i], text);
+        free(text);
+    }
+}
+
+const test_suite test_import_checkpoint = {"tools/import_checkpoint",
+                                           {{"taken in", taken_in},
+                                            {"refused", refused},
+                                            {"changed in place", changed_in_place},
+                                            {"said by a stranger", said_by_a_stranger},
+                                            {"no run", no_run},
+                                            {"folders of others", folders_of_others},
+                                            {0}}};
