@@ -10,18 +10,37 @@
 #include "core/base/json.h"
 #include "harness/supervise/manage_names.h"
 
-/* A candidate is a line: labels hold spaces, which the shell quotes (bash only where no quote is
- * open). Words come as they are typed, with the shell's quotes. */
+/* A candidate is a line: labels hold spaces, and whatever a stranger wrote into a record, so each
+ * is quoted as the quotes demand that are open at the cursor, lest the shell run it. Words come as
+ * they are typed, with these quotes; bash replaces what stands behind the open one. Within double
+ * quotes ! has no escape: they are closed for it. Bash closes the open quote, but not behind what
+ * looks like its end. Behind one that opens amid the word nothing is offered, since bash would put
+ * the whole name there. */
 static const char BASH[] =
     "_loci() {\n"
-    "    local IFS=$'\\n' found quoted\n"
-    "    found=($(loci complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
-    "    case ${COMP_WORDS[COMP_CWORD]} in\n"
-    "    [\\\"\\']*) quoted='%s\\n' ;;\n"
-    "    *) quoted='%q\\n' ;;\n"
-    "    esac\n"
+    "    local word=${COMP_WORDS[COMP_CWORD]} open= at=0 i one found\n"
+    "    for ((i = 0; i < ${#word}; i++)); do\n"
+    "        case $open${word:i:1} in\n"
+    "        \\\\ | \\\"\\\\) i=$((i + 1)) ;;\n"
+    "        \\\" | \\') open=${word:i:1} at=$i ;;\n"
+    "        \\\"\\\" | \\'\\') open= ;;\n"
+    "        esac\n"
+    "    done\n"
     "    COMPREPLY=()\n"
-    "    [ ${#found[@]} -eq 0 ] || COMPREPLY=($(printf \"$quoted\" \"${found[@]}\"))\n"
+    "    [[ -z $open || $at -eq 0 ]] || return\n"
+    "    mapfile -t found < <(loci complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+    "    for one in \"${found[@]}\"; do\n"
+    "        case $open in\n"
+    "        \\\")\n"
+    "            for i in \\\\ \\$ \\` \\\"; do one=${one//\"$i\"/\"\\\\$i\"}; done\n"
+    "            one=${one//!/\\\"\\\\!\\\"}\n"
+    "            ;;\n"
+    "        \\') one=${one//\\'/\\'\\\\\\'\\'} ;;\n"
+    "        *) printf -v one %q \"$one\" ;;\n"
+    "        esac\n"
+    "        [[ -z $open || ${one: -1} != \"$open\" ]] || one+=$open\n"
+    "        COMPREPLY+=(\"$one\")\n"
+    "    done\n"
     "    [ ${#COMPREPLY[@]} -gt 0 ] || compopt -o default\n"
     "}\n"
     "complete -F _loci loci\n";
