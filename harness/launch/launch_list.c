@@ -21,13 +21,19 @@ static bool is_job(const char *text)
     return text && *text && strlen(text) <= 60 && !text[strspn(text, "0123456789_")];
 }
 
+/* As it was submitted. */
+static bool script_of(char script[FILE_PATH_BYTES], const char *folder, err *e)
+{
+    char whole[FILE_PATH_BYTES];
+    if (!realpath(folder, whole)) return file_failed(e, folder, "cannot be found");
+    return file_join(script, whole, "job.sh", e);
+}
+
 /* Of a launch whose record has no number: false and e if Slurm does not answer. */
 static bool ask_job(const char **job, arena *a, const char *folder, err *e)
 {
-    char whole[FILE_PATH_BYTES], script[FILE_PATH_BYTES];
-    /* As it was submitted. */
-    if (!realpath(folder, whole)) return file_failed(e, folder, "cannot be found");
-    if (!file_join(script, whole, "job.sh", e)) return false;
+    char script[FILE_PATH_BYTES];
+    if (!script_of(script, folder, e)) return false;
     return slurm_find(job, a, script, e) ||
            err_prefix(e, "%s: whether it was submitted is not known", folder);
 }
@@ -114,11 +120,27 @@ bool launch_list_read(launch_list *l, const char *out, const char *experiment, a
     return true;
 }
 
+/* A record may be a stranger's, and its number that of any of this user's jobs. */
+static bool check_own(const char *folder, const char *job, err *e)
+{
+    char script[FILE_PATH_BYTES];
+    const char *other;
+    arena_auto *a = arena_new(1 << 12);
+    if (!script_of(script, folder, e) || !slurm_is_of_another(&other, a, job, script, e)) {
+        return false;
+    }
+    return !other || err_set(e,
+                             "%s: job %s is none of it, its script is %s; it is not cancelled; "
+                             "where it is meant: scancel %s",
+                             folder, job, other, job);
+}
+
 bool launch_list_stop(int *cancelled, const launch_list *l, err *e)
 {
     *cancelled = 0;
     for (int i = 0; i < l->count; i++) {
         char path[FILE_PATH_BYTES];
+        if (!check_own(l->folders[i], l->job[i], e)) return false;
         /* Empty: that it is there says all, to the script as well (launch_script.c). First the
          * mark: a task that ends from here on does not come back. */
         if (!file_join(path, l->folders[i], "stopped", e) || !file_write(path, "", 0, e))

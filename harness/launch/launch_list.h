@@ -16,5 +16,6 @@ typedef struct launch_list {
  * it does not answer, or a damaged record may be of this experiment or of another. */
 bool launch_list_read(launch_list *l, const char *out, const char *experiment, arena *a, err *e);
 
-/* Cancels their jobs; *cancelled counts them. Running tasks save their runs. */
+/* Cancels their jobs; *cancelled counts them. Running tasks save their runs. False and e: one could
+ * not be, or is that of another script by what Slurm says. */
 bool launch_list_stop(int *cancelled, const launch_list *l, err *e);

@@ -181,19 +181,39 @@ const char *slurm_submit(arena *a, const char *script, err *e)
     return job;
 }
 
-bool slurm_find(const char **job, arena *a, const char *script, err *e)
+/* This user's jobs that have not ended, a line each: the array's number and the script, which may
+ * hold any byte but a newline. The caller frees. */
+static char *ask_scripts(err *e)
 {
     char user[32];
-    *job = NULL;
     snprintf(user, sizeof user, "--user=%ld", (long)geteuid());
-    /* The array's number and the script, which may hold any byte but a newline. */
-    text_auto *text =
-        ask((const char *const[]){"squeue", "--noheader", user, "--format=%F|%o", NULL}, e);
+    return ask((const char *const[]){"squeue", "--noheader", user, "--format=%F|%o", NULL}, e);
+}
+
+bool slurm_find(const char **job, arena *a, const char *script, err *e)
+{
+    *job = NULL;
+    text_auto *text = ask_scripts(e);
     char *save = NULL;
     for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
          line = strtok_r(NULL, "\n", &save)) {
         size_t n = strcspn(line, "|");
         if (line[n] && strcmp(line + n + 1, script) == 0) *job = arena_strndup(a, line, n);
+    }
+    return text != NULL;
+}
+
+bool slurm_is_of_another(const char **other, arena *a, const char *job, const char *script, err *e)
+{
+    *other = NULL;
+    size_t digits = strcspn(job, "_");
+    text_auto *text = ask_scripts(e);
+    char *save = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save)) {
+        size_t n = strcspn(line, "|");
+        bool is_it = line[n] && n == digits && strncmp(line, job, n) == 0;
+        if (is_it && strcmp(line + n + 1, script) != 0) *other = arena_strdup(a, line + n + 1);
     }
     return text != NULL;
 }

@@ -31,6 +31,10 @@ const char *slurm_submit(arena *a, const char *script, err *e);
  * *job NULL: there is none, or it has ended. */
 bool slurm_find(const char **job, arena *a, const char *script, err *e);
 
+/* Whether the job (its number, or an array's task of it) is one of this user's that has not ended
+ * and was submitted with another script than this; then which one it was, in the arena. */
+bool slurm_is_of_another(const char **other, arena *a, const char *job, const char *script, err *e);
+
 /* Tasks of some jobs ("40,41") that have not ended, by one call. */
 typedef struct slurm_queue {
     int running, pending;

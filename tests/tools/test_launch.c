@@ -446,6 +446,23 @@ static void damaged_record(void)
     }
 }
 
+/* A stranger's record with the number of another job of the user's. */
+static void job_of_somebody_else(void)
+{
+    if (!test_program()) return;
+    begin("#!/bin/sh\ncase \"$*\" in *%F*) echo '40|/home/of/mine.sh'; echo '41|/else/job.sh';; "
+          "esac\n");
+    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+    EXPECT(r.status == EXIT_DONE, "%s", r.err);
+    for (int i = 0; i < 2; i++) {
+        r = LOCI("stop", "sweep");
+        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "/home/of/mine.sh") &&
+                   strstr(r.err, "it is not cancelled"),
+               "%d %s", r.status, r.err);
+        EXPECT(!strstr(read_text("asked"), "scancel"), "%s", read_text("asked"));
+    }
+}
+
 /* A stranger's record with an option in the place of the job's number. */
 static void job_of_a_stranger(void)
 {
@@ -496,6 +513,7 @@ const test_suite test_launch = {
      {"unrecorded", unrecorded},
      {"stopped at the second try", stopped_at_the_second_try},
      {"damaged_record", damaged_record},
+     {"job of somebody else", job_of_somebody_else},
      {"job of a stranger", job_of_a_stranger},
      {"waits for the end", waits_for_the_end},
      {0}}};
