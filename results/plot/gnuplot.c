@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,22 @@ static char **gnuplot_environment(void)
     return list;
 }
 
+/* Along PATH, from where this process is: in the folder of the pictures, which may be a stranger's,
+ * a "." in PATH, or a part of it without a slash, would mean that folder. False: there is none. */
+static bool find_gnuplot(char path[PATH_MAX])
+{
+    const char *at = getenv("PATH");
+    char name[FILE_PATH_BYTES];
+    for (const char *end; at; at = *end ? end + 1 : NULL) {
+        end = at + strcspn(at, ":");
+        int n = snprintf(name, sizeof name, "%.*s/gnuplot", (int)(end - at), at);
+        if (end == at) n = snprintf(name, sizeof name, "./gnuplot"); /* an empty part is "." */
+        bool found = n < (int)sizeof name && access(name, X_OK) == 0 && !file_is_folder(name);
+        if (found && realpath(name, path)) return true;
+    }
+    return false;
+}
+
 /* Runs gnuplot on NAME.gp in the folder; what it says goes to NAME.log. Returns its exit status, or
  * -1 if it could not be started. By posix_spawn, not fork: the caller's memory may be large, and
  * nothing of it is needed. -d: no start-up file of the user's, which would change the picture. */
@@ -217,6 +234,8 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
                           svg_only ? (char[]){"say_map = svg_only = 1"} : (char[]){"say_map = 1"},
                           (char *)(uintptr_t)script,
                           NULL};
+    char program[PATH_MAX];
+    if (!find_gnuplot(program)) return -1;
     char **environment = gnuplot_environment();
     posix_spawn_file_actions_t files;
     pid_t child;
@@ -227,10 +246,10 @@ static int run_gnuplot(const char *folder, const char *script, const char *log, 
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&files, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (posix_spawnp(&child, "gnuplot", &files, NULL, argv, environment) == 0) {
+    if (posix_spawn(&child, program, &files, NULL, argv, environment) == 0) {
         while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
         }
-        /* 128 for a gnuplot that died of a signal. Where posix_spawnp cannot tell beforehand that
+        /* 128 for a gnuplot that died of a signal. Where posix_spawn cannot tell beforehand that
          * there is no program, its child ends with 127. */
         status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
     }

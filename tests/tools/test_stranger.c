@@ -250,6 +250,26 @@ static void drawn(void)
     arena_free(a);
 }
 
+/* A program in the folder of the pictures, and "." in PATH before the system's: what a name means
+ * is decided where the user is. */
+static void program_beside_pictures(void)
+{
+    static const char *const HERE[] = {".", ""}; /* an empty part of PATH means the same */
+    write_hostile(test_inside("out"), "x", false);
+    if (strstr(LOCI("plot", "x", "--svg").err, "cannot be started")) {
+        test_skip("gnuplot is not installed");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        stranger_put("out/plots/x/gnuplot", "#!/bin/sh\ntouch owned\n");
+        EXPECT(chmod(test_inside("out/plots/x/gnuplot"), 0755) == 0, "a program");
+        test_path(HERE[i]);
+        program_result r = LOCI("plot", "x", "--svg");
+        test_path(NULL);
+        EXPECT(r.status == 0 && !file_exists(test_inside("out/plots/x/owned")), "%s", r.err);
+    }
+}
+
 /* ---- what is written ---- */
 
 /* A folder that a link leads to: what is in it stays, and nothing comes. */
@@ -440,6 +460,7 @@ const test_suite test_stranger = {"tools/stranger",
                                    {"formulas", formulas},
                                    {"page", page},
                                    {"drawn", drawn},
+                                   {"program beside pictures", program_beside_pictures},
                                    {"links", links},
                                    {"ids", ids},
                                    {"names", names},
