@@ -158,7 +158,10 @@ static bool parse_words(const verb *v, int argc, char **argv, cli_call *c, int *
             return false;
         }
         if (got == '?') {
-            *status = unknown_option(v, argv[optind - 1]);
+            /* Of letters behind one dash, -rf, the word is not done with while one is left. */
+            const char letter[] = {'-', (char)optopt, 0};
+            bool is_letter = optopt > 0 && optopt < 256 && optopt != 'h'; /* that of --help=X */
+            *status = unknown_option(v, is_letter ? letter : argv[optind - 1]);
             return false;
         }
         if (got == ':') {

@@ -56,6 +56,9 @@ static void every_help(void)
         EXPECT(strstr(r.out, "\nExit status: 0 done"), "%s: no statuses: %s", name, r.out);
         EXPECT(!strchr(r.out, '\033'), "%s --help is coloured in a file", name);
         expect_refused(LOCI(name, "--nonsense"), name, "unknown option '--nonsense'");
+        expect_refused(LOCI(name, "-xf"), name, "unknown option '-x'");
+        expect_refused(LOCI(name, "word", "-xf"), name, "unknown option '-x'");
+        expect_refused(LOCI(name, "--help=x"), name, "unknown option '--help=x'");
     }
 }
 
