@@ -117,7 +117,7 @@ static json_t *read_beginning(const worker *w)
                          : NULL;
     const char *run = s ? safetensors_metadata(s, "run") : NULL;
     bool named = run && file_join(runs, w->folder, "..", NULL) &&
-                 file_join(folder, runs, run, NULL) && file_join(path, folder, "run.json", NULL);
+                 file_within(folder, runs, run, NULL) && file_join(path, folder, "run.json", NULL);
     safetensors_close(s);
     return named && file_exists(path) ? json_read(path, NULL) : NULL;
 }
