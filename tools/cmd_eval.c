@@ -255,6 +255,7 @@ typedef struct eval_work {
     corpus_places places;
     bool several;
     int made, there, failed;
+    bool refused; /* what is asked for is not to be had of a model */
 } eval_work;
 
 static void print_line(const found_run *x, const evaluation *r)
@@ -356,7 +357,10 @@ static bool eval_run(eval_work *w, const found_run *x, err *e)
     eval_options how;
     if (!choose_options(&how, w, x->folder, e)) return false;
     const model_sizes sizes = {.context = how.context, .stored = how.stored};
-    if (!trained_model_load(&m, x->folder, w->data, &sizes, &w->places, e)) return false;
+    if (!trained_model_load(&m, x->folder, w->data, &sizes, &w->places, e)) {
+        w->refused = m.other_context;
+        return false;
+    }
     bool done = set_precision(w->call, &m, e) && eval_model(w, x, &m, &how, e);
     trained_model_close(&m);
     return done;
@@ -370,7 +374,8 @@ static int eval_runs(eval_work *w, const found_run *list, int count)
         if (eval_run(w, &list[i], &e)) continue;
         w->failed++;
         /* Without the label, which the message of a single run has no need of. */
-        if (!w->several) return cli_fail(EXIT_FAILED, "%s", e.text);
+        int status = w->refused ? EXIT_USAGE : EXIT_FAILED;
+        if (!w->several) return cli_fail(status, "%s", e.text);
         cli_fail(EXIT_FAILED, "%s, seed %lld: %s", list[i].label, (long long)list[i].seed, e.text);
     }
     if (w->several) {

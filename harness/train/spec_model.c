@@ -66,3 +66,14 @@ model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *
     if (m) model_set_kernels(m, kernels);
     return m;
 }
+
+bool spec_model_same_params(const model *a, const model *b)
+{
+    const params *p = model_params_const(a), *q = model_params_const(b);
+    bool same = p->total == q->total && p->count == q->count;
+    for (int i = 0; same && i < p->count; i++) {
+        same = strcmp(p->list[i].name, q->list[i].name) == 0 &&
+               memcmp(p->list[i].shape, q->list[i].shape, sizeof p->list[i].shape) == 0;
+    }
+    return same;
+}

@@ -9,3 +9,9 @@
  * with get NULL where they are not at hand; not looked at if the spec has no init_from. */
 model *spec_model(arena *a, const node *spec, const model_sizes *sizes, corpus *c, int64_t seed,
                   const tensor_source *source, err *e);
+
+/* Whether the same values serve both: every parameter has its name and shape in each. Learned
+ * tables of positions, for one, are as long as the context. */
+bool spec_model_same_params(const model *a, const model *b);
+#define SPEC_MODEL_CONTEXT_TEXT                                                                    \
+    "the model's parameters depend on its context, so it cannot be evaluated on another one"

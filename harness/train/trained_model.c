@@ -301,6 +301,18 @@ static bool freeze(trained_model *m, err *e)
            optim_apply_groups(model_params(m->model), &o, m->memory, e);
 }
 
+/* Whether the same values serve the model as it was trained and at the context that is asked for.
+ */
+static bool fits_context(const trained_model *m, err *e)
+{
+    const tensor_source promised = {0};
+    model *own = spec_model(m->memory, m->spec, NULL, m->corpus, m->seed, &promised, e);
+    bool same = own && spec_model_same_params(own, m->model);
+    if (own && !same) err_set(e, "%s; evaluate it without --context", SPEC_MODEL_CONTEXT_TEXT);
+    if (own) model_free(own);
+    return same;
+}
+
 /* The order: spec, then the corpus that gives the vocabulary, then the model, then its values.
  * Metadata that are missing (an old or foreign file) are filled in where that is safe, the kernels
  * by what all runs had before they were recorded, and refused where it is not (the spec). */
@@ -333,6 +345,8 @@ static bool open_loaded(trained_model *m, const safetensors *s, const char *fold
     const tensor_source promised = {0};
     m->model = spec_model(m->memory, m->spec, sizes, m->corpus, m->seed, &promised, e);
     if (!m->model || !freeze(m, e) || !open_guide(m, folder, places, e)) return false;
+    m->other_context = sizes && sizes->context && !fits_context(m, e);
+    if (m->other_context) return err_prefix(e, "%s", folder);
     const params *p = model_params_const(m->model);
     m->values = arena_push_zero(m->memory, p->total, sizeof(real));
     return checkpoint_files_values(m->values, p, s, e) ||
@@ -353,7 +367,9 @@ static bool load(trained_model *m, const char *folder, const node *data, bool ba
     bool ok =
         checkpoint_files_own(inner, s, e) && open_loaded(m, s, inner, data, bare, sizes, places, e);
     safetensors_close(s);
+    bool other = m->other_context;
     if (!ok) trained_model_close(m);
+    m->other_context = other;
     return ok;
 }
 bool trained_model_load(trained_model *m, const char *folder, const node *data,

@@ -34,6 +34,7 @@ typedef struct trained_model {
     trained_source *source; /* what tells it its predictions, else NULL */
     int64_t step, tokens, seed;
     char run[32];
+    bool other_context; /* why it could not be loaded: sizes ask for one that it cannot have */
 } trained_model;
 
 /* folder: a run's folder or its checkpoint folder. data: replaces the spec's `data:` section, NULL:

@@ -1,7 +1,5 @@
 #include "harness/train/workload.h"
 
-#include <string.h>
-
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_model.h"
 
@@ -12,20 +10,10 @@
  *
  * Whatever fails, workload_close takes back: it looks at what is there. */
 
-/* The two models must agree in every parameter: only then do the same values serve both. Learned
- * tables of positions, for one, are as long as the context. */
 static bool same_params(const model *a, const model *b, const node *at, err *e)
 {
-    const params *p = model_params_const(a), *q = model_params_const(b);
-    bool same = p->total == q->total && p->count == q->count;
-    for (int i = 0; same && i < p->count; i++) {
-        same = strcmp(p->list[i].name, q->list[i].name) == 0 &&
-               memcmp(p->list[i].shape, q->list[i].shape, sizeof p->list[i].shape) == 0;
-    }
-    static const char *const text =
-        "the model's parameters depend on its context, so it cannot be evaluated on another one; "
-        "leave eval.context out";
-    if (same) return true;
+    if (spec_model_same_params(a, b)) return true;
+    static const char *const text = SPEC_MODEL_CONTEXT_TEXT "; leave eval.context out";
     return at ? node_err(e, at, "%s", text) : err_set(e, "eval.context: %s", text);
 }
 

@@ -133,6 +133,22 @@ static void probes(void)
     program_expect(LOCI("recall", "nobody"), 2, NULL, "nobody");
 }
 
+/* Of a model whose parameters are as many as its context is long. */
+static void other_context(void)
+{
+    corpora_write(
+        "ttt.yaml",
+        "name: ttt\ndata: {corpus: markov, symbols: 5, tokens: 400, held_out: 160, length: "
+        "40}\nmodel: {width: 8, context: 8, blocks: [{ttt: {heads: 2, chunk: 16}}]}\n"
+        "train: {budget: {steps: 1}, batch: 2}\n",
+        -1);
+    program_result r = LOCI("run", test_inside("ttt.yaml"), "--quiet");
+    if (r.status < 0) return;
+    program_expect(r, 0, NULL, NULL);
+    program_expect(LOCI("eval", "ttt", "--context", "16"), 2, NULL, "depend on its context");
+    program_expect(LOCI("eval", "ttt", "--context", "8"), 0, "context 8", NULL);
+}
+
 /* A state dict becomes a folder that is evaluated and generated from like a run's. */
 static void imports(void)
 {
@@ -161,4 +177,5 @@ const test_suite test_cli_models = {"tools/cli_models",
                                      {"prepared_data", prepared_data},
                                      {"probes", probes},
                                      {"imports", imports},
+                                     {"other_context", other_context},
                                      {0}}};
