@@ -8,6 +8,21 @@
  * the sweep and makes a run of every variant and seed. Labels and axes are known then, so a wrong
  * sweep fails before gigabytes are opened (experiment_resolve.h). */
 
+/* Each variant is a spec with every option spelt out, 20 KB as long as the program runs, and each
+ * run a line of the plan. */
+static bool check_counts(const spec *s, const sweep *all, err *e)
+{
+    int64_t variants = all->variant_count, runs = variants * all->seed_count;
+    const node *at = node_get(s->root, "sweep");
+    if (variants > EXPERIMENT_MAX_VARIANTS) {
+        return node_err(e, at, "%lld variants; an experiment has at most 20,000: make it several",
+                        (long long)variants);
+    }
+    return runs <= EXPERIMENT_MAX_RUNS ||
+           node_err(e, at, "%lld runs; an experiment has at most 200,000: make it several",
+                    (long long)runs);
+}
+
 experiment *experiment_load(const char *path, const char *const *sets, err *e)
 {
     spec *s = spec_load(path, sets, e);
@@ -15,7 +30,7 @@ experiment *experiment_load(const char *path, const char *const *sets, err *e)
     arena *a = s->memory;
     sweep *all = sweep_expand(a, node_get(s->root, "sweep"), s->name, e);
     /* A --set that no variant hears would be an experiment other than what its command says. */
-    if (!all || !unheard_set_check(all, sets, e)) {
+    if (!all || !check_counts(s, all, e) || !unheard_set_check(all, sets, e)) {
         spec_free(s);
         return NULL;
     }

@@ -16,6 +16,8 @@
 #include "harness/spec/sweep.h"
 #include "results/claims/claim_read.h"
 
+enum { EXPERIMENT_MAX_VARIANTS = 20000, EXPERIMENT_MAX_RUNS = 200000 };
+
 typedef struct run_plan {
     const char *label; /* of its variant */
     int64_t seed;

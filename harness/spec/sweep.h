@@ -13,7 +13,7 @@
  *
  * grid, zip and list of one block multiply. The order is that of the file, the last axis fastest;
  * equal variants are kept once. Nothing is copied per variant but a few indexes: 100,000 take less
- * than a second. */
+ * than a second, and more are an error; combinations that are excluded are none of them. */
 #pragma once
 
 #include "harness/spec/variant.h"

@@ -7,7 +7,12 @@
 
 #include "harness/spec/variant.h"
 
-enum { SWEEP_MAX_AXES = 4096, SWEEP_MAX_DIMENSIONS = 64, SWEEP_MAX_VARIANTS = 1000000 };
+enum {
+    SWEEP_MAX_AXES = 4096,
+    SWEEP_MAX_DIMENSIONS = 64,
+    SWEEP_MAX_VARIANTS = 1000000,
+    SWEEP_MAX_KEPT = 100000
+};
 
 typedef struct sweep_axis {
     const char *name;

@@ -226,19 +226,82 @@ static bool find_active(const sweep_block *b, const int *at, bool *active)
     return good;
 }
 
-/* All exclusions are asked, even after one has hit: each counts what it took out, and one that
- * takes out nothing is a mistake. */
-static bool excluded(const sweep_block *b, const int *at, const bool *active)
+/* Exclusions by a pick that each of them wants. Of tens of thousands, one for each combination that
+ * is not wanted, all would be asked of every combination otherwise. */
+typedef struct exclusion_index {
+    int64_t *begin; /* [dimensions]: where the picks of each stand in `head` */
+    int *head;      /* [picks of all dimensions]: the first place in the two lists, -1: none */
+    int *which, *next;
+} exclusion_index;
+
+/* The dimension in which it wants the fewest picks, and how many these are: it speaks of one. */
+static int narrowest(int *fewest, const sweep_block *b, const exclusion *x)
+{
+    int found = -1;
+    *fewest = 0;
+    for (int d = 0; d < b->dimension_count; d++) {
+        int count = 0;
+        for (int k = 0; x->hits[d] && k < b->dimensions[d].count; k++)
+            count += x->hits[d][k];
+        if (!x->hits[d] || (found >= 0 && count >= *fewest)) continue;
+        found = d;
+        *fewest = count;
+    }
+    return found;
+}
+
+static exclusion_index index_exclusions(arena *a, const sweep_block *b)
+{
+    exclusion_index x = {.begin = ARENA_NEW(a, int64_t, b->dimension_count)};
+    int64_t picks = 0, places = 0;
+    int fewest, used = 0;
+    for (int d = 0; d < b->dimension_count; d++) {
+        x.begin[d] = picks;
+        picks += b->dimensions[d].count;
+    }
+    for (int i = 0; i < b->exclusion_count; i++) {
+        narrowest(&fewest, b, &b->exclusions[i]);
+        places += fewest;
+    }
+    x.head = ARENA_NEW(a, int, picks);
+    x.which = ARENA_NEW(a, int, places);
+    x.next = ARENA_NEW(a, int, places);
+    for (int64_t k = 0; k < picks; k++)
+        x.head[k] = -1;
+    for (int i = 0; i < b->exclusion_count; i++) {
+        int d = narrowest(&fewest, b, &b->exclusions[i]);
+        for (int k = 0; k < b->dimensions[d].count; k++) {
+            int *head = &x.head[x.begin[d] + k];
+            if (!b->exclusions[i].hits[d][k]) continue;
+            x.which[used] = i;
+            x.next[used] = *head;
+            *head = used++;
+        }
+    }
+    return x;
+}
+
+static bool takes_out(const sweep_block *b, const exclusion *x, const int *at, const bool *active)
+{
+    for (int d = 0; d < b->dimension_count; d++) {
+        if (x->hits[d] && !(active[d] && x->hits[d][at[d]])) return false;
+    }
+    return true;
+}
+
+/* All exclusions that may be meant are asked, even after one has hit: each counts what it took out,
+ * and one that takes out nothing is a mistake. Each stands with one dimension's picks alone. */
+static bool excluded(const sweep_block *b, const exclusion_index *index, const int *at,
+                     const bool *active)
 {
     bool any = false;
-    for (int i = 0; i < b->exclusion_count; i++) {
-        exclusion *x = &b->exclusions[i];
-        bool all = true;
-        for (int d = 0; d < b->dimension_count && all; d++) {
-            all = !x->hits[d] || (active[d] && x->hits[d][at[d]]);
+    for (int d = 0; d < b->dimension_count; d++) {
+        for (int i = index->head[index->begin[d] + at[d]]; i >= 0; i = index->next[i]) {
+            exclusion *x = &b->exclusions[index->which[i]];
+            bool out = takes_out(b, x, at, active);
+            x->excluded += out;
+            any = any || out;
         }
-        x->excluded += all;
-        any = any || all;
     }
     return any;
 }
@@ -271,8 +334,13 @@ static bool expand_block(expander *x, const sweep_block *b)
     /* at [dimensions]: the pick of each, the odometer's digits. */
     int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
     bool active[SWEEP_MAX_DIMENSIONS];
+    const exclusion_index index = index_exclusions(x->a, b);
     for (int d = 0; d >= 0;) {
-        if (find_active(b, at, active) && !excluded(b, at, active)) add_combo(x, b, at, active);
+        bool wanted = find_active(b, at, active) && !excluded(b, &index, at, active);
+        if (wanted) add_combo(x, b, at, active);
+        if (x->out->count > SWEEP_MAX_KEPT) {
+            return node_err(x->e, b->at, "more than 100,000 variants; leave some out");
+        }
         for (d = b->dimension_count - 1; d >= 0; d--) {
             if (++at[d] < b->dimensions[d].count) break;
             at[d] = 0;
