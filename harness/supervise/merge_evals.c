@@ -92,7 +92,8 @@ bool merge_evals(int *added, const char *theirs, const char *ours, err *e)
     }
     int lock = run_folder_lock(ours, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
-    json_auto_t *known = a.known = json_object();
+    json_auto_t *known = json_object();
+    a.known = known;
     e->text[0] = 0;
     bool ok = run_lines_look(a.to, note_ours, &a, e) && run_lines_look(from, add_line, &a, e) &&
               !e->text[0] && bring_file(&a, "speed.json", e);

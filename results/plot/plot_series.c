@@ -178,13 +178,12 @@ bool plot_series_spread(const plot_series *x)
  * dashes. */
 static void put_line(FILE *out, const plot_series *x, int index, plot_style style)
 {
-    static const char *const with[] = {[PLOT_LINES] = "1:2 with lines",
-                                       [PLOT_MARKED] =
-                                           "1:2 with linespoints pointtype 7 pointsize 0.5",
-                                       [PLOT_BARS] = "1:2:3:4 with yerrorbars pointsize 1",
-                                       [PLOT_BAR_LINES] = "1:2:3:4 with yerrorlines pointtype 7",
-                                       [PLOT_MARKED_BARS] = "1:2:3:4 with yerrorlines pointtype 7 "
-                                                            "pointsize 0.5"};
+    static const char *const with[] = {
+        [PLOT_LINES] = "1:2 with lines",
+        [PLOT_MARKED] = "1:2 with linespoints pointtype 7 pointsize 0.5",
+        [PLOT_BARS] = "1:2:3:4 with yerrorbars pointsize 1",
+        [PLOT_BAR_LINES] = "1:2:3:4 with yerrorlines pointtype 7",
+        [PLOT_MARKED_BARS] = "1:2:3:4 with yerrorlines pointtype 7 pointsize 0.5"};
     bool alone = style == PLOT_LINES && x->count == 1; /* a single point makes no line */
     char name[320];
     const char *drawn = alone ? "1:2 with points pointtype 7" : with[style];

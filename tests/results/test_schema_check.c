@@ -61,8 +61,7 @@ static void false_names(void)
 {
     static const char *const changes[] = {
         "UPDATE sqlite_schema SET name = 'v' WHERE name = 'pragma_table_info'",
-        "UPDATE sqlite_schema SET name = 'evaluation_run', tbl_name = 'evaluation' WHERE name = "
-        "'u'",
+        "UPDATE sqlite_schema SET name='evaluation_run', tbl_name='evaluation' WHERE name='u'",
         "UPDATE sqlite_schema SET type = 'view', name = 'v' WHERE name = 't'"};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         fake_experiment x = collected_sample(2);
