@@ -106,10 +106,13 @@ bool compare_same_model(const compared_run *x, const compared_run *y)
 
 bool compare_repeats(const compared_variant *v, const compared_variant *base, int i)
 {
-    const compared_run *own = &v->runs[i], *partner = base ? compare_run(base, own->seed) : NULL;
+    const compared_run *own = &v->runs[i];
     for (int k = 0; k < i; k++) {
-        const compared_run *one = &v->runs[k], *its = base ? compare_run(base, one->seed) : NULL;
+        const compared_run *one = &v->runs[k];
         if (!compare_same_model(own, one)) continue;
+        /* Looked for here, where it is seldom needed: a seed is found by walking along them. */
+        const compared_run *partner = base ? compare_run(base, own->seed) : NULL;
+        const compared_run *its = base ? compare_run(base, one->seed) : NULL;
         if (!base || (partner && its && compare_same_model(partner, its))) return true;
     }
     return false;

@@ -187,9 +187,14 @@ static void sum_up_cost(compared_variant *v, arena *a, const comparison *c)
 static void sum_up(compared_variant *v, arena *a, const comparison *c)
 {
     double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
+    bool *again = ARENA_NEW(a, bool, v->run_count);
+    for (int i = 0; i < v->run_count; i++) {
+        again[i] = compare_repeats(v, NULL, i);
+        v->repeats += again[i];
+    }
     for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
         for (int i = 0; i < v->run_count; i++) {
-            x[i] = compare_repeats(v, NULL, i) ? (double)NAN : v->runs[i].value[m];
+            x[i] = again[i] ? (double)NAN : v->runs[i].value[m];
         }
         v->value[m] = stats_mean(x, v->run_count, STATS_CONFIDENCE);
     }
@@ -200,7 +205,6 @@ static void sum_up(compared_variant *v, arena *a, const comparison *c)
         v->lost += lost;
         v->pairs += partner != NULL;
         v->lost_pairs += partner && (lost || compare_is_lost(partner));
-        v->repeats += compare_repeats(v, NULL, i);
         v->repeated_pairs += repeats;
         x[i] = v->runs[i].value[c->metric];
         /* NaN, so that stats_paired leaves the pair out and n says how many there were. */
