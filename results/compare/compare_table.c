@@ -236,20 +236,25 @@ static void put_evaluation(sheet *s)
     put_text(s, (table_head){"dynamic_decay", "decay", "chosen", shown}, "", v->decays);
 }
 
-/* "3/3", "1/3: 1 failed, 1 running" Planned runs that did not begin are what is left; they have no
- * word. */
+/* "3/3", "1/3: 1 failed, 1 running": those that have the figures of this row, of those that were
+ * planned. Planned runs that did not begin are what is left; they have no word. */
 static void runs_text(char text[160], const compared_variant *v)
 {
+    int scored = 0;
+    for (int i = 0; i < v->run_count; i++) {
+        scored += v->runs[i].scored;
+    }
     const struct {
         int count;
         const char *name;
-    } others[] = {{v->failed, "failed"},
+    } others[] = {{v->done - scored, "without a result"},
+                  {v->failed, "failed"},
                   {v->diverged, "diverged"},
                   {v->running, "running"},
                   {v->interrupted, "interrupted"}};
-    int n = snprintf(text, 160, "%d/%d", v->done, v->planned);
+    int n = snprintf(text, 160, "%d/%d", scored, v->planned);
     bool first = true;
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (others[i].count == 0) continue;
         n += snprintf(text + n, (size_t)(160 - n), "%s%d %s", first ? ": " : ", ", others[i].count,
                       others[i].name);

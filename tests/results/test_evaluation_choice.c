@@ -155,6 +155,7 @@ static void not_all(void)
     expect_figures(c, 2, (double)NAN);
     expect_text(c, "wide, seed 1: done: was evaluated here before its end or by another protocol "
                    "only (run ");
+    expect_text(c, "0/3: 3 without a result ");
     arena_free(a);
 }
 
@@ -210,6 +211,7 @@ static void half_anew(void)
     EXPECT(c && strcmp(c->split, "validation") == 0, "%s", c ? c->split : "none");
     EXPECT(c && c->variants[0].value[1].n == 2 && c->variants[1].value[1].n == 2, "all but one");
     expect_text(c, "plain, seed 1: done: its final evaluation is on the test split (run ");
+    expect_text(c, "2/3: 1 without a result ");
     expect_text(c, "wide, seed 2: done: was evaluated otherwise than other seeds: rows 8; loci run "
                    "evaluates all alike (run ");
     arena_free(a);
