@@ -1,6 +1,5 @@
 #include "harness/run/claim_subject.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/text.h"
@@ -86,46 +85,56 @@ json_t *claim_subject(const claim *c, const experiment *x)
 
 /* ---- as a record has it ---- */
 
-static bool has_seed(const json_t *seeds, const json_t *seed)
+/* False: it is there. */
+static bool note_seed(json_t *seen, const json_t *seed)
 {
+    char key[24];
+    snprintf(key, sizeof key, "%lld", (long long)json_integer_value(seed));
+    if (json_object_get(seen, key)) return false;
+    json_object_set_new(seen, key, json_true());
+    return true;
+}
+
+/* Each of `seeds` that is not one of `others` (may be NULL), once. By way of a set: there may be
+ * thousands, and a run of each. A new reference. */
+static json_t *seeds_beside(const json_t *seeds, const json_t *others)
+{
+    json_auto_t *seen = json_object();
+    json_t *beside = json_array(), *seed;
     size_t i;
-    json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)seeds, i, one)
+    json_array_foreach(others, i, seed)
     {
-        if (json_equal(one, seed)) return true;
+        note_seed(seen, seed);
     }
-    return false;
+    json_array_foreach(seeds, i, seed)
+    {
+        if (note_seed(seen, seed)) json_array_append(beside, seed);
+    }
+    return beside;
 }
 
 void claim_subject_add_seeds(json_t *stated, const json_t *now)
 {
-    size_t i;
-    json_t *seed, *seeds = json_object_get(stated, "seeds");
-    json_array_foreach(json_object_get(now, "seeds"), i, seed)
-    {
-        if (!has_seed(seeds, seed)) json_array_append(seeds, seed);
-    }
+    json_t *seeds = json_object_get(stated, "seeds");
+    json_auto_t *more = seeds_beside(json_object_get(now, "seeds"), seeds);
+    json_array_extend(seeds, more);
 }
 
 json_t *claim_subject_earlier(const json_t *record, const json_t *now)
 {
-    json_t *o = json_deep_copy(now), *seeds = json_array();
-    json_t *variants = json_object_get(o, "variants");
+    json_t *o = json_deep_copy(now), *variants = json_object_get(o, "variants"), *run;
+    json_auto_t *seeds = json_array();
     size_t i;
-    json_t *run;
     json_array_foreach(json_object_get(record, "runs"), i, run)
     {
         const char *label = json_get_text(run, "label"), *id = json_get_text(run, "variant");
-        const json_t *seed = json_object_get(run, "seed");
+        json_t *seed = json_object_get(run, "seed");
         if (label && id && json_object_get(variants, label)) {
             json_object_set_new(variants, label, json_string(id));
         }
-        if (json_is_integer(seed) && !has_seed(seeds, seed)) {
-            json_array_append(seeds, (json_t *)(uintptr_t)seed);
-        }
+        if (json_is_integer(seed)) json_array_append(seeds, seed);
     }
-    if (json_array_size(seeds) > 0) json_object_set(o, "seeds", seeds);
-    json_decref(seeds);
+    if (json_array_size(seeds) > 0) json_object_set_new(o, "seeds", seeds_beside(seeds, NULL));
     return o;
 }
 
@@ -157,20 +166,17 @@ static void put_variants(FILE *out, const json_t *stated, const json_t *now)
 
 static void put_seeds(FILE *out, const json_t *stated, const json_t *now, const char *comma)
 {
-    const json_t *those = json_object_get(now, "seeds");
-    json_t *then = json_object_get(stated, "seeds"), *seed;
-    size_t n = 0, i = 0, k;
-    json_array_foreach(then, k, seed)
+    json_auto_t *left_out =
+        seeds_beside(json_object_get(stated, "seeds"), json_object_get(now, "seeds"));
+    json_t *seed;
+    size_t n = json_array_size(left_out), i;
+    if (n == 0) return;
+    fprintf(out, "%sseed%s ", comma, n == 1 ? "" : "s");
+    json_array_foreach(left_out, i, seed)
     {
-        n += !has_seed(those, seed);
+        fprintf(out, "%s%lld", joint(i, n), (long long)json_integer_value(seed));
     }
-    if (n > 0) fprintf(out, "%sseed%s ", comma, n == 1 ? "" : "s");
-    json_array_foreach(then, k, seed)
-    {
-        if (has_seed(those, seed)) continue;
-        fprintf(out, "%s%lld", joint(i++, n), (long long)json_integer_value(seed));
-    }
-    if (n > 0) fprintf(out, " %s left out", n == 1 ? "was" : "were");
+    fprintf(out, " %s left out", n == 1 ? "was" : "were");
 }
 
 char *claim_subject_change(const json_t *stated, const json_t *now)
