@@ -5,6 +5,7 @@
 
 #include "core/base/text.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_verdict.h"
 #include "harness/run/set_aside.h"
 #include "harness/run/worker_save.h"
 #include "harness/train/checkpoint.h"
@@ -13,11 +14,6 @@
 /* Which evaluation was the best is said twice: by evals.jsonl, and by the manifest of the model
  * that was kept for it. Where the manifest is lost the other still knows, and the model itself of
  * which step it is: so a worse one is never called the best. */
-
-static double nats_per_token(const json_t *line)
-{
-    return json_get_double(line, "nats") / json_get_double(line, "tokens");
-}
 
 /* What evals.jsonl says of evaluations that can be compared with `like`. */
 typedef struct past {
@@ -30,7 +26,7 @@ typedef struct past {
 static bool note_evaluation(void *user, const json_t *line)
 {
     past *p = user;
-    double nats = nats_per_token(line);
+    double nats = run_verdict_evaluated(line);
     if (!json_equal(json_object_get(line, "split"), json_object_get(p->like, "split")) ||
         !json_equal(json_object_get(line, "protocol"), json_object_get(p->like, "protocol"))) {
         return true;
@@ -115,7 +111,7 @@ bool worker_best_keep(worker *w, const json_t *line, err *e)
 {
     char folder[FILE_PATH_BYTES];
     past p;
-    double nats = nats_per_token(line);
+    double nats = run_verdict_evaluated(line);
     if (!file_join(folder, w->folder, CHECKPOINT_BEST, e) || !mend(w, folder, line, e) ||
         !look_back(&p, w, line, -1, e)) {
         return false;
