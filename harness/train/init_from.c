@@ -3,6 +3,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "core/base/file.h"
+
 /* Two lists of tensors by name, the source's and this model's, and the rules that lead from one to
  * the other: which are taken (only, skip), what they are called here (map), whether they fit
  * (shape, or the shape of one piece).
@@ -83,7 +85,7 @@ bool init_from_read(init_options *o, const node *n, arena *a, err *e)
         return node_err(e, n, "name one source: variant, run or checkpoint");
     }
     /* It names a folder beside others, and leads to no other place. */
-    if (o->run && (!*o->run || *o->run == '.' || strchr(o->run, '/'))) {
+    if (o->run && !file_name_is_plain(o->run)) {
         return node_err(e, node_get(n, "run"),
                         "'%.100s' is no run's id, as loci ls lists them; a path is a checkpoint: "
                         "init_from: {checkpoint: ...}",
