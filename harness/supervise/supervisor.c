@@ -64,14 +64,11 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         if (j->evaluates) break;
         s->result->skipped++;
         return true;
-    /* What an evaluation says is of that evaluation: another one may say otherwise. */
-    case RUN_DIVERGED:
-        j->evaluates = evaluate_again_wanted(j->folder, plan);
-        if (j->evaluates || supervision_retries(s->o, status.state)) break;
-        s->result->failed++;
-        return true;
     case RUN_FAILED:
-        if (supervision_retries(s->o, status.state)) break;
+    case RUN_DIVERGED:
+        /* What an evaluation says is of that evaluation: another one may say otherwise. */
+        j->evaluates = status.state == RUN_DIVERGED && evaluate_again_wanted(j->folder, plan);
+        if (j->evaluates || supervision_retries(s->o, status.state)) break;
         s->result->failed++;
         return true;
     case RUN_RUNNING: /* by another process: whatever becomes of it is looked at later */

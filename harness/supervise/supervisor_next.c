@@ -96,13 +96,10 @@ static readiness look_at(supervisor *s, job *j)
         /* Trained by another process; what it took counts all the same. */
         job_memory_learn(&s->room, j->plan->variant_index, now.peak_anon_bytes);
         return GONE;
-    case RUN_DIVERGED:
-        if (j->evaluates) return look_at_diverged(s, j, &now);
-        if (now.ended_at <= j->ended_before) return READY; /* that is what is tried again */
-        supervisor_jobs_end(s, j, &now);
-        return GONE;
     case RUN_FAILED:
-        if (now.ended_at <= j->ended_before) return READY;
+    case RUN_DIVERGED:
+        if (j->evaluates && now.state == RUN_DIVERGED) return look_at_diverged(s, j, &now);
+        if (now.ended_at <= j->ended_before) return READY; /* that is what is tried again */
         supervisor_jobs_end(s, j, &now);
         return GONE;
     case RUN_PLANNED:
