@@ -9,48 +9,80 @@
 #include "harness/supervise/continue_longer.h"
 #include "results/store/experiment.h"
 
-/* The runs of a label here: its variant, and their ids. NULL: none. */
-static const char *variant_here(const json_t *runs, const char *label)
+/* What a record plans, in a folder of results. */
+typedef struct planned {
+    const char *out;
+    json_t *labels;   /* {LABEL: {"variant": ID, "runs": [ID, ...]}} */
+    json_t *label_of; /* {ID of a run: LABEL} */
+} planned;
+
+/* False: a label is of two variants. */
+static bool add_run(planned *p, const json_t *run)
 {
-    const json_t *run;
-    size_t i;
-    json_array_foreach(runs, i, run)
-    {
-        const char *own = json_get_text(run, "label");
-        if (own && strcmp(own, label) == 0) return json_get_text(run, "variant");
+    const char *label = json_get_text(run, "label"), *id = json_get_text(run, "run");
+    const char *variant = json_get_text(run, "variant");
+    if (!label || !id || !variant) return true;
+    json_t *known = json_object_get(p->labels, label);
+    if (!known) {
+        known = json_pack("{s:s, s:[]}", "variant", variant, "runs");
+        json_object_set_new(p->labels, label, known);
     }
-    return NULL;
+    json_array_append_new(json_object_get(known, "runs"), json_string(id));
+    json_object_set_new(p->label_of, id, json_string(label));
+    return strcmp(json_get_text(known, "variant"), variant) == 0;
 }
 
-/* The spec of a run of that label that was begun here. */
-static json_t *spec_here(const char *out, const json_t *runs, const char *label)
+static bool plan_begin(planned *p, const char *out, const json_t *runs)
 {
     const json_t *run;
     size_t i;
-    json_t *found = NULL;
+    *p = (planned){out, json_object(), json_object()};
     json_array_foreach(runs, i, run)
     {
-        const char *own = json_get_text(run, "label"), *id = json_get_text(run, "run");
-        if (!found && own && id && strcmp(own, label) == 0) found = run_record_spec(out, id);
+        if (!add_run(p, run)) return false;
     }
-    return found;
+    return true;
+}
+
+static void plan_end(planned *p)
+{
+    json_decref(p->labels);
+    json_decref(p->label_of);
+}
+
+/* The spec of a run of a label that was begun; NULL: none was. A run of the record that it starts
+ * from is named by its label there: its id is another for each seed, and for each budget. */
+static json_t *spec_of(const planned *p, const json_t *label)
+{
+    const json_t *id;
+    json_t *tree = NULL;
+    size_t i;
+    json_array_foreach(json_object_get(label, "runs"), i, id)
+    {
+        if ((tree = run_record_spec(p->out, json_string_value(id)))) break;
+    }
+    json_t *init = json_object_get(tree, "init_from");
+    const char *source = json_get_text(init, "run");
+    json_t *name = source ? json_object_get(p->label_of, source) : NULL;
+    if (name) json_object_set(init, "run", name);
+    return tree;
 }
 
 /* By how much the budgets of theirs are larger where a label is of two specs: the sign of all of
  * them, 0 where they do not say one, or differ in more. */
-static int compare_budgets(const char *out, const json_t *ours, const char *from,
-                           const json_t *theirs)
+static int compare_budgets(const planned *ours, const planned *theirs)
 {
     int sign = 0;
-    const json_t *run;
-    size_t i;
-    json_array_foreach(theirs, i, run)
+    const char *label;
+    json_t *there;
+    json_object_foreach(theirs->labels, label, there)
     {
-        const char *label = json_get_text(run, "label"), *id = json_get_text(run, "run");
-        const char *variant = json_get_text(run, "variant");
-        const char *here = label ? variant_here(ours, label) : NULL;
-        if (!id || !variant || !here || strcmp(here, variant) == 0) continue;
-        json_auto_t *a = spec_here(out, ours, label), *b = run_record_spec(from, id);
+        const json_t *here = json_object_get(ours->labels, label);
+        if (!here ||
+            json_equal(json_object_get(here, "variant"), json_object_get(there, "variant"))) {
+            continue;
+        }
+        json_auto_t *a = spec_of(ours, here), *b = spec_of(theirs, there);
         double more = 0;
         if (!a || !b) continue; /* not begun */
         if (!continue_longer_by(&more, a, b)) return 0;
@@ -66,12 +98,16 @@ static merge_record_choice compare(err *why, const char *out, const json_t *x, c
 {
     json_auto_t *known = json_object();
     const json_t *ours = json_object_get(x, "runs"), *theirs = json_object_get(y, "runs");
+    planned here = {0}, there = {0};
     err other;
     if (experiment_runs_agree(known, ours, &other) &&
         experiment_runs_agree(known, theirs, &other)) {
         return MERGE_UNITE;
     }
-    int more = compare_budgets(out, ours, from, theirs);
+    bool clear = plan_begin(&here, out, ours) && plan_begin(&there, from, theirs);
+    int more = clear ? compare_budgets(&here, &there) : 0;
+    plan_end(&here);
+    plan_end(&there);
     if (more < 0) {
         err_set(why, "%s: has the smaller budget, and is left out", path);
         return MERGE_SHORTER;

@@ -9,6 +9,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/run/run_status.h"
 #include "harness/supervise/manage_names.h"
+#include "tests/support/corpora.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_sweep.h"
 #include "tests/test.h"
@@ -68,6 +69,13 @@ static void expect_runs(const char *what, const char *out, int wanted, int finis
     int64_t count = runs_of(out, a, &names, &done);
     EXPECT(count == wanted && done == finished, "%s: %d of %d done", what, done, (int)count);
 }
+
+static const char CHAIN[] =
+    "extends: tiny.yaml\n"
+    "name: chain\n"
+    "sweep:\n"
+    "  grid: null\n"
+    "  list: [{label: block}, {label: fine, init_from: {variant: block}}]\n";
 
 static const char SIX[] = "train.budget={steps: 6}", TWELVE[] = "train.budget={steps: 12}";
 
@@ -155,6 +163,24 @@ static int asked_in(const char *out)
     return system(command);
 }
 
+/* Also where a variant starts from another: its source is another of each seed and each budget. */
+static void larger_budget_of_a_chain(void)
+{
+    const char *const budgets[] = {SIX, TWELVE}, *const outs[] = {"short", "long"};
+    if (!test_program()) return;
+    tiny_sweep();
+    corpora_write("chain.yaml", CHAIN, -1);
+    for (int i = 0; i < 2; i++) {
+        char spec[FILE_PATH_BYTES], out[FILE_PATH_BYTES];
+        snprintf(spec, sizeof spec, "%s", test_inside("chain.yaml"));
+        snprintf(out, sizeof out, "%s", test_inside(outs[i]));
+        program_expect(LOCI("run", spec, "--out", out, "--set", budgets[i]), 0, NULL, "4 trained");
+    }
+    program_expect(merge("short", "here"), 0, NULL, "4 runs");
+    program_expect(merge("long", "here"), 0, NULL, "has the larger budget");
+    program_expect(merge("short", "here"), 0, NULL, "has the smaller budget, and is left out");
+}
+
 /* Of runs that both have: what was asked of them in one folder stands in both afterwards. */
 static void evaluations_come_along(void)
 {
@@ -204,6 +230,7 @@ const test_suite test_merge = {"tools/merge",
                                {{"further_stays", further_stays},
                                 {"other_training_is_refused", other_training_is_refused},
                                 {"larger_budget_stays", larger_budget_stays},
+                                {"larger_budget_of_a_chain", larger_budget_of_a_chain},
                                 {"evaluations_come_along", evaluations_come_along},
                                 {"only_records", only_records},
                                 {0}}};
