@@ -1,6 +1,7 @@
 #include "harness/speed/sweep_time.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/host.h"
@@ -32,8 +33,9 @@ typedef struct speed {
 
 typedef struct speeds {
     arena *memory;
-    speed *list;
+    speed *list; /* one a run; behind take_medians one a variant, sorted by it */
     int count, capacity;
+    double train_flops, eval_flops; /* of all runs; behind take_medians */
 } speeds;
 
 static void add_speed(speeds *s, const speed *one)
@@ -131,17 +133,9 @@ static bool measure(speed *one, experiment *x, int run, const sweep_time_options
 
 /* ---- the estimate ---- */
 
-/* The median of what `want` gives of the speeds that are known; NaN: none. */
-static double median_of(const speeds *s, const char *variant, double (*want)(const speed *))
+static bool is_speed(double x)
 {
-    double *found = ARENA_NEW(s->memory, double, s->count + 1);
-    int n = 0;
-    for (int i = 0; i < s->count; i++) {
-        if (variant && strcmp(s->list[i].variant, variant) != 0) continue;
-        found[n] = want(&s->list[i]);
-        if (isfinite(found[n]) && found[n] > 0) n++;
-    }
-    return n ? stats_median(found, n) : (double)NAN;
+    return isfinite(x) && x > 0;
 }
 
 static double train_of(const speed *s)
@@ -164,10 +158,50 @@ static double eval_flops_of(const speed *s)
     return s->eval_flops;
 }
 
+/* The median of what `want` gives of the speeds that are known; NaN: none. scratch [n]. */
+static double median_of(const speed *list, int n, double *scratch, double (*want)(const speed *))
+{
+    int known = 0;
+    for (int i = 0; i < n; i++) {
+        scratch[known] = want(&list[i]);
+        if (is_speed(scratch[known])) known++;
+    }
+    return known ? stats_median(scratch, known) : (double)NAN;
+}
+
+static int by_variant(const void *a, const void *b)
+{
+    return strcmp(((const speed *)a)->variant, ((const speed *)b)->variant);
+}
+
+/* Once, not for each run: a folder may hold as many runs as are planned. */
+static void take_medians(speeds *s)
+{
+    double *scratch = ARENA_NEW(s->memory, double, s->count + 1);
+    speed *list = s->list;
+    int variants = 0;
+    if (s->count) qsort(list, (size_t)s->count, sizeof *list, by_variant);
+    s->train_flops = median_of(list, s->count, scratch, train_flops_of);
+    s->eval_flops = median_of(list, s->count, scratch, eval_flops_of);
+    for (int i = 0, n; i < s->count; i += n) {
+        for (n = 1; i + n < s->count && by_variant(&list[i], &list[i + n]) == 0;)
+            n++;
+        list[variants++] = (speed){.variant = list[i].variant,
+                                   .train = median_of(&list[i], n, scratch, train_of),
+                                   .eval = median_of(&list[i], n, scratch, eval_of)};
+    }
+    s->count = variants;
+}
+
 /* Runs that train nothing need no speed of training, and are not measured. */
 static bool is_known(const speeds *s, const run_plan *p)
 {
-    return isfinite(median_of(s, p->variant, train_of)) || p->amount.tokens <= 0;
+    if (p->amount.tokens <= 0) return true;
+    for (int i = 0; i < s->count; i++) {
+        const speed *one = &s->list[i];
+        if (is_speed(one->train) && strcmp(one->variant, p->variant) == 0) return true;
+    }
+    return false;
 }
 
 /* What is to be done of a run: the share of its training, and tokens of its evaluations. */
@@ -179,14 +213,17 @@ typedef struct work_left {
  * even where its speed is unknown. */
 static run_time time_of(const speeds *s, const run_plan *p, const work_left *left)
 {
-    double train = median_of(s, p->variant, train_of), eval = median_of(s, p->variant, eval_of);
+    const speed wanted = {.variant = p->variant};
+    const speed *own =
+        s->count ? bsearch(&wanted, s->list, (size_t)s->count, sizeof wanted, by_variant) : NULL;
+    double train = own ? own->train : (double)NAN, eval = own ? own->eval : (double)NAN;
     /* RECORDED only if both speeds are the variant's own; one that had to be scaled makes the whole
      * an estimate. */
     time_source source = TIME_RECORDED;
     bool timed = isfinite(p->amount.seconds);
     if (!isfinite(train) || !isfinite(eval)) source = TIME_SCALED;
-    if (!isfinite(train)) train = median_of(s, NULL, train_flops_of) / p->cost.train_flops;
-    if (!isfinite(eval)) eval = median_of(s, NULL, eval_flops_of) / p->cost.forward_flops;
+    if (!isfinite(train)) train = s->train_flops / p->cost.train_flops;
+    if (!isfinite(eval)) eval = s->eval_flops / p->cost.forward_flops;
     run_time t = {source, left->share * (timed ? p->amount.seconds : p->amount.tokens / train),
                   left->eval_tokens / eval};
     if (p->amount.tokens <= 0 || left->share <= 0) t.train = 0;
@@ -255,6 +292,7 @@ bool sweep_time_estimate(run_time *times, const bool *left, experiment *x,
             add_speed(&s, &one);
         }
     }
+    take_medians(&s);
     for (int i = 0; ok && i < x->run_count; i++) {
         times[i] = left[i] ? time_of(&s, &x->runs[i], &work[i]) : (run_time){.source = TIME_NONE};
     }
