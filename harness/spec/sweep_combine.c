@@ -228,57 +228,44 @@ static bool find_active(const sweep_block *b, const int *at, bool *active)
 
 /* Exclusions by a pick that each of them wants. Of tens of thousands, one for each combination that
  * is not wanted, all would be asked of every combination otherwise. */
-typedef struct exclusion_index {
-    int64_t *begin; /* [dimensions]: where the picks of each stand in `head` */
-    int *head;      /* [picks of all dimensions]: the first place in the two lists, -1: none */
-    int *which, *next;
-} exclusion_index;
+typedef struct exclusions {
+    exclusion *one;
+    const struct exclusions *next;
+} exclusions;
 
-/* The dimension in which it wants the fewest picks, and how many these are: it speaks of one. */
-static int narrowest(int *fewest, const sweep_block *b, const exclusion *x)
+/* The dimension in which it wants the fewest picks: it speaks of one. */
+static int narrowest(const sweep_block *b, const exclusion *x)
 {
-    int found = -1;
-    *fewest = 0;
+    int found = -1, fewest = 0;
     for (int d = 0; d < b->dimension_count; d++) {
         int count = 0;
         for (int k = 0; x->hits[d] && k < b->dimensions[d].count; k++)
             count += x->hits[d][k];
-        if (!x->hits[d] || (found >= 0 && count >= *fewest)) continue;
+        if (!x->hits[d] || (found >= 0 && count >= fewest)) continue;
         found = d;
-        *fewest = count;
+        fewest = count;
     }
     return found;
 }
 
-static exclusion_index index_exclusions(arena *a, const sweep_block *b)
+/* by_pick [dimensions][picks of each]: lists. */
+static const exclusions ***index_exclusions(arena *a, const sweep_block *b)
 {
-    exclusion_index x = {.begin = ARENA_NEW(a, int64_t, b->dimension_count)};
-    int64_t picks = 0, places = 0;
-    int fewest, used = 0;
+    const exclusions ***by_pick = ARENA_NEW(a, const exclusions **, b->dimension_count);
     for (int d = 0; d < b->dimension_count; d++) {
-        x.begin[d] = picks;
-        picks += b->dimensions[d].count;
+        by_pick[d] = arena_push_zero(a, b->dimensions[d].count, sizeof **by_pick);
     }
     for (int i = 0; i < b->exclusion_count; i++) {
-        narrowest(&fewest, b, &b->exclusions[i]);
-        places += fewest;
-    }
-    x.head = ARENA_NEW(a, int, picks);
-    x.which = ARENA_NEW(a, int, places);
-    x.next = ARENA_NEW(a, int, places);
-    for (int64_t k = 0; k < picks; k++)
-        x.head[k] = -1;
-    for (int i = 0; i < b->exclusion_count; i++) {
-        int d = narrowest(&fewest, b, &b->exclusions[i]);
+        exclusion *x = &b->exclusions[i];
+        int d = narrowest(b, x);
         for (int k = 0; k < b->dimensions[d].count; k++) {
-            int *head = &x.head[x.begin[d] + k];
-            if (!b->exclusions[i].hits[d][k]) continue;
-            x.which[used] = i;
-            x.next[used] = *head;
-            *head = used++;
+            if (!x->hits[d][k]) continue;
+            exclusions *first = ARENA_NEW(a, exclusions, 1);
+            *first = (exclusions){x, by_pick[d][k]};
+            by_pick[d][k] = first;
         }
     }
-    return x;
+    return by_pick;
 }
 
 static bool takes_out(const sweep_block *b, const exclusion *x, const int *at, const bool *active)
@@ -291,15 +278,14 @@ static bool takes_out(const sweep_block *b, const exclusion *x, const int *at, c
 
 /* All exclusions that may be meant are asked, even after one has hit: each counts what it took out,
  * and one that takes out nothing is a mistake. Each stands with one dimension's picks alone. */
-static bool excluded(const sweep_block *b, const exclusion_index *index, const int *at,
+static bool excluded(const sweep_block *b, const exclusions ***by_pick, const int *at,
                      const bool *active)
 {
     bool any = false;
     for (int d = 0; d < b->dimension_count; d++) {
-        for (int i = index->head[index->begin[d] + at[d]]; i >= 0; i = index->next[i]) {
-            exclusion *x = &b->exclusions[index->which[i]];
-            bool out = takes_out(b, x, at, active);
-            x->excluded += out;
+        for (const exclusions *x = by_pick[d][at[d]]; x; x = x->next) {
+            bool out = takes_out(b, x->one, at, active);
+            x->one->excluded += out;
             any = any || out;
         }
     }
@@ -334,9 +320,9 @@ static bool expand_block(expander *x, const sweep_block *b)
     /* at [dimensions]: the pick of each, the odometer's digits. */
     int *at = arena_push_zero(x->a, b->dimension_count, sizeof *at);
     bool active[SWEEP_MAX_DIMENSIONS];
-    const exclusion_index index = index_exclusions(x->a, b);
+    const exclusions ***by_pick = index_exclusions(x->a, b);
     for (int d = 0; d >= 0;) {
-        bool wanted = find_active(b, at, active) && !excluded(b, &index, at, active);
+        bool wanted = find_active(b, at, active) && !excluded(b, by_pick, at, active);
         if (wanted) add_combo(x, b, at, active);
         if (x->out->count > SWEEP_MAX_KEPT) {
             return node_err(x->e, b->at, "more than 100,000 variants; leave some out");
