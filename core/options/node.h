@@ -28,12 +28,13 @@ typedef struct node {
     struct node **items;
 } node;
 
-/* Parses YAML text / what must be a map / a file. On failure NULL and e says "file:line:col: what".
- * What comes from a file may be a list or a number: node_set and node_add want a map. */
+/* Parses YAML text / what must be a map / what a file holds / a file. On failure NULL and e says
+ * "file:line:col: what". What comes from a file may be a list or a number: node_set and node_add
+ * want a map. */
 node *node_parse(arena *a, const char *text, size_t bytes, const char *file, err *e);
 node *node_parse_map(arena *a, const char *text, size_t bytes, const char *file, err *e);
+node *node_parse_file(arena *a, const char *text, size_t bytes, const char *path, err *e);
 node *node_load(arena *a, const char *path, err *e);
-node *node_load_named(arena *a, const char *path, err *e); /* through links (core/base/file.h) */
 
 node *node_get(const node *map, const char *key); /* NULL if absent or not a map */
 node *node_copy(arena *a, const node *n);         /* deep */

@@ -400,7 +400,7 @@ node *node_parse_map(arena *a, const char *text, size_t bytes, const char *file,
     return NULL;
 }
 
-static node *parse_file(arena *a, const char *text, size_t bytes, const char *path, err *e)
+node *node_parse_file(arena *a, const char *text, size_t bytes, const char *path, err *e)
 {
     node *root = NULL;
     if (bytes > MAX_FILE_BYTES) {
@@ -417,12 +417,5 @@ node *node_load(arena *a, const char *path, err *e)
 {
     size_t bytes;
     text_auto *text = file_read(path, &bytes, e);
-    return text ? parse_file(a, text, bytes, path, e) : NULL;
-}
-
-node *node_load_named(arena *a, const char *path, err *e)
-{
-    size_t bytes;
-    text_auto *text = file_read_named(path, &bytes, e);
-    return text ? parse_file(a, text, bytes, path, e) : NULL;
+    return text ? node_parse_file(a, text, bytes, path, e) : NULL;
 }

@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/options/option.h"
@@ -148,10 +147,10 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
     int depth = c->count;
     if (!enter_file(a, c, path, at, e)) return NULL;
     err why;
-    int fd = file_open_named(path, NULL, &why);
-    if (fd < 0) return node_err(e, at, "%s", why.text), NULL;
-    close(fd);
-    node *base = node_load_named(a, path, e);
+    size_t bytes;
+    text_auto *text = file_read_named(path, &bytes, &why);
+    if (!text) return node_err(e, at, "%s", why.text), NULL;
+    node *base = node_parse_file(a, text, bytes, path, e);
     if (base && !count_file(c, base, at, e)) return NULL;
     if (base) base = resolve_extends(a, base, path, c, e);
     c->count = depth;
