@@ -62,10 +62,7 @@ int file_lock_shared(const char *path)
  * close. A shared one, so that two who ask at the same moment do not see each other. */
 bool file_lock_is_held(const char *path)
 {
-    int fd = file_open(path, NULL, NULL);
-    if (fd < 0) return false;
-    /* Where locks cannot be had at all nobody has this one. */
-    bool held = ask(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return held;
+    int fd = file_lock_shared(path);
+    if (fd >= 0) close(fd);
+    return fd == FILE_LOCK_BUSY;
 }

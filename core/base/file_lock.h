@@ -14,8 +14,9 @@ enum { FILE_LOCK_BUSY = -2 };
  * when it is had: one that was removed or replaced while it was waited for locks nobody out. */
 int file_lock(const char *path, int how, err *e);
 
-/* A shared one of a file that may only be read, not waited for; -1: there is none to take. */
+/* A shared one of a file that may only be read, not waited for; FILE_LOCK_BUSY; -1: there is none
+ * to take, or locks cannot be had there. */
 int file_lock_shared(const char *path);
 
-/* Whether somebody has it alone. Where that cannot be asked of a file that is there: yes. */
+/* Whether somebody has it alone. Where locks cannot be had at all nobody has this one. */
 bool file_lock_is_held(const char *path);

@@ -35,12 +35,12 @@ static int open_in_folder(const char *path, int flags)
 {
     char folder[FILE_PATH_BYTES];
     const char *slash = strrchr(path, '/');
-    if (!slash) return openat(AT_FDCWD, path, flags | O_NOFOLLOW, 0666);
+    if (!slash) return openat(AT_FDCWD, path, flags | O_NOFOLLOW);
     if (strlen(path) >= sizeof folder) return errno = ENAMETOOLONG, -1;
     file_parent(folder, path);
     int within = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (within < 0) return -1;
-    int fd = openat(within, slash + 1, flags | O_NOFOLLOW, 0666), why = errno;
+    int fd = openat(within, slash + 1, flags | O_NOFOLLOW), why = errno;
     close(within);
     errno = why;
     return fd;
