@@ -63,8 +63,7 @@ typedef struct safetensors safetensors;
 
 /* Maps a file; what is returned, names and data included, is valid until safetensors_close. */
 safetensors *safetensors_open(const char *path, err *e);
-safetensors *safetensors_open_named(const char *path,
-                                    err *e); /* through links (core/base/file.h) */
+safetensors *safetensors_open_named(const char *path, err *e); /* through links (file.h) */
 /* The same over the caller's bytes, which must outlive it; `name` stands in messages. */
 safetensors *safetensors_parse(const void *bytes, size_t size, const char *name, err *e);
 void safetensors_close(safetensors *s);
