@@ -74,3 +74,14 @@ void program_expect(program_result r, int status, const char *out, const char *e
     EXPECT(!out || strstr(r.out, out), "stdout lacks '%s': %s", out, r.out);
     EXPECT(!errors || strstr(r.err, errors), "stderr lacks '%s': %s", errors, r.err);
 }
+
+bool program_shell(const char *commands)
+{
+    char command[3 * FILE_PATH_BYTES];
+    int n = snprintf(command, sizeof command,
+                     "cd '%s' && export LOCI='%s' LOCI_OUT=out LOCI_CACHE=cache && "
+                     "RUN=$(ls -trd out/runs/* 2>/dev/null | head -n1); { %s; } >log 2>&1",
+                     test_folder(), test_program(), commands);
+    CHECK(n < (int)sizeof command, "longer commands than there is room for: %d bytes", n);
+    return system(command) == 0;
+}

@@ -18,4 +18,9 @@ program_result program_run(const char *const *words);
  * no program ran. */
 void program_expect(program_result r, int status, const char *out, const char *errors);
 
+/* Commands of the shell in test_folder(), true if they end well: $LOCI is the program, with results
+ * and caches where program_run has them, $RUN the folder of the first run. What they print goes to
+ * the file `log` there. */
+bool program_shell(const char *commands);
+
 #define LOCI(...) program_run((const char *const[]){__VA_ARGS__, NULL})

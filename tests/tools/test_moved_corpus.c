@@ -1,6 +1,5 @@
 /* A text that was moved or removed after a model was trained on it. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -51,16 +50,6 @@ static void moved(void)
     program_expect(LOCI("generate", "moved", "--tokens", "5", "--data", is), 0, NULL, NULL);
 }
 
-/* A command of the shell in the case's folder; $LOCI is the program. */
-static int shell(const char *text)
-{
-    char command[3 * FILE_PATH_BYTES];
-    snprintf(command, sizeof command,
-             "cd '%s' && export LOCI='%s' LOCI_OUT=out LOCI_CACHE=cache && { %s; } >log 2>&1",
-             test_folder(), test_program(), text);
-    return system(command);
-}
-
 /* A model file tells nobody where it was trained; what it was trained on is known by the run's
  * record, and where that is missing by name and content. */
 static void model_file_holds_no_paths(void)
@@ -72,30 +61,34 @@ static void model_file_holds_no_paths(void)
     write_text(test_inside("texts/all.txt"), 2000);
     EXPECT(file_write(spec, SPEC, strlen(SPEC), &e), "%s", e.text);
     program_expect(LOCI("run", spec, "--quiet"), 0, NULL, NULL);
-    EXPECT(shell("! grep -aqF \"$PWD\" out/runs/*/checkpoint/*.safetensors") == 0, "a path");
-    EXPECT(shell("$LOCI import checkpoint out/runs/*/checkpoint/model-*.safetensors --to taken && "
-                 "$LOCI eval taken") == 0,
+    EXPECT(program_shell("! grep -aqF \"$PWD\" out/runs/*/checkpoint/*.safetensors"), "a path");
+    EXPECT(program_shell(
+               "$LOCI import checkpoint out/runs/*/checkpoint/model-*.safetensors --to taken && "
+               "$LOCI eval taken"),
            "taken in again");
-    EXPECT(shell("! grep -aqF \"$PWD\" taken/checkpoint/*.safetensors") == 0, "a path, imported");
-    EXPECT(shell("cp out/runs/*/checkpoint/model-*.safetensors f.safetensors && "
-                 "$LOCI import checkpoint f.safetensors && $LOCI eval f") == 0,
+    EXPECT(program_shell("! grep -aqF \"$PWD\" taken/checkpoint/*.safetensors"),
+           "a path, imported");
+    EXPECT(program_shell("cp out/runs/*/checkpoint/model-*.safetensors f.safetensors && "
+                         "$LOCI import checkpoint f.safetensors && $LOCI eval f"),
            "the run is known by its id");
     /* Alone, beside another text of that name. */
-    EXPECT(shell("cp -r out/runs/*/checkpoint alone && mkdir other && cd other && "
-                 "echo other >all.txt && $LOCI eval ../alone 2>../said") != 0,
+    EXPECT(!program_shell("cp -r out/runs/*/checkpoint alone && mkdir other && cd other && "
+                          "echo other >all.txt && $LOCI eval ../alone 2>../said"),
            "its text was another");
-    EXPECT(shell("grep -q -e --data said") == 0, "what to do");
-    EXPECT(shell("cd other && $LOCI eval ../alone --data ../texts") == 0, "found by its content");
+    EXPECT(program_shell("grep -q -e --data said"), "what to do");
+    EXPECT(program_shell("cd other && $LOCI eval ../alone --data ../texts"),
+           "found by its content");
     /* Which text it was is not said: the one of that name may be another. */
-    EXPECT(shell("cp -r alone silent && was=$(cat silent/model-* | sha256sum) && "
-                 "LC_ALL=C sed -i 's/\"data\":\"/\"dota\":\"/' silent/model-* && "
-                 "is=$(cat silent/model-* | sha256sum) && "
-                 "sed -i -e \"s/${was%% *}/${is%% *}/\" -e 's/\"crc\"/\"was\"/' "
-                 "silent/manifest.json") == 0,
+    EXPECT(program_shell("cp -r alone silent && was=$(cat silent/model-* | sha256sum) && "
+                         "LC_ALL=C sed -i 's/\"data\":\"/\"dota\":\"/' silent/model-* && "
+                         "is=$(cat silent/model-* | sha256sum) && "
+                         "sed -i -e \"s/${was%% *}/${is%% *}/\" -e 's/\"crc\"/\"was\"/' "
+                         "silent/manifest.json"),
            "an edited file");
-    EXPECT(shell("cd other && cp ../texts/all.txt . && { $LOCI eval ../silent 2>../said; "
-                 "test $? = 1; } && grep -q -e --corpus ../said && $LOCI eval ../silent --corpus "
-                 "'{corpus: text, path: all.txt}'") == 0,
+    EXPECT(program_shell(
+               "cd other && cp ../texts/all.txt . && { $LOCI eval ../silent 2>../said; "
+               "test $? = 1; } && grep -q -e --corpus ../said && $LOCI eval ../silent --corpus "
+               "'{corpus: text, path: all.txt}'"),
            "a file that does not say its text");
 }
 

@@ -1,8 +1,4 @@
 /* A run under way that another build goes on with. */
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "core/base/file.h"
 #include "tests/support/program.h"
 #include "tests/test.h"
 
@@ -17,37 +13,27 @@ static const char BEGIN[] =
     "{ LOCI_FAILPOINT=step:4 $LOCI run s.yaml --quiet || true; } && RUN=$(echo out/runs/*) && "
     "test -f $RUN/checkpoint/manifest.json && grep -q '\"from_step\": *0' $RUN/run.json";
 
-/* A command of the shell in the case's folder, true if it ends well; $LOCI is the program. */
-static bool shell(const char *text)
-{
-    char command[3 * FILE_PATH_BYTES];
-    snprintf(command, sizeof command,
-             "cd '%s' && export LOCI='%s' LOCI_OUT=out LOCI_CACHE=cache && RUN=$(echo out/runs/*) "
-             "&& { %s; } >log 2>&1",
-             test_folder(), test_program(), text);
-    return system(command) == 0;
-}
-
 static void of_another_precision_is_left_alone(void)
 {
     if (!test_program()) return;
-    EXPECT(shell(BEGIN), "a run under way");
-    EXPECT(shell("sed -i -E 's/\"real\": *\"f..\"/\"real\": \"f16\"/; s/\"crc\"/\"was\"/' "
-                 "$RUN/run.json && cp $RUN/status.json before && "
-                 "{ $LOCI worker $RUN 2>said; test $? = 1; } && "
-                 "grep -q 'a program that computes in f16, this one computes in f' said && "
-                 "cmp before $RUN/status.json && $LOCI status builds | grep -q interrupted"),
-           "it was gone on with");
+    EXPECT(program_shell(BEGIN), "a run under way");
+    EXPECT(
+        program_shell("sed -i -E 's/\"real\": *\"f..\"/\"real\": \"f16\"/; s/\"crc\"/\"was\"/' "
+                      "$RUN/run.json && cp $RUN/status.json before && "
+                      "{ $LOCI worker $RUN 2>said; test $? = 1; } && "
+                      "grep -q 'a program that computes in f16, this one computes in f' said && "
+                      "cmp before $RUN/status.json && $LOCI status builds | grep -q interrupted"),
+        "it was gone on with");
 }
 
 static void of_another_compiler_is_told(void)
 {
     if (!test_program()) return;
-    EXPECT(shell(BEGIN), "a run under way");
-    EXPECT(shell("sed -i -E 's/\"compiler\": *\"[^\"]*\"/\"compiler\": \"tcc\"/; "
-                 "s/\"crc\"/\"was\"/' $RUN/run.json && $LOCI run s.yaml --quiet && "
-                 "test $(grep -c '\"from_step\"' $RUN/run.json) = 2 && "
-                 "$LOCI compare builds | grep -q 'by several builds in turn (f.., tcc; f'"),
+    EXPECT(program_shell(BEGIN), "a run under way");
+    EXPECT(program_shell("sed -i -E 's/\"compiler\": *\"[^\"]*\"/\"compiler\": \"tcc\"/; "
+                         "s/\"crc\"/\"was\"/' $RUN/run.json && $LOCI run s.yaml --quiet && "
+                         "test $(grep -c '\"from_step\"' $RUN/run.json) = 2 && "
+                         "$LOCI compare builds | grep -q 'by several builds in turn (f.., tcc; f'"),
            "nothing is said of it");
 }
 
@@ -55,14 +41,15 @@ static void of_another_compiler_is_told(void)
 static void of_a_shorter_run_is_told(void)
 {
     if (!test_program()) return;
-    EXPECT(shell(BEGIN), "a run under way");
-    EXPECT(shell("echo 'schedule: {kind: constant}' >>s.yaml && $LOCI run s.yaml --quiet && "
-                 "SHORT=$(ls -t out/runs | head -1) && "
-                 "sed -i -E 's/\"compiler\": *\"[^\"]*\"/\"compiler\": \"tcc\"/; "
-                 "s/\"crc\"/\"was\"/' out/runs/$SHORT/run.json && "
-                 "$LOCI run s.yaml --quiet --set train.budget.steps=8 && "
-                 "$LOCI compare builds | grep -q 'by several builds in turn (f.., tcc; f'"),
-           "nothing is said of it");
+    EXPECT(program_shell(BEGIN), "a run under way");
+    EXPECT(
+        program_shell("echo 'schedule: {kind: constant}' >>s.yaml && $LOCI run s.yaml --quiet && "
+                      "SHORT=$(ls -t out/runs | head -1) && "
+                      "sed -i -E 's/\"compiler\": *\"[^\"]*\"/\"compiler\": \"tcc\"/; "
+                      "s/\"crc\"/\"was\"/' out/runs/$SHORT/run.json && "
+                      "$LOCI run s.yaml --quiet --set train.budget.steps=8 && "
+                      "$LOCI compare builds | grep -q 'by several builds in turn (f.., tcc; f'"),
+        "nothing is said of it");
 }
 
 extern const test_suite test_other_build;
