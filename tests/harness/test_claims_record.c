@@ -12,14 +12,14 @@
 #include <unistd.h>
 
 static const char BASE[] =
-    "name: claimed\n"
-    "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: 500, length: 100}\n"
-    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 16}}]}\n"
-    "train: {budget: {steps: 4}, batch: 2}\n"
-    "sweep:\n"
-    "  seeds: 3\n"
-    "  grid: {model.width: [8, 32, 16], optimizer.lr: [1e-3, 1e-2]}\n"
-    "claims:\n";
+    CLAIMED_RUNS "  seeds: 3\n"
+                 "  grid: {model.width: [8, 32, 16], optimizer.lr: [1e-3, 1e-2]}\n"
+                 "claims:\n";
+
+static const char ONE[] =
+    "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
+static const char CHANGED[] =
+    "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 1 %}\n";
 
 enum { BASE_BYTES = sizeof BASE + 200 };
 
@@ -31,15 +31,18 @@ static void base_with(char text[BASE_BYTES], const char *from, const char *to)
     snprintf(text, BASE_BYTES, "%.*s%s%s", (int)(at - BASE), BASE, to, at + strlen(from));
 }
 
+static const char *record_path(void)
+{
+    return test_inside("experiments/claimed.json");
+}
+
 static json_t *record_in(const char *base, const char *text)
 {
     err e;
-    char path[512];
     experiment *x = claimed_experiment(base, text, &e);
     EXPECT(x && run_record_experiment(test_folder(), x, &e), "%s", e.text);
     experiment_free(x);
-    snprintf(path, sizeof path, "%s/experiments/claimed.json", test_folder());
-    json_t *o = json_read(path, &e), *list = json_incref(json_object_get(o, "claims"));
+    json_t *o = json_read(record_path(), &e), *list = json_incref(json_object_get(o, "claims"));
     json_decref(o);
     return list;
 }
@@ -75,16 +78,12 @@ static void make_results(void)
 
 static void recorded(void)
 {
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
     static const char page[] =
         "  - {name: a, better: {lr: 0.001, width: 8}, than: {width: 16, lr: 1e-3}, page: x.md}\n";
     static const char two[] =
         "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n"
         "  - {name: b, better: {width: 8, lr: 1e-3}, than: {width: 32, lr: 1e-3}}\n";
-    static const char changed[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 1 %}\n";
-    json_t *first = record(one);
+    json_t *first = record(ONE);
     EXPECT(json_array_size(first) == 1 && !after(first, 0), "before any result");
     make_results();
     json_t *again = record(page);
@@ -93,10 +92,10 @@ static void recorded(void)
            "the page and how names are written change nothing");
     json_t *more = record(two);
     EXPECT(json_array_size(more) == 2 && !after(more, 0) && after(more, 1), "the second is late");
-    json_t *other = record(changed);
+    json_t *other = record(CHANGED);
     EXPECT(json_array_size(other) == 2 && after(other, 0), "a changed claim is late");
     EXPECT(!withdrawn(other, 0) && withdrawn(other, 1), "one that is gone is withdrawn");
-    json_t *back = record(one);
+    json_t *back = record(ONE);
     EXPECT(after(back, 0), "what was changed and changed back has been seen");
     json_decref(first);
     json_decref(again);
@@ -120,16 +119,13 @@ static void remove_results(void)
                file_remove_tree(path, &e),
            "%s", e.text);
     experiment_free(x);
-    snprintf(path, sizeof path, "%s/experiments/claimed.json", test_folder());
-    EXPECT(unlink(path) == 0, "%s", path);
+    EXPECT(unlink(record_path()) == 0, "the record");
 }
 
 /* What the claim speaks of, beside its words: whoever changes the variants, the evaluation or the
  * seeds once there are results claims something else. */
 static void subject(void)
 {
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
     static const char both[] = "'width=8 lr=1e-3' and 'width=16 lr=1e-3' were changed";
     static const struct {
         const char *from, *to, *says, *then;
@@ -153,13 +149,13 @@ static void subject(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char other[BASE_BYTES];
         base_with(other, cases[i].from, cases[i].to);
-        json_t *early = record_in(other, one), *first = record(one);
+        json_t *early = record_in(other, ONE), *first = record(ONE);
         EXPECT(!after(first, 0) && !*changed(first), "before any result: %s", changed(first));
         make_results();
-        json_t *now = record_in(other, one);
+        json_t *now = record_in(other, ONE);
         EXPECT(strcmp(changed(now), cases[i].says) == 0, "%s: '%s'", cases[i].to, changed(now));
         /* As it was stated it is the claim that was stated. */
-        json_t *back = record(one);
+        json_t *back = record(ONE);
         EXPECT(!after(back, 0) && strcmp(changed(back), cases[i].then) == 0, "%s, and back: '%s'",
                cases[i].to, changed(back));
         json_decref(early);
@@ -174,21 +170,17 @@ static void subject(void)
  * it: nobody is accused, and from there on it is known. */
 static void earlier_record(void)
 {
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
-    char path[FILE_PATH_BYTES];
     err e;
-    json_decref(record(one));
+    json_decref(record(ONE));
     make_results();
-    snprintf(path, sizeof path, "%s/experiments/claimed.json", test_folder());
-    json_t *o = json_read(path, &e);
+    json_t *o = json_read(record_path(), &e);
     json_object_del(json_array_get(json_object_get(o, "claims"), 0), "subject");
     json_object_del(o, "had_results");
-    EXPECT(o && json_write(path, o, &e), "%s", e.text);
+    EXPECT(o && json_write(record_path(), o, &e), "%s", e.text);
     json_decref(o);
     char fewer[BASE_BYTES];
     base_with(fewer, "seeds: 3", "seeds: 1");
-    json_t *same = record(one), *other = record_in(fewer, one);
+    json_t *same = record(ONE), *other = record_in(fewer, ONE);
     EXPECT(!after(same, 0) && !*changed(same), "%s", changed(same));
     EXPECT(strcmp(changed(other), "seeds 2 and 3 were left out") == 0, "%s", changed(other));
     json_decref(same);
@@ -198,21 +190,17 @@ static void earlier_record(void)
 /* What another folder brought: a seed that only the record's runs know. */
 static void merged_seed(void)
 {
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
-    char path[FILE_PATH_BYTES];
     err e;
-    json_decref(record(one));
+    json_decref(record(ONE));
     make_results();
-    snprintf(path, sizeof path, "%s/experiments/claimed.json", test_folder());
-    json_t *o = json_read(path, &e), *runs = json_object_get(o, "runs");
+    json_t *o = json_read(record_path(), &e), *runs = json_object_get(o, "runs");
     json_t *brought = json_deep_copy(json_array_get(runs, 0));
     json_object_set_new(brought, "seed", json_integer(9));
     json_object_set_new(brought, "run", json_string("0123456789abcdef"));
     json_array_append_new(runs, brought);
-    EXPECT(o && json_write(path, o, &e), "%s", e.text);
+    EXPECT(o && json_write(record_path(), o, &e), "%s", e.text);
     json_decref(o);
-    json_t *now = record(one);
+    json_t *now = record(ONE);
     EXPECT(strcmp(changed(now), "seed 9 was left out") == 0, "'%s'", changed(now));
     json_decref(now);
 }
@@ -221,16 +209,12 @@ static void merged_seed(void)
  * seen. */
 static void seen_before(void)
 {
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
-    static const char changed_claim[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}, by: 1 %}\n";
     char other[BASE_BYTES];
     base_with(other, "batch: 2", "batch: 4");
-    json_decref(record(one));
+    json_decref(record(ONE));
     make_results();
-    json_decref(record_in(other, one));
-    json_t *third = record_in(other, one), *last = record_in(other, changed_claim);
+    json_decref(record_in(other, ONE));
+    json_t *third = record_in(other, ONE), *last = record_in(other, CHANGED);
     EXPECT(*changed(third), "forgotten");
     EXPECT(after(last, 0), "the results of the plan before were seen");
     json_decref(third);
@@ -241,12 +225,10 @@ static void seen_before(void)
  * nowhere else. */
 static void damaged_record(void)
 {
-    static const char one[] =
-        "  - {name: a, better: {width: 8, lr: 1e-3}, than: {width: 16, lr: 1e-3}}\n";
     char path[FILE_PATH_BYTES], aside[FILE_PATH_BYTES + 32];
     err e = {0};
     size_t bytes;
-    json_t *first = record(one);
+    json_t *first = record(ONE);
     EXPECT(!after(first, 0), "before any result");
     make_results();
     snprintf(path, sizeof path, "%.1000s/experiments/claimed.json", test_folder());
@@ -254,7 +236,7 @@ static void damaged_record(void)
     char *year = text ? strstr(text, "\"recorded_at\": \"20") : NULL;
     if (year) year[17]++;
     EXPECT(year && file_write(path, text, bytes, &e) && !json_read(path, &e), "%s", e.text);
-    json_t *again = record(one);
+    json_t *again = record(ONE);
     EXPECT(after(again, 0), "of a damaged record nothing is believed");
     snprintf(aside, sizeof aside, "%s" SET_ASIDE_COPY, path);
     size_t kept;
@@ -262,7 +244,7 @@ static void damaged_record(void)
     EXPECT(copy && kept == bytes && memcmp(copy, text, bytes) == 0, "%s", e.text);
     /* The copy of a second damage is another. */
     EXPECT(truncate(path, 20) == 0, "%s", path);
-    json_t *third = record(one);
+    json_t *third = record(ONE);
     text_auto *still = file_read(aside, &kept, &e);
     EXPECT(still && kept == bytes && memcmp(still, text, bytes) == 0, "the first copy is lost");
     snprintf(aside, sizeof aside, "%s" SET_ASIDE_COPY "-2", path);

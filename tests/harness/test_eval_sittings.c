@@ -41,10 +41,23 @@ static bool always(void *user, err *e)
     return true;
 }
 
+/* Stopped soon, and kept; its parts are borrowed. */
+static eval_task task_of(const trainer *t, const eval_options *o, sitting *now,
+                         const eval_keep *keep)
+{
+    return (eval_task){.model = t->w->eval_model,
+                       .values = t->values,
+                       .corpus = t->w->corpus,
+                       .options = o,
+                       .threads = 1,
+                       .stop = &now->stop,
+                       .reader = {stop_soon, now},
+                       .keep = keep};
+}
+
 /* One call, or one round of calls, of each sitting; threads as they come. */
 static void in_sittings(const char *what, trainer *t, const char *how)
 {
-    workload *w = t->w;
     char whole[FILE_PATH_BYTES], parts[FILE_PATH_BYTES], part[FILE_PATH_BYTES];
     file_join(whole, test_folder(), "whole.f32", NULL);
     file_join(parts, test_folder(), "parts.f32", NULL);
@@ -60,15 +73,9 @@ static void in_sittings(const char *what, trainer *t, const char *how)
     for (; r.stopped && sittings < 1000; sittings++) {
         sitting now = {.tokens = sittings ? -1 : 0};
         const eval_keep keep = {part, 1000, always, NULL, NULL};
-        eval_task task = {.model = w->eval_model,
-                          .values = t->values,
-                          .corpus = w->corpus,
-                          .options = &o,
-                          .threads = 1 + sittings % 3,
-                          .losses_path = parts,
-                          .stop = &now.stop,
-                          .reader = {stop_soon, &now},
-                          .keep = &keep};
+        eval_task task = task_of(t, &o, &now, &keep);
+        task.threads = 1 + sittings % 3;
+        task.losses_path = parts;
         evaluate_deinit(&r);
         json_decref(more);
         EXPECT(diagnose_evaluation(&r, &more, &task, false, &e), "%s: %s", what, e.text);
@@ -137,14 +144,7 @@ static void parts_that_do_not_fit(void)
     evaluation one = evaluated_with(t, &all, 1, 0, NULL);
     for (int i = 0; i < 3; i++) {
         sitting now = {.tokens = 0};
-        eval_task task = {.model = w.eval_model,
-                          .values = t->values,
-                          .corpus = w.corpus,
-                          .options = i ? &all : &few,
-                          .threads = 1,
-                          .stop = &now.stop,
-                          .reader = {stop_soon, &now},
-                          .keep = &keep};
+        eval_task task = task_of(t, i ? &all : &few, &now, &keep);
         evaluation r;
         err e = {0};
         EXPECT(evaluate(&r, &task, &e) && r.stopped, "%s", e.text);
@@ -214,14 +214,7 @@ static void parts_that_cannot_be(void)
         int lines = 0;
         const eval_keep keep = {part, 1000, always, &lines, count_line};
         sitting now = {.tokens = 0};
-        eval_task task = {.model = w.eval_model,
-                          .values = t->values,
-                          .corpus = w.corpus,
-                          .options = &o,
-                          .threads = 1,
-                          .stop = &now.stop,
-                          .reader = {stop_soon, &now},
-                          .keep = &keep};
+        eval_task task = task_of(t, &o, &now, &keep);
         evaluation r;
         err e = {0};
         EXPECT(evaluate(&r, &task, &e) && r.stopped, "%s", e.text);
@@ -247,13 +240,7 @@ static json_t *asked_again(trainer *t, const char *part, const char *name)
     eval_options o = {.split = SPLIT_VALIDATION, .rows = 2};
     const eval_keep keep = {part, 1000, always, NULL, NULL};
     sitting now = {.tokens = 0};
-    eval_task task = {.model = t->w->eval_model,
-                      .values = t->values,
-                      .corpus = t->w->corpus,
-                      .options = &o,
-                      .threads = 1,
-                      .stop = &now.stop,
-                      .keep = &keep};
+    eval_task task = task_of(t, &o, &now, &keep);
     char path[FILE_PATH_BYTES];
     evaluation r;
     json_t *more;
@@ -261,7 +248,6 @@ static json_t *asked_again(trainer *t, const char *part, const char *name)
     snprintf(path, sizeof path, "%s.safetensors", part);
     if (name) {
         size_t bytes;
-        task.reader = (eval_reader){stop_soon, &now};
         EXPECT(diagnose_evaluation(&r, &more, &task, false, &e) && r.stopped, "%s", e.text);
         json_decref(more);
         evaluate_deinit(&r);
@@ -269,9 +255,9 @@ static json_t *asked_again(trainer *t, const char *part, const char *name)
         char *at = data ? memmem(data, bytes, name, strlen(name)) : NULL;
         EXPECT(at && file_write(path, (*at = 'R', data), bytes, &e), "%s: %s", name, e.text);
         free(data);
-        task.reader.heard = NULL;
         now.stop = 0;
     }
+    task.reader.heard = NULL;
     bool ok = diagnose_evaluation(&r, &more, &task, false, &e);
     EXPECT(ok && eval_keep_clear(test_folder(), &e), "%s", e.text);
     json_t *asked = json_incref(json_object_get(more, "recall"));

@@ -9,13 +9,8 @@
 #include <string.h>
 
 static const char BASE[] =
-    "name: claimed\n"
-    "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: 500, length: 100}\n"
-    "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 16}}]}\n"
-    "train: {budget: {steps: 4}, batch: 2}\n"
-    "sweep:\n"
-    "  grid: {model.width: [8, 32, 16], optimizer.lr: [1e-3, 1e-2]}\n"
-    "claims:\n";
+    CLAIMED_RUNS "  grid: {model.width: [8, 32, 16], optimizer.lr: [1e-3, 1e-2]}\n"
+                 "claims:\n";
 
 static experiment *resolved(const char *text, err *e)
 {

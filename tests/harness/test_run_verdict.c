@@ -28,6 +28,14 @@ static const struct {
     {"hot", HOT, RUN_DIVERGED, "step 10: the final evaluation ended at "},
 };
 
+/* One of those, trained to its end in a folder of that name; how it stands. */
+static run_status ended(char folder[FILE_PATH_BYTES], const char *name, const char *more)
+{
+    trial_folder(folder, name, TRIAL_SPEC, more, 3);
+    trial_worker(folder, NULL, -1, 0);
+    return trial_status(folder);
+}
+
 static void expect_same(const char *what, const run_status *was, const char *folder)
 {
     run_status s = trial_status(folder);
@@ -84,9 +92,7 @@ static void noted_outlives_the_state(void)
     for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
         char folder[FILE_PATH_BYTES], name[32];
         snprintf(name, sizeof name, "stateless-%s", ENDS[i].name);
-        trial_folder(folder, name, TRIAL_SPEC, ENDS[i].more, 3);
-        trial_worker(folder, NULL, -1, 0);
-        run_status was = trial_status(folder);
+        run_status was = ended(folder, name, ENDS[i].more);
         damaged_run_without_state(folder);
         damaged_run_file(folder, "status.json", REMOVED);
         trial_worker(folder, NULL, -1, 0);
@@ -102,9 +108,7 @@ static void lost_evaluation_is_judged(void)
     for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
         char folder[FILE_PATH_BYTES], name[32];
         snprintf(name, sizeof name, "unknown-%s", ENDS[i].name);
-        trial_folder(folder, name, TRIAL_SPEC, ENDS[i].more, 3);
-        trial_worker(folder, NULL, -1, 0);
-        run_status was = trial_status(folder);
+        run_status was = ended(folder, name, ENDS[i].more);
         damaged_run_file(folder, "evals.jsonl", 0);
         damaged_run_file(folder, "status.json", REMOVED);
         trial_worker(folder, NULL, -1, 0);
@@ -126,9 +130,7 @@ static void verdict_comes_after_a_kill(void)
     char folder[FILE_PATH_BYTES];
     err e = {0};
     if (!test_program()) return;
-    trial_folder(folder, "killed", TRIAL_SPEC, HOT, 3);
-    trial_worker(folder, NULL, -1, 0);
-    run_status was = trial_status(folder), done = was;
+    run_status was = ended(folder, "killed", HOT), done = was;
     done.state = RUN_DONE;
     done.kind = KIND_NONE;
     done.reason[0] = 0;
