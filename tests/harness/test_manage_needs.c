@@ -4,18 +4,15 @@
 
 #include "core/base/file.h"
 #include "harness/supervise/manage.h"
-#include "tests/support/fake_results.h"
+#include "tests/support/managed.h"
 #include "tests/test.h"
-
-static const fake_variant VARIANTS[] = {{"short", 0, 0.001, 1000, 100, NULL, false},
-                                        {"long", 0.04, 0.002, 1000, 100, NULL, false}};
 
 /* Two experiments of four runs; `one` is to start from a run of `two`, whose id comes back. */
 static void fake_pair(char source[17])
 {
     static const char *const names[] = {"one", "two"};
     for (int i = 0; i < 2; i++) {
-        fake_write(&(fake_experiment){test_folder(), names[i], 2, 2, 5, VARIANTS});
+        managed_write(test_folder(), names[i]);
     }
     fake_run_id(source, "two", "short", 1);
 }
