@@ -1,5 +1,6 @@
-/* loci run --on slurm, --task, --take-over and loci stop, with a Slurm made of four little scripts:
- * what is submitted, what a task does, what is cancelled. A real Slurm: test_slurm.c. */
+/* loci run --on slurm, --task and --take-over, with a Slurm made of little scripts: what is
+ * submitted, what a task does. What becomes of its jobs: test_launched_jobs.c; a real Slurm:
+ * test_slurm.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "harness/run/exit_status.h"
 #include "harness/run/run_folder.h"
 #include "tests/support/program.h"
+#include "tests/support/slurm_scripts.h"
 #include "tests/support/trial_specs.h"
 #include "tests/test.h"
 
@@ -42,48 +44,7 @@ static void places(void)
     arena_free(a);
 }
 
-/* ---- a Slurm of scripts ---- */
-
-static void write_file(const char *name, const char *text, mode_t mode)
-{
-    FILE *f = fopen(test_inside(name), "w");
-    EXPECT(f && fputs(text, f) >= 0 && fclose(f) == 0 && chmod(test_inside(name), mode) == 0, "%s",
-           name);
-}
-
-static const char *read_text(const char *name)
-{
-    static char text[16384];
-    text[0] = 0;
-    FILE *f = fopen(test_inside(name), "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    text[n] = 0;
-    if (f) fclose(f);
-    return text;
-}
-
-/* sbatch remembers the script; scontrol and scancel what they were asked. */
-static void begin(const char *squeue)
-{
-    char text[FILE_PATH_BYTES + 200];
-    const char *folder = test_folder();
-    file_remove_tree(test_inside("out"), NULL);
-    file_make_folders(test_inside("bin"), NULL);
-    snprintf(text, sizeof text, "#!/bin/sh\nln -sfn \"$2\" %s/job.sh; echo 40\n", folder);
-    write_file("bin/sbatch", text, 0755);
-    write_file("bin/sinfo", "#!/bin/sh\necho 1; echo 2\n", 0755);
-    snprintf(text, sizeof text,
-             "#!/bin/sh\n[ $1 = show ] && echo 'MaxArraySize = 4' || echo $@ >>%s/asked\n", folder);
-    write_file("bin/scontrol", text, 0755);
-    snprintf(text, sizeof text, "#!/bin/sh\necho scancel $@ >>%s/asked\n", folder);
-    write_file("bin/scancel", text, 0755);
-    write_file("bin/squeue", squeue, 0755);
-    write_file("asked", "", 0644);
-    write_file("sweep.yaml", TRIAL_SPEC, 0644);
-    test_path(test_inside("bin"));
-}
-
-static const char QUIET_QUEUE[] = "#!/bin/sh\nexit 0\n";
+/* ---- tasks ---- */
 
 /* Runs the submitted script as task 1 of job 40; its exit status. */
 static int run_task(void)
@@ -110,39 +71,32 @@ static int signal_task_at_work(void)
     return status < 0 ? -1 : WEXITSTATUS(status);
 }
 
-static const char *sweep_file(void)
-{
-    static char path[FILE_PATH_BYTES];
-    snprintf(path, sizeof path, "%s", test_inside("sweep.yaml"));
-    return path;
-}
-
 static void submits_once_and_tasks_do_the_rest(void)
 {
     if (!test_program()) return;
-    begin(QUIET_QUEUE);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm:time=8m,partition=big", "--set",
-                            "sweep.seeds=5", "--sbatch", "--account=x", "--setup", "export TRIED=1",
-                            "--retry=failed", "--jobs", "1");
+    slurm_scripts_begin(SLURM_SCRIPTS_QUIET);
+    program_result r = LOCI("run", slurm_scripts_spec(), "--on", "slurm:time=8m,partition=big",
+                            "--set", "sweep.seeds=5", "--sbatch", "--account=x", "--setup",
+                            "export TRIED=1", "--retry=failed", "--jobs", "1");
     EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
     EXPECT(strstr(r.err, "5 runs in 3 tasks"), "no more than the largest array: %s", r.err);
     static const char *const lines[] = {"#SBATCH --array=1-3\n",         "#SBATCH --time=8\n",
                                         "#SBATCH --partition=big\n",     "#SBATCH --account=x\n",
                                         "--signal=B:USR1@120\n",         "\nexport TRIED=1\n",
                                         "--jobs=1 --retry=failed --task"};
-    const char *script = read_text("job.sh");
+    const char *script = slurm_scripts_read("job.sh");
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         EXPECT(strstr(script, lines[i]), "no '%s' in\n%s", lines[i], script);
     EXPECT(unlink(test_inside("sweep.yaml")) == 0, "the launch has its own copy");
-    EXPECT(run_task() == EXIT_DONE, "%s", read_text("task.txt"));
-    write_file("sweep.yaml", TRIAL_SPEC, 0644);
+    EXPECT(run_task() == EXIT_DONE, "%s", slurm_scripts_read("task.txt"));
+    slurm_scripts_write("sweep.yaml", TRIAL_SPEC, 0644);
     r = LOCI("status", "sweep");
     EXPECT(strstr(r.out, "5 of 5 runs done") && strstr(r.out, "40_1"), "%s%s", r.out, r.err);
-    r = LOCI("run", sweep_file(), "--set", "sweep.seeds=5", "--on", "slurm");
+    r = LOCI("run", slurm_scripts_spec(), "--set", "sweep.seeds=5", "--on", "slurm");
     EXPECT(r.status == EXIT_DONE && !*r.out && strstr(r.err, "nothing is submitted"), "%s", r.err);
     r = LOCI("show", "sweep");
-    EXPECT(strstr(read_text("out/experiments/sweep.json"), "sweep.yaml") &&
-               !strstr(read_text("out/experiments/sweep.json"), "launch/"),
+    EXPECT(strstr(slurm_scripts_read("out/experiments/sweep.json"), "sweep.yaml") &&
+               !strstr(slurm_scripts_read("out/experiments/sweep.json"), "launch/"),
            "the record is that of who submitted it");
 }
 
@@ -150,22 +104,24 @@ static void submits_once_and_tasks_do_the_rest(void)
 static void comes_back_while_it_moves(void)
 {
     if (!test_program()) return;
-    begin(QUIET_QUEUE);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--set",
+    slurm_scripts_begin(SLURM_SCRIPTS_QUIET);
+    program_result r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--set",
                             "train.budget.steps=10000000", "--quiet");
     EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    write_file("bin/sleep", "#!/bin/sh\n", 0755); /* the wait for Slurm to end the task */
+    slurm_scripts_write("bin/sleep", "#!/bin/sh\n", 0755); /* the wait for Slurm to end the task */
     int status = signal_task_at_work();
-    EXPECT(status == EXIT_INTERRUPTED, "%d: %s", status, read_text("task.txt"));
-    EXPECT(strcmp(read_text("asked"), "requeue 40_1\n") == 0, "'%s'", read_text("asked"));
+    EXPECT(status == EXIT_INTERRUPTED, "%d: %s", status, slurm_scripts_read("task.txt"));
+    EXPECT(strcmp(slurm_scripts_read("asked"), "requeue 40_1\n") == 0, "'%s'",
+           slurm_scripts_read("asked"));
     unlink(test_inside("bin/sleep"));
     r = LOCI("stop", "sweep");
     EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%s%s", r.out, r.err);
-    EXPECT(strstr(read_text("asked"), "scancel 40\n"), "%s", read_text("asked"));
-    write_file("asked", "", 0644);
+    EXPECT(strstr(slurm_scripts_read("asked"), "scancel 40\n"), "%s", slurm_scripts_read("asked"));
+    slurm_scripts_write("asked", "", 0644);
     status = signal_task_at_work();
-    EXPECT(status == EXIT_INTERRUPTED, "%d: %s", status, read_text("task.txt"));
-    EXPECT(!*read_text("asked"), "stopped, it does not come back: '%s'", read_text("asked"));
+    EXPECT(status == EXIT_INTERRUPTED, "%d: %s", status, slurm_scripts_read("task.txt"));
+    EXPECT(!*slurm_scripts_read("asked"), "stopped, it does not come back: '%s'",
+           slurm_scripts_read("asked"));
     r = LOCI("stop", "sweep");
     EXPECT(r.status == EXIT_USAGE && strstr(r.err, "no job"), "%s", r.err);
 }
@@ -173,8 +129,9 @@ static void comes_back_while_it_moves(void)
 static void status_says_why_it_waits(void)
 {
     if (!test_program()) return;
-    begin("#!/bin/sh\nprintf '40_[2-4,7%%2]|PENDING|Resources\\n40_1|RUNNING|None\\n'\n");
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
+    slurm_scripts_begin(
+        "#!/bin/sh\nprintf '40_[2-4,7%%2]|PENDING|Resources\\n40_1|RUNNING|None\\n'\n");
+    program_result r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--quiet");
     EXPECT(r.status == EXIT_DONE, "%s", r.err);
     r = LOCI("status", "sweep");
     EXPECT(strstr(r.out, "job 40: 1 tasks running, 4 pending (Resources)"), "%s%s", r.out, r.err);
@@ -184,12 +141,12 @@ static void status_says_why_it_waits(void)
 static void long_answers(void)
 {
     if (!test_program()) return;
-    begin("#!/bin/sh\nfor i in $(seq 3000); do echo \"40_$i|RUNNING|None\"; done\n");
-    write_file("bin/scontrol",
-               "#!/bin/sh\nfor i in $(seq 2000); do echo \"Setting$i = x\"; done\n"
-               "echo 'MaxArraySize = 3'\n",
-               0755);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--set", "sweep.seeds=9");
+    slurm_scripts_begin("#!/bin/sh\nfor i in $(seq 3000); do echo \"40_$i|RUNNING|None\"; done\n");
+    slurm_scripts_write("bin/scontrol",
+                        "#!/bin/sh\nfor i in $(seq 2000); do echo \"Setting$i = x\"; done\n"
+                        "echo 'MaxArraySize = 3'\n",
+                        0755);
+    program_result r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--set", "sweep.seeds=9");
     EXPECT(r.status == EXIT_DONE && strstr(r.err, "9 runs in 2 tasks"), "%s", r.err);
     r = LOCI("status", "sweep");
     EXPECT(strstr(r.out, "job 40: 3000 tasks running"), "%s%s", r.out, r.err);
@@ -199,12 +156,12 @@ static void long_answers(void)
 static void tasks_of_other_systems_are_recorded(void)
 {
     if (!test_program()) return;
-    begin(QUIET_QUEUE);
+    slurm_scripts_begin(SLURM_SCRIPTS_QUIET);
     char stalls[FILE_PATH_BYTES];
     snprintf(stalls, sizeof stalls, "%s", test_inside("stalls"));
-    program_result r = LOCI("run", sweep_file(), "--task", stalls, "--quiet");
+    program_result r = LOCI("run", slurm_scripts_spec(), "--task", stalls, "--quiet");
     EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    r = LOCI("run", sweep_file(), "--task", stalls, "--quiet", "--set", "sweep.seeds=2");
+    r = LOCI("run", slurm_scripts_spec(), "--task", stalls, "--quiet", "--set", "sweep.seeds=2");
     EXPECT(r.status == EXIT_DONE, "%s", r.err);
     r = LOCI("status", "sweep");
     EXPECT(strstr(r.out, "2 of 2 runs done"), "%s%s", r.out, r.err);
@@ -231,20 +188,20 @@ static void stops_are_counted_into_what_is_named(void)
 {
     struct stat s;
     if (!test_program()) return;
-    begin(QUIET_QUEUE);
+    slurm_scripts_begin(SLURM_SCRIPTS_QUIET);
     int status = stop_task("link", "echo 3 >plain; ln -s plain link");
-    EXPECT(status == EXIT_INTERRUPTED && strcmp(read_text("plain"), "0\n") == 0, "%d: '%s', %s",
-           status, read_text("plain"), read_text("task.txt"));
+    EXPECT(status == EXIT_INTERRUPTED && strcmp(slurm_scripts_read("plain"), "0\n") == 0,
+           "%d: '%s', %s", status, slurm_scripts_read("plain"), slurm_scripts_read("task.txt"));
     EXPECT(lstat(test_inside("link"), &s) == 0 && S_ISLNK(s.st_mode), "the link is gone");
     status = stop_task("pipe", "mkfifo pipe; timeout 60 cat pipe >heard & true");
-    EXPECT(status == EXIT_INTERRUPTED && strcmp(read_text("heard"), "0\n") == 0, "%d: '%s'", status,
-           read_text("heard"));
+    EXPECT(status == EXIT_INTERRUPTED && strcmp(slurm_scripts_read("heard"), "0\n") == 0,
+           "%d: '%s'", status, slurm_scripts_read("heard"));
     EXPECT(lstat(test_inside("pipe"), &s) == 0 && S_ISFIFO(s.st_mode), "the pipe is gone");
     status = stop_task("full", "ln -s /dev/full full");
-    EXPECT(status == EXIT_FAILED &&
-               strcmp(read_text("task.txt"), "loci: full: cannot be written: No space left on "
-                                             "device; make room\n") == 0,
-           "%d: %s", status, read_text("task.txt"));
+    EXPECT(status == EXIT_FAILED && strcmp(slurm_scripts_read("task.txt"),
+                                           "loci: full: cannot be written: No space left on "
+                                           "device; make room\n") == 0,
+           "%d: %s", status, slurm_scripts_read("task.txt"));
     EXPECT(lstat(test_inside("full"), &s) == 0 && S_ISLNK(s.st_mode), "the device is gone");
 }
 
@@ -252,10 +209,10 @@ static void stops_are_counted_into_what_is_named(void)
 static void taken_over(void)
 {
     if (!test_program()) return;
-    begin(QUIET_QUEUE);
+    slurm_scripts_begin(SLURM_SCRIPTS_QUIET);
     char run[64] = "", folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     err e = {0};
-    program_result r = LOCI("run", sweep_file(), "--dry-run", "--format", "csv");
+    program_result r = LOCI("run", slurm_scripts_spec(), "--dry-run", "--format", "csv");
     const char *last = strrchr(r.out, ',');
     EXPECT(last && sscanf(last + 1, "%16[0-9a-f]", run) == 1 && strlen(run) == 16, "%s", r.out);
     file_join(path, test_folder(), "out", &e);
@@ -263,9 +220,9 @@ static void taken_over(void)
     int lock = run_folder_lock(folder, &e);
     static const char line[] = "elsewhere 17 40_3 000000000005\n";
     EXPECT(lock >= 0 && pwrite(lock, line, strlen(line), 0) == (ssize_t)strlen(line), "%s", e.text);
-    r = LOCI("run", sweep_file(), "--no-wait", "--quiet");
+    r = LOCI("run", slurm_scripts_spec(), "--no-wait", "--quiet");
     EXPECT(r.status == EXIT_INTERRUPTED, "left to its holder: %d %s", r.status, r.err);
-    r = LOCI("run", sweep_file(), "--take-over", run, "--quiet");
+    r = LOCI("run", slurm_scripts_spec(), "--take-over", run, "--quiet");
     EXPECT(r.status == EXIT_DONE, "%d %s", r.status, r.err);
     close(lock);
 }
@@ -273,212 +230,31 @@ static void taken_over(void)
 static void misuse(void)
 {
     if (!test_program()) return;
-    begin(QUIET_QUEUE);
-    program_result r = LOCI("run", sweep_file(), "--wait");
+    slurm_scripts_begin(SLURM_SCRIPTS_QUIET);
+    program_result r = LOCI("run", slurm_scripts_spec(), "--wait");
     EXPECT(r.status == EXIT_USAGE && strstr(r.err, "--wait goes with --on"), "%s", r.err);
-    r = LOCI("run", sweep_file(), "--on", "slurm", "--no-wait");
+    r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--no-wait");
     EXPECT(r.status == EXIT_USAGE && strstr(r.err, "--no-wait does not go with --on"), "%s", r.err);
-    r = LOCI("run", sweep_file(), "--on", "torque");
+    r = LOCI("run", slurm_scripts_spec(), "--on", "torque");
     EXPECT(r.status == EXIT_USAGE && strstr(r.err, "expected slurm"), "%s", r.err);
-    r = LOCI("run", sweep_file(), "--take-over", "ffff");
+    r = LOCI("run", slurm_scripts_spec(), "--take-over", "ffff");
     EXPECT(r.status == EXIT_USAGE && strstr(r.err, "is no run of sweep"), "%s", r.err);
-    r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run");
+    r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--dry-run");
     EXPECT(r.status == EXIT_DONE && strstr(r.out, "#SBATCH"), "%s", r.err);
     EXPECT(!file_is_folder(test_inside("out/launch")), "nothing is made");
-    write_file("template", "#PBS -J 1-@tasks@\n@setup@@command@ a@b\n", 0644);
+    slurm_scripts_write("template", "#PBS -J 1-@tasks@\n@setup@@command@ a@b\n", 0644);
     char template[FILE_PATH_BYTES];
     snprintf(template, sizeof template, "%s", test_inside("template"));
-    r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run", "--template", template);
+    r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--dry-run", "--template", template);
     EXPECT(strncmp(r.out, "#PBS -J 1-1\n", 12) == 0 && strstr(r.out, "spec.yaml") &&
                strstr(r.out, " a@b\n"),
            "%s%s", r.out, r.err);
-    write_file("template", "nothing\n", 0644);
-    r = LOCI("run", sweep_file(), "--on", "slurm", "--dry-run", "--template", template);
+    slurm_scripts_write("template", "nothing\n", 0644);
+    r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--dry-run", "--template", template);
     EXPECT(r.status == EXIT_USAGE && strstr(r.err, "@command@"), "%s", r.err);
-    write_file("bin/sbatch", "#!/bin/sh\necho no such partition >&2; exit 1\n", 0755);
-    r = LOCI("run", sweep_file(), "--on", "slurm");
+    slurm_scripts_write("bin/sbatch", "#!/bin/sh\necho no such partition >&2; exit 1\n", 0755);
+    r = LOCI("run", slurm_scripts_spec(), "--on", "slurm");
     EXPECT(r.status == EXIT_FAILED && strstr(r.err, "no such partition"), "%s", r.err);
-}
-
-/* The job's number cannot be kept: a folder stands where it is to be written. */
-static void unrecorded(void)
-{
-    if (!test_program()) return;
-    begin(QUIET_QUEUE);
-    write_file(
-        "bin/sbatch",
-        "#!/bin/sh\ncd \"$(dirname \"$2\")\"; rm launch.json; mkdir -p launch.json/full; echo 40\n",
-        0755);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm");
-    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "launch.json: cannot be replaced") &&
-               strstr(r.err, "job 40, which was submitted, is cancelled") &&
-               strchr(r.err, '\n') == r.err + strlen(r.err) - 1,
-           "%d %s", r.status, r.err);
-    EXPECT(strcmp(read_text("asked"), "scancel 40\n") == 0, "%s", read_text("asked"));
-    write_file("bin/scancel", "#!/bin/sh\necho no controller >&2; exit 1\n", 0755);
-    r = LOCI("run", sweep_file(), "--on", "slurm");
-    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "job 40 was submitted and goes on") &&
-               strstr(r.err, "no controller"),
-           "%d %s", r.status, r.err);
-}
-
-/* What could not be cancelled goes on, and the next try finds it. */
-static void stopped_at_the_second_try(void)
-{
-    if (!test_program()) return;
-    begin(QUIET_QUEUE);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
-    EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    write_file("bin/scancel", "#!/bin/sh\necho no controller >&2; exit 1\n", 0755);
-    r = LOCI("stop", "sweep");
-    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "no controller"), "%d %s", r.status, r.err);
-    write_file("bin/scancel", "#!/bin/sh\nexit 0\n", 0755);
-    r = LOCI("stop", "sweep");
-    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
-}
-
-/* Pending tasks would make again what is removed or renamed. */
-static void waits_for_its_jobs(void)
-{
-    if (!test_program()) return;
-    begin("#!/bin/sh\nprintf '40_[2-4]|PENDING|Resources\\n40_1|RUNNING|None\\n'\n");
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
-    EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    for (int moved = 0; moved < 2; moved++) {
-        r = moved ? LOCI("mv", "sweep", "other") : LOCI("rm", "sweep");
-        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "job 40 1 tasks run and 3 are pending") &&
-                   strstr(r.err, "loci stop sweep"),
-               "%d %s", r.status, r.err);
-        EXPECT(file_exists(test_inside("out/experiments/sweep.json")), "%d: it is gone", moved);
-    }
-    write_file("bin/squeue", "#!/bin/sh\necho no controller >&2; exit 1\n", 0755);
-    r = LOCI("rm", "sweep");
-    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "--force") && strstr(r.err, "no controller"),
-           "%d %s", r.status, r.err);
-    r = LOCI("mv", "sweep", "other", "--force");
-    EXPECT(r.status == EXIT_DONE && file_exists(test_inside("out/experiments/other.json")), "%d %s",
-           r.status, r.err);
-    r = LOCI("rm", "other");
-    EXPECT(r.status == EXIT_DONE, "no job is of that name: %d %s", r.status, r.err);
-}
-
-/* Whoever submitted it was killed between sbatch's work and its answer: the job is found by its
- * script, and stopped as any other. */
-static void killed_while_submitting(void)
-{
-    char squeue[2 * FILE_PATH_BYTES];
-    if (!test_program()) return;
-    /* Of another script, too: its line is no match. */
-    snprintf(squeue, sizeof squeue,
-             "#!/bin/sh\ncase \"$*\" in *%%F*) echo '7|/else/job.sh'; "
-             "echo \"40|$(readlink %s/job.sh)\";; *) echo '40_1|PENDING|Resources';; esac\n",
-             test_folder());
-    begin(squeue);
-    snprintf(squeue, sizeof squeue, "#!/bin/sh\nln -sfn \"$2\" %s/job.sh; kill -9 $PPID\n",
-             test_folder());
-    write_file("bin/sbatch", squeue, 0755);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
-    EXPECT(r.status == 128 + 9, "%d %s", r.status, r.err);
-    r = LOCI("status", "sweep");
-    EXPECT(strstr(r.out, "job 40: 0 tasks running, 1 pending"), "%s%s", r.out, r.err);
-    r = LOCI("rm", "sweep");
-    EXPECT(r.status == EXIT_FAILED && strstr(r.err, "loci stop sweep"), "%d %s", r.status, r.err);
-    r = LOCI("stop", "sweep");
-    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
-    EXPECT(strcmp(read_text("asked"), "scancel 40\n") == 0, "%s", read_text("asked"));
-    r = LOCI("rm", "sweep");
-    EXPECT(r.status == EXIT_DONE, "%d %s", r.status, r.err);
-}
-
-/* sbatch says nothing, though the job is in the queue: it is the launch's all the same. */
-static void sbatch_without_an_answer(void)
-{
-    char text[2 * FILE_PATH_BYTES];
-    if (!test_program()) return;
-    snprintf(text, sizeof text, "#!/bin/sh\necho \"40|$(readlink %s/job.sh)\"\n", test_folder());
-    begin(text);
-    snprintf(text, sizeof text, "#!/bin/sh\nln -sfn \"$2\" %s/job.sh; echo timeout >&2; exit 1\n",
-             test_folder());
-    write_file("bin/sbatch", text, 0755);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
-    EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out, r.err);
-}
-
-/* A damaged record is no other experiment's: whose it is says the spec beside it, and Slurm which
- * job. Where nothing says whose it is nothing is removed. */
-static void damaged_record(void)
-{
-    static const char *const damage[] = {"truncate -s 40", "sed -i s/40/41/", "truncate -s 0"};
-    char text[2 * FILE_PATH_BYTES];
-    if (!test_program()) return;
-    snprintf(text, sizeof text,
-             "#!/bin/sh\ncase \"$*\" in *%%F*) echo \"40|$(readlink %s/job.sh)\";; "
-             "*) echo '40_1|PENDING|Resources';; esac\n",
-             test_folder());
-    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
-        begin(text);
-        file_remove(test_inside("asked"), NULL);
-        program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
-        EXPECT(r.status == EXIT_DONE, "%s", r.err);
-        char command[2 * FILE_PATH_BYTES];
-        snprintf(command, sizeof command, "%s %s/out/launch/*/launch.json", damage[i],
-                 test_folder());
-        EXPECT(system(command) == 0, "%s", command);
-        r = LOCI("status", "sweep");
-        EXPECT(strstr(r.out, "job 40: 0 tasks running, 1 pending") &&
-                   strstr(r.err, "launch.json") && strstr(r.err, "asked of Slurm"),
-               "%s: %s%s", damage[i], r.out, r.err);
-        r = LOCI("rm", "sweep");
-        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "loci stop sweep"), "%d %s", r.status,
-               r.err);
-        snprintf(command, sizeof command, "cd %s/out/launch/* && mv spec.yaml away", test_folder());
-        EXPECT(system(command) == 0, "%s", command);
-        r = LOCI("rm", "sweep");
-        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "launch.json") &&
-                   strstr(r.err, "whose it was"),
-               "%d %s", r.status, r.err);
-        snprintf(command, sizeof command, "cd %s/out/launch/* && mv away spec.yaml", test_folder());
-        EXPECT(system(command) == 0, "%s", command);
-        r = LOCI("stop", "sweep");
-        EXPECT(r.status == EXIT_DONE && strcmp(r.out, "40\n") == 0, "%d %s%s", r.status, r.out,
-               r.err);
-        EXPECT(strcmp(read_text("asked"), "scancel 40\n") == 0, "%s", read_text("asked"));
-    }
-}
-
-/* A stranger's record with the number of another job of the user's. */
-static void job_of_somebody_else(void)
-{
-    if (!test_program()) return;
-    begin("#!/bin/sh\ncase \"$*\" in *%F*) echo '40|/home/of/mine.sh'; echo '41|/else/job.sh';; "
-          "esac\n");
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
-    EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    for (int i = 0; i < 2; i++) {
-        r = LOCI("stop", "sweep");
-        EXPECT(r.status == EXIT_FAILED && strstr(r.err, "/home/of/mine.sh") &&
-                   strstr(r.err, "it is not cancelled"),
-               "%d %s", r.status, r.err);
-        EXPECT(!strstr(read_text("asked"), "scancel"), "%s", read_text("asked"));
-    }
-}
-
-/* A stranger's record with an option in the place of the job's number. */
-static void job_of_a_stranger(void)
-{
-    char command[2 * FILE_PATH_BYTES];
-    if (!test_program()) return;
-    begin(QUIET_QUEUE);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--quiet");
-    EXPECT(r.status == EXIT_DONE, "%s", r.err);
-    snprintf(command, sizeof command,
-             "sed -i -e 's/\"40\"/\"--me\"/' -e 's/\"crc\"/\"was\"/' %s/out/launch/*/launch.json",
-             test_folder());
-    EXPECT(system(command) == 0, "%s", command);
-    r = LOCI("stop", "sweep");
-    EXPECT(r.status == EXIT_USAGE && strstr(r.err, "no job of it is known"), "%d %s", r.status,
-           r.err);
-    EXPECT(!*read_text("asked"), "'%s'", read_text("asked"));
 }
 
 /* --wait watches the folders: here another process trains them meanwhile, be it for more than the
@@ -486,13 +262,13 @@ static void job_of_a_stranger(void)
 static void waits_for_the_end(void)
 {
     if (!test_program()) return;
-    begin("#!/bin/sh\necho '40_1|RUNNING|None'\n");
+    slurm_scripts_begin("#!/bin/sh\necho '40_1|RUNNING|None'\n");
     char text[2 * FILE_PATH_BYTES];
     snprintf(text, sizeof text,
              "#!/bin/sh\nSLURM_ARRAY_JOB_ID=40 SLURM_ARRAY_TASK_ID=1 bash $2 >/dev/null 2>&1 & "
              "echo 40\n");
-    write_file("bin/sbatch", text, 0755);
-    program_result r = LOCI("run", sweep_file(), "--on", "slurm", "--wait");
+    slurm_scripts_write("bin/sbatch", text, 0755);
+    program_result r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--wait");
     EXPECT(r.status == EXIT_DONE && strstr(r.err, "1 of 1 runs done"), "%d %s", r.status, r.err);
 }
 
@@ -501,19 +277,11 @@ const test_suite test_launch = {
     {{"places", places},
      {"submits once and tasks do the rest", submits_once_and_tasks_do_the_rest},
      {"comes back while it moves", comes_back_while_it_moves},
-     {"waits for its jobs", waits_for_its_jobs},
-     {"killed while submitting", killed_while_submitting},
-     {"sbatch without an answer", sbatch_without_an_answer},
      {"status says why it waits", status_says_why_it_waits},
      {"long answers", long_answers},
      {"tasks of other systems are recorded", tasks_of_other_systems_are_recorded},
      {"stops are counted into what is named", stops_are_counted_into_what_is_named},
      {"taken over", taken_over},
      {"misuse", misuse},
-     {"unrecorded", unrecorded},
-     {"stopped at the second try", stopped_at_the_second_try},
-     {"damaged_record", damaged_record},
-     {"job of somebody else", job_of_somebody_else},
-     {"job of a stranger", job_of_a_stranger},
      {"waits for the end", waits_for_the_end},
      {0}}};

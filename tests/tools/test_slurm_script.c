@@ -1,34 +1,15 @@
 /* What a launched script says to Slurm: when to tell its tasks, and where they write. */
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-
-#include "core/base/file.h"
 #include "harness/launch/slurm.h"
 #include "harness/run/exit_status.h"
 #include "tests/support/program.h"
-#include "tests/support/trial_specs.h"
+#include "tests/support/slurm_scripts.h"
 #include "tests/test.h"
 
-static void write_program(const char *name, const char *text)
+/* A sinfo that says so. */
+static void begin(const char *sinfo)
 {
-    char path[64];
-    err e = {{0}};
-    snprintf(path, sizeof path, "bin/%s", name);
-    EXPECT(file_make_folders(test_inside("bin"), &e) &&
-               file_write(test_inside(path), text, strlen(text), &e) &&
-               chmod(test_inside(path), 0755) == 0,
-           "%s: %s", name, e.text);
-    test_path(test_inside("bin"));
-}
-
-static const char *spec_file(void)
-{
-    static char path[FILE_PATH_BYTES];
-    err e = {{0}};
-    snprintf(path, sizeof path, "%s", test_inside("sweep.yaml"));
-    EXPECT(file_write(path, TRIAL_SPEC, strlen(TRIAL_SPEC), &e), "%s", e.text);
-    return path;
+    slurm_scripts_begin(SLURM_SCRIPTS_QUIET);
+    slurm_scripts_write("bin/sinfo", sinfo, 0755);
 }
 
 /* All that Slurm writes, in minutes. */
@@ -48,26 +29,27 @@ static void times(void)
 /* Without a time it is the partition's: its default, or else the most that it gives. */
 static void of_a_partition(void)
 {
-    write_program("sinfo",
-                  "#!/bin/sh\n"
-                  "case \"$*\" in *--partition*) echo 'short|1:00|2:00';;\n"
-                  "*) echo 'a|5:00|6:00'; echo 'main*|n/a|1:00:00'; echo 'b|1|2';; esac\n");
+    begin("#!/bin/sh\n"
+          "case \"$*\" in *--partition*) echo 'short|1:00|2:00';;\n"
+          "*) echo 'a|5:00|6:00'; echo 'main*|n/a|1:00:00'; echo 'b|1|2';; esac\n");
     EXPECT(slurm_minutes(&(slurm_place){0}) == 60, "the default partition");
     EXPECT(slurm_minutes(&(slurm_place){.partition = "short"}) == 1, "one that is named");
-    program_result r = LOCI("run", spec_file(), "--on", "slurm:partition=short", "--dry-run");
+    program_result r =
+        LOCI("run", slurm_scripts_spec(), "--on", "slurm:partition=short", "--dry-run");
     program_expect(r, EXIT_DONE, "B:USR1@15\n", NULL);
-    r = LOCI("run", spec_file(), "--on", "slurm", "--dry-run");
+    r = LOCI("run", slurm_scripts_spec(), "--on", "slurm", "--dry-run");
     program_expect(r, EXIT_DONE, "B:USR1@120\n", NULL);
 }
 
 /* Slurm replaces what stands behind a %, and nothing where there is a backslash. */
 static void odd_folders(void)
 {
-    write_program("sinfo", "#!/bin/sh\n");
-    program_result r =
-        LOCI("run", spec_file(), "--out", test_inside("50%jo b"), "--on", "slurm", "--dry-run");
+    begin("#!/bin/sh\n");
+    program_result r = LOCI("run", slurm_scripts_spec(), "--out", test_inside("50%jo b"), "--on",
+                            "slurm", "--dry-run");
     program_expect(r, EXIT_DONE, "50%%jo b/launch/ID/log/%a.txt'\n", NULL);
-    r = LOCI("run", spec_file(), "--out", test_inside("tri\\ck"), "--on", "slurm", "--dry-run");
+    r = LOCI("run", slurm_scripts_spec(), "--out", test_inside("tri\\ck"), "--on", "slurm",
+             "--dry-run");
     program_expect(r, EXIT_USAGE, NULL, "backslash");
 }
 
