@@ -108,26 +108,26 @@ bool option_node_to_real(const node *n, double *value)
 /* ---- suggestions ---- */
 
 /* By what reads numbers itself, so that what is suggested is one. */
-const char *option_text_meant(char hint[OPTION_MEANT_BYTES], const char *text)
+static void suggest_case(char hint[OPTION_MEANT_BYTES], const char *text)
 {
     char other[MAX_NUMBER_BYTES];
     size_t n = strlen(text);
     double value;
-    hint[0] = 0;
-    if (n < 2 || n >= sizeof other) return hint;
+    if (n < 2 || n >= sizeof other) return;
     memcpy(other, text, n + 1);
     char *last = &other[n - 1];
     *last = (char)(*last == 'K' ? 'k' : toupper((unsigned char)*last));
-    if (option_text_to_real(text, &value) || !option_text_to_real(other, &value)) return hint;
+    if (option_text_to_real(text, &value) || !option_text_to_real(other, &value)) return;
     snprintf(hint, OPTION_MEANT_BYTES, " (did you mean '%s'?)", other);
-    return hint;
 }
 
 const char *option_node_meant(char hint[OPTION_MEANT_BYTES], const node *n)
 {
     hint[0] = 0;
-    if (n->kind == NODE_SCALAR && n->plain) return option_text_meant(hint, n->text);
-    if (n->kind == NODE_SCALAR) {
+    if (n->kind != NODE_SCALAR) return hint;
+    if (n->plain) {
+        suggest_case(hint, n->text);
+    } else {
         snprintf(hint, OPTION_MEANT_BYTES, " (what is in quotes is a text)");
     }
     return hint;

@@ -16,7 +16,6 @@ bool option_node_to_real(const node *n, double *value);
 /* Why a value is none, as far as that can be told: " (did you mean '200k'?)" of 200K, and so of
  * other suffixes in the other case; " (what is in quotes is a text)"; else "". */
 enum { OPTION_MEANT_BYTES = 96 };
-const char *option_text_meant(char hint[OPTION_MEANT_BYTES], const char *text);
 const char *option_node_meant(char hint[OPTION_MEANT_BYTES], const node *n);
 
 /* The known name nearest to `name` by edits, or NULL if none is near. */
