@@ -6,16 +6,10 @@
 #include "core/base/text.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/set_aside.h"
+#include "harness/supervise/manage_names.h"
 
 /* What is done with a copy at `path`; rest: its name behind NAME.json. */
 typedef bool (*copy_use)(const char *path, const char *rest, const char *record, err *e);
-
-static bool record_of(char path[FILE_PATH_BYTES], const char *out, const char *file, err *e)
-{
-    char inner[512];
-    snprintf(inner, sizeof inner, "experiments/%.400s", file);
-    return file_join(path, out, inner, e);
-}
 
 /* record: passed on. */
 static bool each_copy(const char *out, const char *file, copy_use use, const char *record, err *e)
@@ -67,7 +61,8 @@ bool manage_copies_move(const char *out, const char *from, const char *to, err *
 bool manage_copies_bring(const char *out, const char *from, const char *file, err *e)
 {
     char record[FILE_PATH_BYTES];
-    return record_of(record, out, file, e) && each_copy(from, file, bring_copy, record, e);
+    return manage_names_record(record, out, file, e) &&
+           each_copy(from, file, bring_copy, record, e);
 }
 
 bool manage_copies_drop(int64_t *bytes, const char *out, bool dry, err *e)
@@ -82,7 +77,7 @@ bool manage_copies_drop(int64_t *bytes, const char *out, bool dry, err *e)
         int64_t size = 0;
         snprintf(file, sizeof file, "%.*s", (int)(mark ? mark - w.name : 0), w.name);
         if (!text_ends(file, ".json") || !set_aside_copy_of(w.name, file)) continue;
-        ok = record_of(record, out, file, e);
+        ok = manage_names_record(record, out, file, e);
         if (!ok || file_exists(record)) continue;
         if (file_stat(w.path, &size, NULL, NULL)) *bytes += size;
         ok = dry || file_remove(w.path, e);

@@ -184,11 +184,11 @@ static bool bring_run(const merging *m, const char *id, err *e)
  * and theirs stay where they are. Runs that it names go to `wanted`, or to those that are not. */
 static bool look_at_record(const merging *m, json_t *wanted, const char *file, err *e)
 {
-    char inner[512], theirs[FILE_PATH_BYTES], ours[FILE_PATH_BYTES];
+    char theirs[FILE_PATH_BYTES], ours[FILE_PATH_BYTES];
     err why, ignored;
     merge_record_choice choice;
-    snprintf(inner, sizeof inner, "experiments/%.400s", file);
-    if (!file_join(theirs, m->from, inner, e) || !file_join(ours, m->out, inner, e) ||
+    if (!manage_names_record(theirs, m->from, file, e) ||
+        !manage_names_record(ours, m->out, file, e) ||
         !merge_record_choose(&choice, &why, m->out, m->from, file, e)) {
         return false;
     }
@@ -253,9 +253,11 @@ static bool bring_notes(const char *out, const char *from, const char *file, err
 /* Under the records' lock: nobody renames, removes or records it anew in between. */
 static bool bring_experiment(const merging *m, const char *file, err *e)
 {
-    char inner[512], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
-    snprintf(inner, sizeof inner, "experiments/%.400s", file);
-    if (!file_join(ours, m->out, inner, e) || !file_join(theirs, m->from, inner, e)) return false;
+    char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    if (!manage_names_record(ours, m->out, file, e) ||
+        !manage_names_record(theirs, m->from, file, e)) {
+        return false;
+    }
     err why;
     merge_record_choice choice;
     /* Asked once more: somebody may have run it here since. */

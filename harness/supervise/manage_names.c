@@ -25,6 +25,12 @@ bool manage_names_planned(json_t *ids, const char *record, err *e)
     return true;
 }
 
+bool manage_names_record(char *path, const char *out, const char *file, err *e)
+{
+    char folder[FILE_PATH_BYTES];
+    return file_join(folder, out, "experiments", e) && file_join(path, folder, file, e);
+}
+
 static bool list_names(const char *out, const char *folder, const char *suffix, arena *a,
                        const char *const **names, int64_t *count, err *e)
 {

@@ -1,7 +1,6 @@
 #include "harness/supervise/manage_needs.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,9 +56,8 @@ static void add_source(json_t *needs, json_t *added, const char *out, const char
 
 static bool add_experiment(json_t *needs, json_t *added, const char *out, const char *name, err *e)
 {
-    char inner[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    snprintf(inner, sizeof inner, "experiments/%s", name);
-    if (!file_join(path, out, inner, e)) return false;
+    char path[FILE_PATH_BYTES];
+    if (!manage_names_record(path, out, name, e)) return false;
     json_auto_t *x = json_read(path, e);
     json_t *run;
     size_t i;

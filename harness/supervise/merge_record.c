@@ -1,12 +1,12 @@
 #include "harness/supervise/merge_record.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/run/run_record.h"
 #include "harness/supervise/continue_longer.h"
+#include "harness/supervise/manage_names.h"
 #include "results/store/experiment.h"
 
 /* What a record plans, in a folder of results. */
@@ -150,12 +150,12 @@ static bool read_record(json_t **record, const char *path, const char *file, err
 bool merge_record_choose(merge_record_choice *choice, err *why, const char *out, const char *from,
                          const char *file, err *e)
 {
-    char inner[512], ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
+    char ours[FILE_PATH_BYTES], theirs[FILE_PATH_BYTES];
     json_t *x = NULL, *y = NULL;
-    snprintf(inner, sizeof inner, "experiments/%.400s", file);
     *choice = MERGE_CONTRADICTS;
-    bool ok = file_join(ours, out, inner, e) && file_join(theirs, from, inner, e) &&
-              file_refuse_link(theirs, e) && read_record(&y, theirs, file, why, e);
+    bool ok = manage_names_record(ours, out, file, e) &&
+              manage_names_record(theirs, from, file, e) && file_refuse_link(theirs, e) &&
+              read_record(&y, theirs, file, why, e);
     if (ok && y)
         ok = file_exists(ours) ? read_record(&x, ours, file, why, e) : (x = json_object(), true);
     if (ok && x) *choice = compare(why, out, x, from, y, theirs);
