@@ -69,7 +69,7 @@ static bool note_metrics(void *user, const json_t *line)
     json_decref(m->last);
     m->last = json_incref((json_t *)(uintptr_t)line);
     /* Steps without targets have no loss. */
-    if (step > m->logged.step && isfinite(loss)) trainer_logged(&m->logged, step, loss);
+    if (step > m->logged.step && isfinite(loss)) train_progress_logged(&m->logged, step, loss);
     return true;
 }
 

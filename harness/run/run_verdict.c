@@ -6,7 +6,7 @@
 
 run_training run_verdict_training(const train_progress *p)
 {
-    return (run_training){p->first_loss, trainer_last_loss(p)};
+    return (run_training){p->first_loss, train_progress_last_loss(p)};
 }
 
 void run_verdict_note(json_t *line, run_training t)

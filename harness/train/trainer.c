@@ -390,49 +390,6 @@ static void find_bad_gradient(trainer *t, const char *parameter, char *text)
 
 /* ---- the whole ---- */
 
-/* A mean over some ten steps: a single batch tells little of whether training goes well. */
-static const double LAST_SHARE = 0.1;
-
-/* The running mean m_n = m_(n-1) + s (loss_n - m_(n-1)) begins with the first loss, which after n
- * steps still weighs (1 - s)^(n-1) in it, as much as all others where n is small. Without
- * (1 - s)^n of it the weights are those of the rest, s (1 - s)^(n-i), over their sum. Steps without
- * targets have not moved the mean and are counted here: a little less is taken off than could be.
- */
-double trainer_last_loss(const train_progress *p)
-{
-    if (p->step == 0) return 0;
-    double share = pow(1 - LAST_SHARE, (double)p->step);
-    return (p->last_loss - share * p->first_loss) / (1 - share);
-}
-
-/* The same recursion as in count_step, of a number of equal losses at once. */
-void trainer_logged(train_progress *p, int64_t step, double loss)
-{
-    if (p->step == 0) p->first_loss = p->last_loss = loss;
-    p->last_loss += (1 - pow(1 - LAST_SHARE, (double)(step - p->step))) * (loss - p->last_loss);
-    p->step = step;
-}
-
-/* Only of steps that changed the values. tokens counts targets of weight 1, which is what a budget
- * in tokens means; positions of padding do not count. The window is emptied by whoever writes its
- * line of metrics. */
-static void count_step(trainer *t, train_report *r)
-{
-    train_progress *p = &t->progress;
-    p->step++;
-    p->tokens += (int64_t)llround(r->weight);
-    p->seconds += r->seconds;
-    if (r->weight > 0) {
-        double loss = r->nats / r->weight;
-        bool first = p->tokens == (int64_t)llround(r->weight);
-        if (first) p->first_loss = p->last_loss = loss;
-        p->last_loss += LAST_SHARE * (loss - p->last_loss);
-    }
-    p->window_nats += r->nats;
-    p->window_weight += r->weight;
-    p->window_seconds += r->seconds;
-}
-
 /* Read, run, add, update: in this order because each needs the whole of the one before. `values`
  * change in optim_step alone, on the pool's threads, when no lane runs. A step whose loss or
  * gradient is no number changes nothing and is not counted: the run is diverged, and its checkpoint
@@ -462,7 +419,8 @@ bool trainer_step(trainer *t, train_report *report, err *e)
     report->data_seconds = read - begin;
     report->optim_seconds = end - ran;
     report->seconds = end - begin;
-    if (!report->bad[0]) count_step(t, report);
+    if (report->bad[0]) return true;
+    train_progress_step(&t->progress, report->nats, report->weight, report->seconds);
     return true;
 }
 

@@ -15,20 +15,8 @@
 #include "data/stream.h"
 #include "harness/evaluate/routing_trace.h"
 #include "harness/train/lane_sums.h"
+#include "harness/train/train_progress.h"
 #include "harness/train/workload.h"
-
-/* Where a run stands; all of it is saved in a checkpoint. */
-typedef struct train_progress {
-    int64_t step;    /* done so far */
-    int64_t tokens;  /* targets of weight 1 trained so far */
-    double seconds;  /* spent in steps so far */
-    int64_t eval_at; /* step of the last evaluation, -1: none */
-    /* Since the last logged step: what its record will average. */
-    double window_nats, window_weight, window_seconds;
-    /* Nats per token: of the first step with targets, and a running mean that begins with it
-     * (trainer_last_loss). */
-    double first_loss, last_loss;
-} train_progress;
 
 /* One step's figures. */
 typedef struct train_report {
@@ -83,12 +71,6 @@ double trainer_packed_bytes(const workload *w, int64_t own);
 /* One step. False only if the corpus can no longer be read, or a rank was lost. */
 bool trainer_step(trainer *t, train_report *report, err *e);
 bool trainer_finished(const trainer *t);
-
-/* Nats per token of the last some ten steps, or of all of fewer; 0: none was made. */
-double trainer_last_loss(const train_progress *p);
-/* Of a run of which only the curve is left, up to `step`: all steps since p's cost what was logged
- * of them. */
-void trainer_logged(train_progress *p, int64_t step, double loss);
 
 bool trainer_has_lane(const trainer *t, int64_t lane);
 /* What all ranks' lanes carry by now comes to rank 0. */

@@ -398,35 +398,6 @@ static void tokens_are_targets(void)
     workload_close(&w);
 }
 
-/* Of equal losses the mean is that loss, however few; a first one that was far off has no more
- * weight than its place in the row: 0.1 * 0.9^(n - 1) of 1 - 0.9^n. */
-static void last_loss_is_of_what_was_seen(void)
-{
-    for (int n = 1; n <= 200; n = 3 * n + 1) {
-        train_progress even = {0}, off = {0};
-        for (int64_t step = 1; step <= n; step++) {
-            trainer_logged(&even, step, 2);
-            trainer_logged(&off, step, step == 1 ? 50 : 2);
-        }
-        double share = 0.1 * pow(0.9, n - 1) / (1 - pow(0.9, n));
-        double wanted = 2 + share * 48, found = trainer_last_loss(&off);
-        EXPECT(fabs(trainer_last_loss(&even) - 2) < 1e-12, "%d: %.17g", n,
-               trainer_last_loss(&even));
-        EXPECT(fabs(found - wanted) < 1e-12 * wanted, "%d: %.17g, not %.17g", n, found, wanted);
-    }
-    /* Ten steps at once, and one by one. */
-    train_progress at_once = {0}, each = {0};
-    trainer_logged(&at_once, 1, 5);
-    trainer_logged(&each, 1, 5);
-    trainer_logged(&at_once, 11, 3);
-    for (int64_t step = 2; step <= 11; step++) {
-        trainer_logged(&each, step, 3);
-    }
-    EXPECT(fabs(at_once.last_loss - each.last_loss) < 1e-12, "%.17g, not %.17g", at_once.last_loss,
-           each.last_loss);
-    EXPECT(trainer_last_loss(&(train_progress){0}) == 0, "of no step");
-}
-
 /* Warm-up and decay are counted in steps whatever the budget is given in and however few of a
  * step's positions count: at the last step of warm-up the rate is whole, at the end it is least. */
 static void schedule_is_in_steps(void)
@@ -511,7 +482,6 @@ const test_suite test_trainer = {
      {"rows_give_equal_bits", rows_give_equal_bits},
      {"no_memory_in_the_loop", no_memory_in_the_loop},
      {"tokens_are_targets", tokens_are_targets},
-     {"last_loss_is_of_what_was_seen", last_loss_is_of_what_was_seen},
      {"schedule_is_in_steps", schedule_is_in_steps},
      {"bad_numbers_are_named", bad_numbers_are_named},
      {"memory_of_evaluation", memory_of_evaluation},
