@@ -15,13 +15,19 @@ void worker_save_note(worker *w)
     w->saved_eval = p->eval_at;
 }
 
+/* Whether what was trained may be written: the folder is ours, and the text what it was. */
+static bool may_save(const worker *w, err *e)
+{
+    return run_lease_holds(w->lease, e) && run_open_still(&w->work, &w->plan, e);
+}
+
 bool worker_save(worker *w, err *e)
 {
     const train_progress *p = &w->trainer->progress;
     /* The same step can be saved twice: once before its evaluation, and once after, so that it is
      * not made again. */
     if (p->step == w->saved_step && p->eval_at == w->saved_eval) return true;
-    if (!run_lease_holds(w->lease, e) || !run_open_still(&w->work, &w->plan, e)) return false;
+    if (!may_save(w, e)) return false;
     /* What the checkpoint says was logged must be on the disk before it. */
     if (!run_lines_append(w->metrics, "", 0, true, e)) return false;
     if (!checkpoint_save(w->checkpoint, w->trainer, w->plan.run, e)) return false;
@@ -37,7 +43,7 @@ bool worker_save_model(worker *w, const char *name, double nats, err *e)
     /* A kept model carries its own step: the same one made again, after a kill, finds itself there
      * and leaves it (checkpoint_keep). */
     file_failpoint("keep");
-    return run_lease_holds(w->lease, e) && file_join(path, w->folder, folder, e) &&
+    return may_save(w, e) && file_join(path, w->folder, folder, e) &&
            checkpoint_keep(path, w->trainer, w->plan.run, nats, e);
 }
 

@@ -70,6 +70,27 @@ static void is_not_kept_of_a_text_that_was_replaced_meanwhile(void)
            "what became of it");
 }
 
+/* Nor is a model that is kept on the way, which would be left as it is when its step comes again.
+ */
+static void no_model_of_such_a_text_is_kept(void)
+{
+    if (!test_program()) return;
+    begin();
+    EXPECT(program_shell(
+               "sed 's/{steps: 2}/{steps: 200}, keep_every: 1, checkpoint_seconds: 3600/' s.yaml "
+               ">m.yaml && "
+               "$LOCI run m.yaml --quiet --out calm && cp text first && "
+               "{ $LOCI run m.yaml --quiet --out wild & } && "
+               "until test -f wild/runs/*/checkpoint-3/manifest.json; do sleep 0.01; done && "
+               "cp other text && { wait; true; } && "
+               "grep -q 'the text was replaced while it was read' wild/runs/*/status.json && "
+               "cp first text && $LOCI run m.yaml --quiet --out wild --retry failed && "
+               "(cd calm/runs/*/ && sha256sum checkpoint-*/model-*) >models && "
+               "test $(wc -l <models) = 200 && cd wild/runs/*/ && sha256sum -c --quiet "
+               "../../../models"),
+           "what was kept");
+}
+
 /* Plans of earlier versions do not say which text it was. */
 static void a_plan_of_before_is_taken_as_it_is(void)
 {
@@ -104,6 +125,7 @@ const test_suite test_replaced_text = {
      {"is_not_evaluated_on_another_text", is_not_evaluated_on_another_text},
      {"is_not_kept_of_a_text_that_was_replaced_meanwhile",
       is_not_kept_of_a_text_that_was_replaced_meanwhile},
+     {"no_model_of_such_a_text_is_kept", no_model_of_such_a_text_is_kept},
      {"a_plan_of_before_is_taken_as_it_is", a_plan_of_before_is_taken_as_it_is},
      {"does_not_start_from_another_model", does_not_start_from_another_model},
      {0}}};
