@@ -87,12 +87,10 @@ static facts begin(void)
 
 static void add_program(facts *f)
 {
-    size_t bytes;
-    char hex[SHA256_HEX] = "unknown";
-    text_auto *file = file_read_named("/proc/self/exe", &bytes, NULL);
-    if (file) sha256_hex(hex, file, bytes);
+    char hex[SHA256_HEX];
+    bool known = file_sha256_named(hex, "/proc/self/exe", NULL);
     hex[12] = 0;
-    add(f, "program", hex);
+    add(f, "program", known ? hex : NULL);
 }
 
 static const char *c_library(void)
