@@ -89,13 +89,13 @@ static void put_subject(json_t *o, const claim *c, const experiment *x, const js
                         bool results)
 {
     json_t *now = claim_subject(c, x), *stated = json_object_get(o, "subject");
-    json_auto_t *earlier = claim_subject_earlier(old, now);
+    json_auto_t *earlier = results && old ? claim_subject_earlier(old, now) : NULL;
     if (!results || !stated) {
-        stated = json_deep_copy(results && old ? earlier : now);
+        stated = json_deep_copy(earlier ? earlier : now);
         json_object_set_new(o, "subject", stated);
     }
     /* Those that another folder brought (loci merge) stand among its runs alone. */
-    if (results && old) claim_subject_add_seeds(stated, earlier);
+    if (earlier) claim_subject_add_seeds(stated, earlier);
     text_auto *changed = claim_subject_change(stated, now);
     claim_subject_add_seeds(stated, now);
     json_object_set_new(o, "changed", json_string(changed));
