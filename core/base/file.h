@@ -62,6 +62,13 @@ void file_named_folder(char out[FILE_PATH_BYTES], const char *path);
 bool file_sha256(char hex[SHA256_HEX], const char *path, err *e);
 bool file_sha256_named(char hex[SHA256_HEX], const char *path, err *e);
 
+/* For who reads many files of one folder: it is opened once, not for each of them. A descriptor
+ * that the caller closes; -1 where it cannot be opened or is a link, with which the two below are
+ * as file_read and file_sha256. path: as it is told, its last name is that in the folder. */
+int file_open_folder(const char *folder);
+char *file_read_in(int folder, const char *path, size_t *bytes, err *e);
+bool file_sha256_in(char hex[SHA256_HEX], int folder, const char *path, err *e);
+
 /* A file mapped for reading. An empty file gives bytes 0 and a valid pointer. */
 typedef struct file_map {
     const unsigned char *data;

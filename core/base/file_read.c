@@ -26,21 +26,29 @@ static bool is_regular(int fd, const char *path, int64_t *bytes, err *e)
     return false;
 }
 
-/* Whose path it is: one that a user names leads where the user made it lead. */
-typedef enum follows { LINKS, NO_LINKS } follows;
+/* Whose path it is: one that a user names leads where the user made it lead. Or the descriptor of
+ * the folder that the file lies in. */
+enum { LINKS = -2, NO_LINKS = -1 };
+
+/* O_PATH: a folder that may be searched and not read will do. */
+int file_open_folder(const char *folder)
+{
+    return open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
 
 /* The folder first, then the name in it, neither through a link: nobody can put one there between
- * two questions. O_PATH: a folder that may be searched and not read will do. */
-static int open_in_folder(const char *path, int flags)
+ * two questions. */
+static int open_in_folder(const char *path, int folder, int flags)
 {
-    char folder[FILE_PATH_BYTES];
-    const char *slash = strrchr(path, '/');
-    if (!slash) return openat(AT_FDCWD, path, flags | O_NOFOLLOW);
-    if (strlen(path) >= sizeof folder) return errno = ENAMETOOLONG, -1;
-    file_parent(folder, path);
-    int within = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char parent[FILE_PATH_BYTES];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (folder >= 0) return openat(folder, name, flags | O_NOFOLLOW);
+    if (!slash) return openat(AT_FDCWD, name, flags | O_NOFOLLOW);
+    if (strlen(path) >= sizeof parent) return errno = ENAMETOOLONG, -1;
+    file_parent(parent, path);
+    int within = file_open_folder(parent);
     if (within < 0) return -1;
-    int fd = openat(within, slash + 1, flags | O_NOFOLLOW), why = errno;
+    int fd = openat(within, name, flags | O_NOFOLLOW), why = errno;
     close(within);
     errno = why;
     return fd;
@@ -60,10 +68,10 @@ static bool told_link(const char *path, err *e)
 
 /* A pipe without a writer would be waited for, a terminal would become the process's own.
  * O_NONBLOCK and O_NOCTTY keep `open` itself from doing so; for regular files they mean nothing. */
-static int open_regular(const char *path, follows how, int64_t *bytes, err *e)
+static int open_regular(const char *path, int how, int64_t *bytes, err *e)
 {
     const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    int fd = how == LINKS ? open(path, flags) : open_in_folder(path, flags);
+    int fd = how == LINKS ? open(path, flags) : open_in_folder(path, how, flags);
     if (fd < 0) {
         if (how == LINKS || !told_link(path, e)) file_failed(e, path, "cannot be opened");
         return -1;
@@ -122,7 +130,7 @@ static bool read_all(int fd, char *out, size_t bytes, const char *path, err *e)
 }
 
 /* a NULL: from the heap. */
-static char *read_whole(arena *a, const char *path, follows how, size_t *bytes, err *e)
+static char *read_whole(arena *a, const char *path, int how, size_t *bytes, err *e)
 {
     int64_t length;
     int fd = open_regular(path, how, &length, e);
@@ -151,6 +159,11 @@ char *file_read(const char *path, size_t *bytes, err *e)
     return read_whole(NULL, path, NO_LINKS, bytes, e);
 }
 
+char *file_read_in(int folder, const char *path, size_t *bytes, err *e)
+{
+    return read_whole(NULL, path, folder, bytes, e);
+}
+
 char *file_read_named(const char *path, size_t *bytes, err *e)
 {
     return read_whole(NULL, path, LINKS, bytes, e);
@@ -169,7 +182,7 @@ char *file_read_arena_named(arena *a, const char *path, size_t *bytes, err *e)
 /* The mapping outlives the descriptor. Private and read-only: pages are the kernel's cache, shared
  * by all runs of a sweep on a machine, and are dropped under pressure without being written
  * anywhere. */
-static bool map_open(file_map *map, const char *path, follows how, err *e)
+static bool map_open(file_map *map, const char *path, int how, err *e)
 {
     *map = (file_map){.data = (const unsigned char *)"", .bytes = 0};
     int64_t bytes;
@@ -225,6 +238,11 @@ static bool sha256_of(char hex[SHA256_HEX], int fd, const char *path, err *e)
 bool file_sha256(char hex[SHA256_HEX], const char *path, err *e)
 {
     return sha256_of(hex, file_open(path, NULL, e), path, e);
+}
+
+bool file_sha256_in(char hex[SHA256_HEX], int folder, const char *path, err *e)
+{
+    return sha256_of(hex, open_regular(path, folder, NULL, e), path, e);
 }
 
 bool file_sha256_named(char hex[SHA256_HEX], const char *path, err *e)

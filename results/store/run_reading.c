@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/file_lock.h"
 #include "core/base/json_line.h"
@@ -69,11 +70,8 @@ bool file_stamp_look(file_stamp *s, const json_t *known, const char *out, const 
     return true;
 }
 
-static json_t *read_lines(run_file *f, const char *path)
+static json_t *read_lines(run_file *f, const char *text, size_t bytes)
 {
-    size_t bytes;
-    text_auto *text = file_read(path, &bytes, NULL);
-    if (!text) return NULL;
     json_t *lines = json_array();
     const char *at = text, *end;
     for (; lines && (end = memchr(at, '\n', bytes)) != NULL; at = end + 1) {
@@ -90,18 +88,23 @@ static json_t *read_lines(run_file *f, const char *path)
     return lines;
 }
 
-static void read_file(run_file *f, const char *folder, int64_t *room)
+/* within: the folder, open. */
+static void read_file(run_file *f, const char *folder, int within, int64_t *room)
 {
     char path[FILE_PATH_BYTES];
+    size_t bytes;
     if (!f->stamp.there || f->stamp.bytes > *room || !file_join(path, folder, f->name, NULL)) {
         return;
     }
     *room -= f->stamp.bytes;
-    f->said = text_ends(f->name, ".jsonl") ? read_lines(f, path) : json_read(path, NULL);
+    text_auto *text = file_read_in(strchr(f->name, '/') ? -1 : within, path, &bytes, NULL);
+    if (!text) return;
+    f->said = text_ends(f->name, ".jsonl") ? read_lines(f, text, bytes)
+                                           : json_parse(text, bytes, path, NULL);
 }
 
 /* Their sums, which take longer than all else of a run whose losses are kept. */
-static json_t *sum_losses(const json_t *lines, const char *folder)
+static json_t *sum_losses(const json_t *lines, const char *folder, int within)
 {
     json_t *sums = json_object(), *line;
     char path[FILE_PATH_BYTES], hex[SHA256_HEX];
@@ -112,7 +115,9 @@ static json_t *sum_losses(const json_t *lines, const char *folder)
         int64_t bytes;
         /* The name comes from a line: it may not lead out of the folder. */
         if (!name || strchr(name, '/') || !file_join(path, folder, name, NULL)) continue;
-        if (!file_stat(path, &bytes, NULL, NULL) || !file_sha256(hex, path, NULL)) continue;
+        if (!file_stat(path, &bytes, NULL, NULL) || !file_sha256_in(hex, within, path, NULL)) {
+            continue;
+        }
         json_object_set_new(sums, name,
                             json_pack("{s:I, s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
     }
@@ -127,12 +132,16 @@ static void read_changed(run_reading *r, const char *folder, int64_t *room, aren
         any = any || r->file[i].stamp.changed;
         head = head || (i < HEADS && r->file[i].stamp.changed);
     }
+    if (!any) return;
+    int within = file_open_folder(folder);
     for (int i = 0; i < NOTES; i++) {
-        if (r->file[i].stamp.changed || (head && i <= MANIFEST))
-            read_file(&r->file[i], folder, room);
+        if (r->file[i].stamp.changed || (head && i <= MANIFEST)) {
+            read_file(&r->file[i], folder, within, room);
+        }
     }
-    if (!r->names && any) r->names = run_reading_list(folder, scratch, NULL);
-    if (r->file[EVALS].said) r->losses = sum_losses(r->file[EVALS].said, folder);
+    if (!r->names) r->names = run_reading_list(folder, scratch, NULL);
+    if (r->file[EVALS].said) r->losses = sum_losses(r->file[EVALS].said, folder, within);
+    if (within >= 0) close(within);
 }
 
 /* No file_walk: it maps memory and gives it back for each folder, which stops all other threads. */

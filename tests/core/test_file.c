@@ -251,6 +251,32 @@ static void folders(void)
     arena_free(a);
 }
 
+/* A folder that is opened once says the same of its files as one that is opened for each. */
+static void in_an_open_folder(void)
+{
+    err e = {{0}};
+    char hex[SHA256_HEX], again[SHA256_HEX];
+    const char *folder = test_inside("open"), *inner = test_inside("open/file");
+    EXPECT(file_make_folders(folder, &e) && file_write(inner, "text", 4, &e), "%s", e.text);
+    EXPECT(symlink("file", test_inside("open/link")) == 0 &&
+               symlink("open", test_inside("to")) == 0,
+           "links");
+    EXPECT(file_open_folder(test_inside("to")) < 0, "a link for a folder");
+    for (int is = 0; is < 2; is++) {
+        int within = is ? file_open_folder(folder) : -1;
+        EXPECT(!is || within >= 0, "%s", folder);
+        text_auto *text = file_read_in(within, inner, NULL, &e);
+        EXPECT(text && strcmp(text, "text") == 0, "%s", e.text);
+        EXPECT(!file_read_in(within, test_inside("open/link"), NULL, &e) && strstr(e.text, "link"),
+               "%s", e.text);
+        EXPECT(file_sha256_in(hex, within, inner, &e) && file_sha256(again, inner, &e) &&
+                   strcmp(hex, again) == 0,
+               "%s", e.text);
+        EXPECT(!file_read_in(within, test_inside("open/none"), NULL, &e), "nothing there");
+        if (is) close(within);
+    }
+}
+
 /* The n-th passing kills, the ones before and other points do not. */
 static void failpoints(void)
 {
@@ -322,6 +348,7 @@ const test_suite test_file = {"core/file",
                                {"printed_whole_or_not_at_all", printed_whole_or_not_at_all},
                                {"no_plain_files", no_plain_files},
                                {"folders", folders},
+                               {"in_an_open_folder", in_an_open_folder},
                                {"failpoints", failpoints},
                                {"json_files", json_files},
                                {"whose_temporaries", whose_temporaries},
