@@ -8,17 +8,7 @@
 #include "results/store/experiment.h"
 #include "results/store/query.h"
 
-enum { MOST_NAMES = 1000 };
-
-/* What all rows call `name`; -1 and the query's error. */
-static int names_of(const char **names, arena *a, query *q)
-{
-    int n = 0;
-    while (query_next(q)) {
-        if (n < MOST_NAMES) names[n++] = query_text(q, "name", a);
-    }
-    return query_close(q) ? n : -1;
-}
+enum { SEEDS = 12 /* that are told */ };
 
 static bool is_among(const char *name, const char *const *names, int count)
 {
@@ -39,18 +29,19 @@ static bool unknown_within(store *s, const run_name *w, const char *name, const 
                        w->experiment, w->label, near ? " (did you mean '" : "", near ? near : "",
                        near ? "'?)" : "", w->experiment);
     }
-    const char *seeds[MOST_NAMES];
+    const char *const *seeds;
+    int n;
     query q = QUERY(s, e,
-                    "SELECT DISTINCT CAST(seed AS TEXT) AS name FROM plan WHERE experiment = ?1 "
-                    "AND (?2 = '' OR label = ?2) ORDER BY seed",
+                    "SELECT CAST(seed AS TEXT) AS name, count(*) OVER () AS n FROM plan WHERE "
+                    "experiment = ?1 AND (?2 = '' OR label = ?2) GROUP BY seed ORDER BY seed",
                     w->experiment, w->label);
-    int n = names_of(seeds, a, &q);
-    if (n < 0) return false;
+    if (!query_names(&seeds, &n, &q, a)) return false;
     text_memory m;
     FILE *list = text_begin(&m);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < MIN(n, SEEDS); i++) {
         fprintf(list, "%s%s", i ? ", " : "", seeds[i]);
     }
+    if (n > SEEDS) fprintf(list, " and %d more", n - SEEDS);
     const char *all = text_end_in(&m, a);
     return err_set(e, "%s: no run with seed %lld; there are seeds %s", name, (long long)w->seed,
                    all);
@@ -61,26 +52,24 @@ bool run_unknown(store *s, const char *name, err *e)
     run_name w;
     run_name_read(&w, name);
     arena_auto *a = arena_new(0);
-    const char **names = ARENA_NEW(a, const char *, MOST_NAMES);
+    const char *const *names;
+    int count;
     query q = QUERY(s, e,
-                    "SELECT label AS name FROM plan WHERE experiment = ?1 GROUP BY label "
-                    "ORDER BY min(position)",
+                    "SELECT label AS name, count(*) OVER () AS n FROM plan WHERE experiment = ?1 "
+                    "GROUP BY label ORDER BY min(position)",
                     w.experiment);
-    int count = names_of(names, a, &q);
-    if (count < 0) return false;
+    if (!query_names(&names, &count, &q, a)) return false;
     if (count > 0) return unknown_within(s, &w, name, names, count, a, e);
     /* A variant's name alone; else an experiment's, misspelt. */
     q = QUERY(s, e,
-              "SELECT experiment || '/' || label AS name FROM plan WHERE label = ?1 "
+              "SELECT experiment || '/' || label AS name, 1 AS n FROM plan WHERE label = ?1 "
               "ORDER BY experiment DESC LIMIT 1",
               name);
-    count = names_of(names, a, &q);
-    if (count < 0) return false;
+    if (!query_names(&names, &count, &q, a)) return false;
     const char *meant = count > 0 ? names[0] : NULL, *rest = "";
-    const char *const *experiments;
-    if (!meant && !experiment_names(s, a, &experiments, &count, e)) return false;
+    if (!meant && !experiment_names(s, a, &names, &count, e)) return false;
     if (!meant) {
-        meant = option_nearest(w.experiment, count, experiments);
+        meant = option_nearest(w.experiment, count, names);
         rest = name + strcspn(name, "/");
     }
     return err_set(

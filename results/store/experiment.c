@@ -57,20 +57,10 @@ bool experiment_runs_agree(json_t *known, const json_t *runs, err *e)
 bool experiment_names(store *s, arena *a, const char *const **names, int *count, err *e)
 {
     query q = QUERY(s, e,
-                    /* The window's count comes with the first row and sizes the list, in one
-                     * question. */
-                    "SELECT experiment, count(*) OVER () AS n FROM experiment "
+                    "SELECT experiment AS name, count(*) OVER () AS n FROM experiment "
                     "ORDER BY created_at DESC, experiment",
                     NULL);
-    const char **list = NULL;
-    int n = 0;
-    while (query_next(&q)) {
-        if (n == 0) list = ARENA_NEW(a, const char *, query_int(&q, "n", 0));
-        list[n++] = query_text(&q, "experiment", a);
-    }
-    *names = list;
-    *count = n;
-    return query_close(&q);
+    return query_names(names, count, &q, a);
 }
 
 /* Three cases, since what helps differs: nothing was run, a slip of the pen, or another folder of

@@ -81,3 +81,16 @@ const char *query_text(query *q, const char *column, arena *a)
     const char *text = query_peek(q, column);
     return text ? arena_strdup(a, text) : NULL;
 }
+
+bool query_names(const char *const **names, int *count, query *q, arena *a)
+{
+    const char **list = NULL;
+    int n = 0;
+    while (query_next(q)) {
+        if (n == 0) list = ARENA_NEW(a, const char *, query_int(q, "n", 0));
+        list[n++] = query_text(q, "name", a);
+    }
+    *names = list;
+    *count = n;
+    return query_close(q);
+}

@@ -34,3 +34,7 @@ double query_real(query *q, const char *column);
 int64_t query_int(query *q, const char *column, int64_t if_null);
 const char *query_text(query *q, const char *column, arena *a);
 const char *query_peek(query *q, const char *column);
+
+/* All rows of a question of names, `SELECT ... AS name, count(*) OVER () AS n`: the window's count
+ * comes with the first row and sizes the list, in one question. In the arena; closes the query. */
+bool query_names(const char *const **names, int *count, query *q, arena *a);

@@ -1,5 +1,6 @@
 /* Single runs: found, shown, compared, listed, exported. */
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,34 @@ static void names(void)
     EXPECT(!run_view_find(id, &fits, s, "viewed/tall", &e) && strstr(e.text, "loci ls"), "%s",
            e.text);
     EXPECT(!run_view_find(id, &fits, s, "", &e), "an empty name");
+    store_close(s);
+}
+
+/* Of more variants and seeds than fit into a sentence, each is known. */
+static void many_names(void)
+{
+    static const char MANY[] =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) INSERT "
+        "INTO plan (experiment, position, run, variant, label, seed, baseline) SELECT 'viewed', "
+        "100 + i, 'r' || i, 'v' || i, 'label ' || i, i, 0 FROM n";
+    store *s = results();
+    sqlite3 *db = NULL;
+    if (!s) return;
+    store_close(s);
+    EXPECT(sqlite3_open(test_inside("loci.db"), &db) == SQLITE_OK &&
+               sqlite3_exec(db, MANY, NULL, NULL, NULL) == SQLITE_OK,
+           "%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    char id[RUN_ID_CHARS];
+    int fits;
+    err e = {{0}};
+    s = store_open_reader(test_folder(), &e);
+    EXPECT(s && !run_view_find(id, &fits, s, "viewed/label 1500/2", &e) &&
+               strstr(e.text, "no run with seed 2; there are seeds 1500"),
+           "%s", e.text);
+    EXPECT(s && !run_view_find(id, &fits, s, "viewed//9999", &e) &&
+               strstr(e.text, "there are seeds 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 1488"),
+           "%s", e.text);
     store_close(s);
 }
 
@@ -265,6 +294,7 @@ static void event_files(void)
 
 const test_suite test_run_view = {"results/run_view",
                                   {{"names", names},
+                                   {"many_names", many_names},
                                    {"parts_of_names", parts_of_names},
                                    {"shown", shown},
                                    {"differences", differences},
