@@ -292,7 +292,7 @@ static void take(int64_t *own, int64_t asked)
 
 /* As the run's own final evaluation was done, but for what was asked for: else figures of another
  * split would be of another protocol than those they stand beside. */
-static bool choose_options(eval_options *how, const eval_work *w, const char *folder, err *e)
+static bool choose_options(eval_options *how, eval_work *w, const char *folder, err *e)
 {
     const eval_call *o = w->call->options;
     if (!own_eval_read(how, folder, w->call->memory, e)) return false;
@@ -305,8 +305,9 @@ static bool choose_options(eval_options *how, const eval_work *w, const char *fo
     take(&how->span, o->span);
     if (o->dynamic) how->dynamic = w->dynamic;
     how->cleared = o->cleared;
-    if (!how->cleared || how->dynamic.kind == DYNAMIC_NONE) return true;
-    return err_set(e, "--cleared is not measured of a model that learns while it reads, as its own "
+    w->refused = how->cleared && how->dynamic.kind != DYNAMIC_NONE;
+    return !w->refused ||
+           err_set(e, "--cleared is not measured of a model that learns while it reads, as its own "
                       "evaluation does; say --dynamic none");
 }
 

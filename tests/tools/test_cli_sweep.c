@@ -222,6 +222,7 @@ static void evaluated_only(void)
     EXPECT(r.status < 0 || (loss && strspn(loss + 14, "0123456789.") == 6 &&
                             strncmp(loss + 20, " bits/byte\n", 11) == 0),
            "%s", r.err);
+    program_expect(LOCI("eval", "tiny/learns/1", "--cleared", "9"), 2, NULL, "say --dynamic none");
     program_expect(LOCI("export", "tiny", "--format", "tensorboard"), 0, NULL, "2 runs; ");
     program_expect(LOCI("plot", "tiny", "--svg"), 0, "validation-tokens.svg", NULL);
     program_expect(LOCI("report", "tiny", "--no-plots", "--to", test_inside("page.html")), 0, NULL,
