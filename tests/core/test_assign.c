@@ -127,21 +127,24 @@ static void equal_tokens(void)
     arena_free(scratch);
 }
 
-/* Every token wants the same expert most, by much: prices rise step by step over all of the range.
- * And scores beside which a step is lost to rounding. Either once bid without an end in sight. */
+/* Every token wants the same experts most, and by much; of two that all want alike, prices rise
+ * step by step over all of the range. And scores beside which a step is lost to rounding. Either
+ * once bid without an end in sight. */
 static void fine_steps_end(void)
 {
-    enum { TOKENS = 40, EXPERTS = 16 };
+    enum { TOKENS = 40, EXPERTS = 16, LADDER = 0, FLAT = 1, TWO = 2 };
     static const double SCALES[] = {1, 1e20};
     static real scores[TOKENS * EXPERTS];
     int32_t expert[TOKENS];
     arena *scratch = arena_new(0);
     for (size_t k = 0; k < sizeof SCALES / sizeof *SCALES; k++) {
-        for (int flat = 0; flat < 2; flat++) {
+        for (int kind = LADDER; kind <= TWO; kind++) {
             fill(scores, TOKENS * EXPERTS, 3);
             for (int i = 0; i < TOKENS * EXPERTS; i++) {
-                double same = flat ? 1 : (double)(i % EXPERTS);
-                scores[i] = (real)(SCALES[k] * (same + (flat ? 0 : 1e-3 * (double)scores[i])));
+                double own = kind == LADDER ? 1e-3 * (double)scores[i] : 0;
+                double same = kind == FLAT ? 1 : (double)(i % EXPERTS);
+                if (kind == TWO) same = i % EXPERTS < 2 ? EXPERTS : 0;
+                scores[i] = (real)(SCALES[k] * (same + own));
             }
             assign_exact(expert, scores, TOKENS, EXPERTS, scratch);
             double best = assign_total(expert, scores, TOKENS, EXPERTS);

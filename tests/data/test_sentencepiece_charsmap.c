@@ -113,6 +113,9 @@ static void tables_lead_nowhere(void)
     put_unit(t, 0, 0xffffffffu);
     expect_fault(t, -1, "out of the trie");
     t = sound_table();
+    put_u32(t->bytes, 3 * 1024 - 4); /* without the last unit of node 2 */
+    expect_fault(t, -1, "out of the trie");
+    t = sound_table();
     table_way(t, 1, 'c', 3, -1); /* the first node that is not there */
     expect_fault(t, -1, "out of the trie");
     t = sound_table();

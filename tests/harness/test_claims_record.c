@@ -171,18 +171,23 @@ static void subject(void)
 static void earlier_record(void)
 {
     err e;
+    char fewer[BASE_BYTES], longer[BASE_BYTES];
+    base_with(fewer, "seeds: 3", "seeds: 1");
+    base_with(longer, "batch: 2", "batch: 4");
     json_decref(record(ONE));
     make_results();
     json_t *o = json_read(record_path(), &e);
     json_object_del(json_array_get(json_object_get(o, "claims"), 0), "subject");
     json_object_del(o, "had_results");
     EXPECT(o && json_write(record_path(), o, &e), "%s", e.text);
+    json_t *second = record_in(longer, ONE); /* by which its runs were known */
+    EXPECT(*changed(second), "other variants than those of its runs");
+    EXPECT(json_write(record_path(), o, &e), "%s", e.text);
     json_decref(o);
-    char fewer[BASE_BYTES];
-    base_with(fewer, "seeds: 3", "seeds: 1");
     json_t *same = record(ONE), *other = record_in(fewer, ONE);
     EXPECT(!after(same, 0) && !*changed(same), "%s", changed(same));
     EXPECT(strcmp(changed(other), "seeds 2 and 3 were left out") == 0, "%s", changed(other));
+    json_decref(second);
     json_decref(same);
     json_decref(other);
 }

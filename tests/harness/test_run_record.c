@@ -2,12 +2,14 @@
 #include "harness/run/run_record.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/experiment_lock.h"
+#include "tests/support/claimed.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_sweep.h"
 #include "tests/test.h"
@@ -63,5 +65,24 @@ static void beside_another(void)
     expect_recorded("fewer, alone", 2);
 }
 
-const test_suite test_run_record = {
-    "harness/run_record", {{"a_late_task", a_late_task}, {"beside_another", beside_another}}};
+/* What a run that has not begun will start from is known by the record alone: see manage_needs. */
+static void what_it_starts_from(void)
+{
+    static const char RUN[] = "0123456789abcdef";
+    static const char BASE[] = CLAIMED_RUNS "  seeds: 1\n"
+                                            "init_from: {run: 0123456789abcdef}\n"
+                                            "claims:\n";
+    err e = {{0}};
+    experiment *x = claimed_experiment(BASE, "  []\n", &e);
+    EXPECT(x && run_record_experiment(test_folder(), x, &e), "%s", e.text);
+    json_auto_t *o = json_read(test_inside("experiments/claimed.json"), &e);
+    const char *source = json_get_text(json_array_get(json_object_get(o, "runs"), 0), "source");
+    EXPECT(source && strcmp(source, RUN) == 0, "%s%s", source ? source : "none", e.text);
+    experiment_free(x);
+}
+
+const test_suite test_run_record = {"harness/run_record",
+                                    {{"a_late_task", a_late_task},
+                                     {"beside_another", beside_another},
+                                     {"what_it_starts_from", what_it_starts_from},
+                                     {0}}};

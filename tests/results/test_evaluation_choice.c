@@ -32,7 +32,8 @@ typedef struct fake_evaluation {
     double bits;
 } fake_evaluation;
 
-static void evaluated(const fake_experiment *x, int variant, int seed, fake_evaluation v)
+static void evaluated_on(int tokens, const fake_experiment *x, int variant, int seed,
+                         fake_evaluation v)
 {
     char line[1024];
     const char *learned = strstr(v.protocol, "dynamic") ? "{\"rate\": 1, \"decay\": 0}" : "null";
@@ -42,8 +43,13 @@ static void evaluated(const fake_experiment *x, int variant, int seed, fake_eval
         "\"%s\", \"nats\": %.17g, \"tokens\": %d, \"bytes\": %d, \"dynamic\": %s, "
         "\"protocol\": {%s}}\n",
         v.id, variant, seed, v.step, v.step, v.final ? "true" : "false", v.split,
-        v.bits * log(2.0) * TOKENS, TOKENS, TOKENS, learned, v.protocol);
+        v.bits * log(2.0) * tokens, tokens, tokens, learned, v.protocol);
     fake_append(x, variant, seed, "evals.jsonl", line);
+}
+
+static void evaluated(const fake_experiment *x, int variant, int seed, fake_evaluation v)
+{
+    evaluated_on(TOKENS, x, variant, seed, v);
 }
 
 static fake_experiment written(void)
@@ -159,6 +165,23 @@ static void not_all(void)
     arena_free(a);
 }
 
+/* Of those that as many have that of the most text, whatever its words. */
+static void of_the_most_text(void)
+{
+    fake_experiment x = written();
+    arena *a = arena_new(0);
+    for (int v = 0; v < 2; v++) {
+        for (int seed = 1; seed <= SEEDS; seed++) {
+            evaluated_on(TOKENS / 2, &x, v, seed,
+                         (fake_evaluation){"a", "test", OWN ", \"rows\": 16", END, false, 3});
+            evaluated(&x, v, seed,
+                      (fake_evaluation){"b", "test", OWN ", \"rows\": 8", END, false, 1 + v});
+        }
+    }
+    expect_figures(compared_load(a, &x, &(compare_options){.split = "test"}), 1, 2);
+    arena_free(a);
+}
+
 /* A model that learned on is another: what it scored on its way is none of its results. */
 static void at_the_end(void)
 {
@@ -243,17 +266,24 @@ static void on_the_way(void)
     arena_free(a);
 }
 
-/* What was chosen by tuning is evaluated, and nothing else. */
-static void tuned(void)
+/* Of each variant one of two rates is better. */
+static fake_experiment written_rates(void)
 {
     static const fake_variant rates[] = {{"a 1e-3", 0.05, 0.001, 1000, 1, NULL, false},
                                          {"a 3e-3", 0, 0.001, 1000, 1, NULL, false},
                                          {"b 1e-3", 0, 0.001, 1000, 1, NULL, false},
                                          {"b 3e-3", 0.05, 0.001, 1000, 1, NULL, false}};
     fake_experiment x = compared_of(rates, 4, SEEDS);
-    arena *a = arena_new(0);
     fake_write(&x);
     fake_axes(&x);
+    return x;
+}
+
+/* What was chosen by tuning is evaluated, and nothing else. */
+static void tuned(void)
+{
+    fake_experiment x = written_rates();
+    arena *a = arena_new(0);
     for (int seed = 1; seed <= SEEDS; seed++) {
         for (int v = 0; v < 4; v++) {
             evaluated(&x, v, seed,
@@ -265,6 +295,25 @@ static void tuned(void)
     comparison *c = compared_load(a, &x, &(compare_options){.tune = "lr"});
     EXPECT(c && strcmp(c->split, "test") == 0, "reported on test");
     expect_figures(c, 2, 3);
+    arena_free(a);
+}
+
+/* What only others are evaluated by is no choice, though nothing of it learns. */
+static void tuned_learners(void)
+{
+    fake_experiment x = written_rates();
+    arena *a = arena_new(0);
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        for (int v = 0; v < 4; v++) {
+            bool chosen = v % 3 == 0;
+            evaluated(&x, v, seed,
+                      (fake_evaluation){"z", "test", chosen ? OWN ", " LEARNS : OWN, END, false,
+                                        chosen ? 2 + v : 9});
+        }
+    }
+    comparison *c = compared_load(a, &x, &(compare_options){.tune = "lr"});
+    EXPECT(c && strcmp(c->split, "test") == 0, "reported on test");
+    expect_figures(c, 2, 5);
     arena_free(a);
 }
 
@@ -315,7 +364,9 @@ const test_suite test_evaluation_choice = {"results/evaluation_choice",
                                             {"of_other_contexts", of_other_contexts},
                                             {"half_anew", half_anew},
                                             {"on_the_way", on_the_way},
+                                            {"of_the_most_text", of_the_most_text},
                                             {"tuned", tuned},
+                                            {"tuned_learners", tuned_learners},
                                             {"chosen_by_what_is_scored", chosen_by_what_is_scored},
                                             {"strictly", strictly},
                                             {0}}};

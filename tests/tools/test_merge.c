@@ -181,6 +181,31 @@ static void larger_budget_of_a_chain(void)
     program_expect(merge("short", "here"), 0, NULL, "has the smaller budget, and is left out");
 }
 
+/* Lines of final evaluations. */
+static int finals_in(const char *out)
+{
+    char command[2 * FILE_PATH_BYTES];
+    int count = -1;
+    snprintf(command, sizeof command,
+             "cd '%s' && cat %s/runs/*/evals.jsonl | grep -c '\"final\":true'", test_folder(), out);
+    FILE *f = popen(command, "r");
+    EXPECT(f && fscanf(f, "%d", &count) == 1, "%s", command);
+    if (f) pclose(f);
+    return count;
+}
+
+/* Another model's, as the same run may have elsewhere. */
+static void change_models(const char *out)
+{
+    char command[2 * FILE_PATH_BYTES];
+    snprintf(command, sizeof command,
+             "cd '%s' && sed -i -e '/model-/,/}/s/\"sha256\": *\"[0-9a-f]/&x/' "
+             "-e 's/\"crc\"/\"was\"/' %s/runs/*/checkpoint/manifest.json && "
+             "grep -q 'x' %s/runs/*/checkpoint/manifest.json",
+             test_folder(), out, out);
+    EXPECT(system(command) == 0, "%s", command);
+}
+
 /* Of runs that both have: what was asked of them in one folder stands in both afterwards. */
 static void evaluations_come_along(void)
 {
@@ -188,6 +213,7 @@ static void evaluations_come_along(void)
     char out[FILE_PATH_BYTES];
     train("here", SIX, 0);
     copy("here", "there");
+    copy("here", "early");
     snprintf(out, sizeof out, "%s", test_inside("there"));
     program_expect(LOCI("eval", "tiny", "--split", "test", "--out", out), 0, NULL, NULL);
     program_expect(
@@ -198,6 +224,16 @@ static void evaluations_come_along(void)
     EXPECT(asked_in("here") == 0, "after");
     program_expect(merge("there", "here"), 0, NULL, "0 runs\n");
     EXPECT(asked_in("here") == 0, "a second time");
+    change_models("early");
+    program_expect(merge("there", "early"), 0, NULL, "0 runs\n");
+    EXPECT(asked_in("early") != 0, "of another model");
+    program_expect(LOCI("run", tiny_sweep(), "--quiet", "--out", out, "--set", SIX, "--set",
+                        "train.checkpoint_seconds=0", "--set", "train.eval_every=2", "--set",
+                        "eval.rows=1"),
+                   0, NULL, NULL);
+    EXPECT(finals_in("there") == 8, "%d", finals_in("there"));
+    program_expect(merge("there", "here"), 0, NULL, "0 runs\n");
+    EXPECT(finals_in("here") == 4, "ours stand: %d", finals_in("here"));
     train("other", TWELVE, 0);
     program_expect(merge("there", "other"), 0, NULL, "0 runs\n");
 }

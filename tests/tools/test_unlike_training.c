@@ -24,6 +24,7 @@ static const char *half_blocks(void)
 static void steps_and_tokens(void)
 {
     static const char *const tokens = "train.budget={tokens: 200}";
+    static const char *const flops = "train.budget={flops: 1e8}";
     const char *spec = half_blocks();
     program_result r = LOCI("check", spec);
     if (r.status < 0) return;
@@ -37,6 +38,9 @@ static void steps_and_tokens(void)
                    "\"trained on 96 tokens, the other on 192\"", NULL);
     /* Of tokens as many as were asked for. */
     r = LOCI("check", spec, "--set", tokens);
+    EXPECT(r.status == 0 && !strstr(r.err, "different numbers"), "%s", r.err);
+    /* Of a model that costs less, more, as was asked for. */
+    r = LOCI("check", spec, "--set", flops);
     EXPECT(r.status == 0 && !strstr(r.err, "different numbers"), "%s", r.err);
     program_expect(LOCI("run", spec, "--quiet", "--set", tokens), 0, NULL, NULL);
     r = LOCI("compare", "half");
