@@ -265,6 +265,7 @@ bool eval_keep_load(eval_pass *p, bool *complete)
         p->before = seconds;
     } else {
         start_over(p, beginning);
+        *complete = false;
         tell_lost(p, path);
     }
     safetensors_close(s);
