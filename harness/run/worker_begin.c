@@ -11,6 +11,7 @@
 #include "harness/run/run_lines.h"
 #include "harness/run/run_open.h"
 #include "harness/run/set_aside.h"
+#include "harness/run/worker_eval.h"
 #include "harness/run/worker_save.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
@@ -29,8 +30,9 @@ bool worker_begin_plan(worker *w, err *e)
  * stranger's. */
 typedef struct cutting {
     const train_progress *p;
-    bool ended;   /* no step is to come */
-    int64_t last; /* step of the last line that is kept */
+    bool ended;              /* no step is to come */
+    int64_t last;            /* step of the last line that is kept */
+    char own[EVAL_ID_CHARS]; /* the run's own evaluation, where it stands */
 } cutting;
 
 static bool keep_metric(void *user, const json_t *line)
@@ -49,11 +51,16 @@ static bool keep_eval(void *user, const json_t *line)
     cutting *c = user;
     const train_progress *p = c->p;
     int64_t step = json_get_int(line, "step", -1);
-    /* The final line always goes: a run that is not done has to evaluate again in any case, and
-     * what the evaluation kept on the way makes that short. At the checkpoint's own step the line
-     * stays only where the checkpoint knows of the evaluation (eval_at); otherwise it would stand
-     * there twice. */
-    if (step < 0 || json_is_true(json_object_get(line, "final"))) return false;
+    /* The final line goes: a run that is not done has to evaluate again in any case, and what the
+     * evaluation kept on the way makes that short. What else was asked of a model that is trained
+     * to its end (loci eval) stays. At the checkpoint's own step the line on the way stays only
+     * where the checkpoint knows of the evaluation (eval_at); otherwise it would stand there twice.
+     */
+    if (step < 0) return false;
+    if (json_is_true(json_object_get(line, "final"))) {
+        const char *id = json_get_text(line, "eval");
+        return c->ended && step == p->step && id && strcmp(id, c->own) != 0;
+    }
     bool keeps = step < p->step || (step == p->step && p->eval_at == step);
     if (keeps) c->last = step;
     return keeps;
@@ -62,11 +69,12 @@ static bool keep_eval(void *user, const json_t *line)
 /* Into the run's log: what is damaged is not made again where training does not pass it once more.
  * There it stays, or a mark takes its place: the gap is told of the run as long as it is there.
  * due: the step of the last line that has to be there; *stood: that of the last one that was. */
-static bool cut_lines(const char *path, line_keep keep, const trainer *t, int64_t due,
+static bool cut_lines(const worker *w, const char *path, line_keep keep, int64_t due,
                       int64_t *stood, err *e)
 {
     int64_t damaged;
-    cutting c = {&t->progress, trainer_finished(t), 0};
+    cutting c = {&w->trainer->progress, trainer_finished(w->trainer), 0, ""};
+    worker_eval_id(c.own, w);
     if (!run_lines_filter(path, keep, &c, &damaged, e)) return false;
     if (damaged > 0) {
         fprintf(stderr, "%s:%lld: is no JSON, or no longer what was written; it counts no more\n",
@@ -143,11 +151,10 @@ static bool write_provenance(worker *w, const json_t *before, const run_damage_d
 /* The records are cut to where the trainer stands, and it is said who works on the run. */
 static bool begin_records(worker *w, err *e)
 {
-    const trainer *t = w->trainer;
     json_auto_t *before = read_provenance(w);
-    run_damage_due stood, due = run_damage_lines_due(before, t->progress.step);
-    return cut_lines(w->metrics, keep_metric, t, due.metrics, &stood.metrics, e) &&
-           cut_lines(w->evals, keep_eval, t, due.evals, &stood.evals, e) && remove_losses(w, e) &&
+    run_damage_due stood, due = run_damage_lines_due(before, w->trainer->progress.step);
+    return cut_lines(w, w->metrics, keep_metric, due.metrics, &stood.metrics, e) &&
+           cut_lines(w, w->evals, keep_eval, due.evals, &stood.evals, e) && remove_losses(w, e) &&
            write_provenance(w, before, &stood, e);
 }
 

@@ -45,6 +45,18 @@ typedef struct named_eval {
     eval_watch watch;
 } named_eval;
 
+/* Without what only looks on. */
+static eval_task task_of(const worker *w)
+{
+    return workload_evaluation(&w->work, w->trainer->values, w->plan.threads, w->stop);
+}
+
+void worker_eval_id(char id[EVAL_ID_CHARS], const worker *w)
+{
+    const eval_task task = task_of(w);
+    eval_record_task_id(id, &task, w->plan.run, w->trainer->progress.step);
+}
+
 /* Files are named by the evaluation's identity, so that another one's part (other options, an
  * earlier step) is never taken for this one's. */
 static bool prepare(worker *w, named_eval *x, bool final, err *e)
@@ -52,12 +64,12 @@ static bool prepare(worker *w, named_eval *x, bool final, err *e)
     const workload *work = &w->work;
     const train_progress *p = &w->trainer->progress;
     char name[64];
-    x->task = workload_evaluation(work, w->trainer->values, w->plan.threads, w->stop);
+    x->task = task_of(w);
     /* Slices and losses per token are of the final evaluation only: those on the way are there to
      * be seen, not to be compared. */
     x->task.slices = final;
     x->task.reader = (eval_reader){tell_share, w};
-    eval_record_task_id(x->id, &x->task, w->plan.run, p->step);
+    worker_eval_id(x->id, w);
     snprintf(name, sizeof name, "losses-%s.f32", x->id);
     if (!file_join(x->losses, w->folder, name, e) ||
         !eval_keep_path(x->part, w->folder, x->id, e)) {

@@ -1,7 +1,11 @@
 /* A run's evaluations on the way and at its end, into its folder. */
 #pragma once
 
+#include "harness/evaluate/evaluate.h"
 #include "harness/run/worker_parts.h"
+
+/* Of the evaluation that worker_eval makes where training stands: what its line is known by. */
+void worker_eval_id(char id[EVAL_ID_CHARS], const worker *w);
 
 /* Evaluates the model as it stands and adds the line to evals.jsonl; final: with losses, slices and
  * the record of what was asked. WENT_WELL, WENT_WRONG with e, or STOPPED: it goes on from there
