@@ -101,12 +101,14 @@ static void compare(const char *what, const char *value, const training *x, cons
 
 /* ---- all options ---- */
 
-/* Shown only by gradients, steps, calls or other splits that this training does not have. */
+/* Shown only by gradients, steps, calls or other splits that this training does not have. Products
+ * in double are OpenBLAS's whether it is asked for or not. */
 static bool tells_later(const option *o)
 {
     static const char *const names[] = {"clip", "update_clip", "eps",
                                         "eps1", "partial",     "relative_step",
                                         "min",  "held_out",    "power"};
+    if (strcmp(o->name, "gemm") == 0) return sizeof(real) == sizeof(double);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(o->name, names[i]) == 0) return true;
     }
