@@ -52,7 +52,7 @@ typedef struct chooser {
     json_t *kept; /* all that is borrowed by the structs above */
     evaluated_run *runs, **runs_end;
     protocol_option *options;
-    int run_count, voters;
+    int run_count;
 } chooser;
 
 static json_t *keep(chooser *x, json_t *value)
@@ -115,7 +115,6 @@ static bool read_candidates(chooser *x, store *s, const evaluation_request *r, e
             run->own_text = query_text(&q, "protocol", x->memory);
             run->own = protocol_of(x, run->own_text);
             x->run_count++;
-            x->voters += run->counts;
         }
         if (query_int(&q, "here", 0)) add_candidate(x, run, &q);
     }
@@ -196,12 +195,11 @@ static bool is_own(const protocol_option *o)
     return json_object_size(o->difference) == 0;
 }
 
-/* In the order of what header says; then the own one, that of the most text, and by the words, so
- * that no hash and no order of evaluations decides. */
-static bool is_better(const protocol_option *a, const protocol_option *b, int voters)
+/* In the order of what header says, where an own one that all have is one that most have; then the
+ * own one, that of the most text, and by the words, so that no hash and no order of evaluations
+ * decides. */
+static bool is_better(const protocol_option *a, const protocol_option *b)
 {
-    bool whole_a = is_own(a) && a->votes == voters, whole_b = is_own(b) && b->votes == voters;
-    if (whole_a != whole_b) return whole_a;
     if ((a->votes > 0) != (b->votes > 0)) return a->votes > 0;
     if (a->plain != b->plain) return a->plain;
     if (a->votes != b->votes) return a->votes > b->votes;
@@ -214,7 +212,7 @@ static protocol_option *best_option(const chooser *x)
 {
     protocol_option *best = x->options;
     for (protocol_option *o = best->next; o; o = o->next) {
-        if (is_better(o, best, x->voters)) best = o;
+        if (is_better(o, best)) best = o;
     }
     return best;
 }

@@ -110,6 +110,12 @@ static const char *changed(const json_t *list)
     return text ? text : "";
 }
 
+static size_t spoken_seeds(const json_t *list)
+{
+    const json_t *subject = json_object_get(json_array_get(list, 0), "subject");
+    return json_array_size(json_object_get(subject, "seeds"));
+}
+
 static void remove_results(void)
 {
     char path[FILE_PATH_BYTES];
@@ -129,22 +135,23 @@ static void subject(void)
     static const char both[] = "'width=8 lr=1e-3' and 'width=16 lr=1e-3' were changed";
     static const struct {
         const char *from, *to, *says, *then;
+        size_t seeds; /* that it has spoken of */
     } cases[] = {
-        {"batch: 2", "batch: 4", both, ""},
-        {"tokens: 2000", "tokens: 3000", both, ""},
-        {"hidden: 16", "hidden: 24", both, ""},
-        {"seeds: 3", "seeds: [1, 3]", "seed 2 was left out", ""},
+        {"batch: 2", "batch: 4", both, "", 3},
+        {"tokens: 2000", "tokens: 3000", both, "", 3},
+        {"hidden: 16", "hidden: 24", both, "", 3},
+        {"seeds: 3", "seeds: [1, 3]", "seed 2 was left out", "", 3},
         {"seeds: 3", "seeds: [11, 12]", "seeds 1, 2 and 3 were left out",
-         "seeds 11 and 12 were left out"},
-        {"train:", "eval: {split: test}\ntrain:", "the evaluation was changed", ""},
-        {"train:", "eval: {tokens: 100}\ntrain:", "the evaluation was changed", ""},
-        {"seeds: 3", "seeds: 5", "", "seeds 4 and 5 were left out"},
+         "seeds 11 and 12 were left out", 5},
+        {"train:", "eval: {split: test}\ntrain:", "the evaluation was changed", "", 3},
+        {"train:", "eval: {tokens: 100}\ntrain:", "the evaluation was changed", "", 3},
+        {"seeds: 3", "seeds: 5", "", "seeds 4 and 5 were left out", 5},
         /* What leaves the figures as they are. */
-        {"train:", "eval: {rows: 2, losses: false}\ntrain:", "", ""},
-        {"name: claimed", "name: claimed\ndescription: other words", "", ""},
-        {"batch: 2", "batch: 2, log_every: 1", "", ""},
-        {"[8, 32, 16]", "[8, 32, 16, 24]", "", ""},
-        {"[8, 32, 16]", "[8, 16]", "", ""},
+        {"train:", "eval: {rows: 2, losses: false}\ntrain:", "", "", 3},
+        {"name: claimed", "name: claimed\ndescription: other words", "", "", 3},
+        {"batch: 2", "batch: 2, log_every: 1", "", "", 3},
+        {"[8, 32, 16]", "[8, 32, 16, 24]", "", "", 3},
+        {"[8, 32, 16]", "[8, 16]", "", "", 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char other[BASE_BYTES];
@@ -154,6 +161,8 @@ static void subject(void)
         make_results();
         json_t *now = record_in(other, ONE);
         EXPECT(strcmp(changed(now), cases[i].says) == 0, "%s: '%s'", cases[i].to, changed(now));
+        EXPECT(spoken_seeds(now) == cases[i].seeds, "%s: %zu seeds", cases[i].to,
+               spoken_seeds(now));
         /* As it was stated it is the claim that was stated. */
         json_t *back = record(ONE);
         EXPECT(!after(back, 0) && strcmp(changed(back), cases[i].then) == 0, "%s, and back: '%s'",

@@ -165,6 +165,19 @@ static void not_all(void)
     arena_free(a);
 }
 
+/* Of those that as many have the own one, though its words come after others'. */
+static void own_of_as_many(void)
+{
+    fake_experiment x = written();
+    arena *a = arena_new(0);
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        evaluated(&x, 0, seed, (fake_evaluation){"a", "test", OWN ", \"rows\": 8", END, false, 1});
+        evaluated_on(TOKENS / 2, &x, 1, seed, (fake_evaluation){"a", "test", OWN, END, false, 2});
+    }
+    expect_figures(compared_load(a, &x, &(compare_options){.split = "test"}), (double)NAN, 2);
+    arena_free(a);
+}
+
 /* Of those that as many have that of the most text, whatever its words. */
 static void of_the_most_text(void)
 {
@@ -364,6 +377,7 @@ const test_suite test_evaluation_choice = {"results/evaluation_choice",
                                             {"of_other_contexts", of_other_contexts},
                                             {"half_anew", half_anew},
                                             {"on_the_way", on_the_way},
+                                            {"own_of_as_many", own_of_as_many},
                                             {"of_the_most_text", of_the_most_text},
                                             {"tuned", tuned},
                                             {"tuned_learners", tuned_learners},
