@@ -85,7 +85,7 @@ static void print_table(arena *a, const experiment *x, const char *const *states
     table_print(stdout, t, (table_format)format, cli_colour(stdout));
 }
 
-static void print_total(FILE *out, const run_time *times, int count, int jobs)
+static void print_total(FILE *out, const run_time *times, int count, int jobs, bool calibrated)
 {
     int known, left = 0, scaled = 0;
     /* The total is of the sweep with so many runs at a time, not the sum of its runs. */
@@ -111,8 +111,8 @@ static void print_total(FILE *out, const run_time *times, int count, int jobs)
         fprintf(out, ".\n");
     }
     if (known < left) {
-        fprintf(out, "%sHow long %d of %d runs take is not known here; --calibrate measures it.\n",
-                known ? "" : "\n", left - known, left);
+        fprintf(out, "%sHow long %d of %d runs take is not known here%s.\n", known ? "" : "\n",
+                left - known, left, calibrated ? "" : "; --calibrate measures it");
     }
     terminal_prose_end(&prose);
 }
@@ -139,7 +139,7 @@ bool dry_run_print(experiment *x, const supervisor_options *how, bool calibrate,
         bool programs = table_for_programs((table_format)format);
         print_table(a, x, states, times, how->threads, format);
         FILE *out = programs ? stderr : stdout;
-        print_total(out, times, x->run_count, supervision_jobs(how, count));
+        print_total(out, times, x->run_count, supervision_jobs(how, count), calibrate);
         idle_cores_say(out, x, left, how, host_cores());
         fflush(stdout);
         supervision_gaps_say(stderr, &gaps);

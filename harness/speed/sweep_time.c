@@ -106,10 +106,15 @@ static bool measure_eval(double *rate, workload *w, int threads, err *e)
     return ok;
 }
 
-/* False where the variant cannot be opened by itself, as one that needs another's predictions. A
- * failure to measure is no failure to estimate: the run is then scaled by others, like one that was
- * never measured. */
-static bool measure(speed *one, experiment *x, int run, const sweep_time_options *o)
+/* Speeds of a run that its time depends on. */
+typedef struct needs {
+    bool train, eval;
+} needs;
+
+/* Of those alone. False where the variant cannot be opened by itself, as one that needs another's
+ * predictions. A failure to measure is no failure to estimate: the run is then scaled by others,
+ * like one that was never measured. */
+static bool measure(speed *one, experiment *x, int run, needs what, const sweep_time_options *o)
 {
     const run_plan *p = &x->runs[run];
     workload w;
@@ -121,9 +126,9 @@ static bool measure(speed *one, experiment *x, int run, const sweep_time_options
     *one = (speed){p->variant, (double)NAN, (double)NAN, (double)NAN, (double)NAN};
     bool ok = own && workload_open(&w, fresh_spec(a, own), p->seed, o->places, &ignored);
     if (ok) {
-        ok = trainer_calibrate(&w, o->threads, o->calibrate, &step, &ignored) &&
-             measure_eval(&one->eval, &w, o->threads, &ignored);
-        if (ok) one->train = w.shape.targets_per_step / step;
+        ok = (!what.train || trainer_calibrate(&w, o->threads, o->calibrate, &step, &ignored)) &&
+             (!what.eval || measure_eval(&one->eval, &w, o->threads, &ignored));
+        if (ok && what.train) one->train = w.shape.targets_per_step / step;
         workload_close(&w);
     }
     one->train_flops = one->train * p->cost.train_flops;
@@ -193,42 +198,45 @@ static void take_medians(speeds *s)
     s->count = variants;
 }
 
-/* Runs that train nothing need no speed of training, and are not measured. */
-static bool is_known(const speeds *s, const run_plan *p)
-{
-    if (p->amount.tokens <= 0) return true;
-    for (int i = 0; i < s->count; i++) {
-        const speed *one = &s->list[i];
-        if (is_speed(one->train) && strcmp(one->variant, p->variant) == 0) return true;
-    }
-    return false;
-}
-
 /* What is to be done of a run: the share of its training, and tokens of its evaluations. */
 typedef struct work_left {
     double share, eval_tokens;
 } work_left;
 
-/* A budget in seconds takes that long by definition. What is not trained or not evaluated takes 0,
- * even where its speed is unknown. */
+/* A budget in seconds takes that long by definition, and has no number of tokens. */
+static needs needs_of(const run_plan *p, const work_left *left)
+{
+    return (needs){left->share > 0 && p->amount.tokens > 0, left->eval_tokens > 0};
+}
+
+/* Without those that are known. */
+static needs missing_of(const speeds *s, const run_plan *p, const work_left *left)
+{
+    needs what = needs_of(p, left);
+    for (int i = 0; i < s->count && (what.train || what.eval); i++) {
+        const speed *one = &s->list[i];
+        if (strcmp(one->variant, p->variant) != 0) continue;
+        what.train = what.train && !is_speed(one->train);
+        what.eval = what.eval && !is_speed(one->eval);
+    }
+    return what;
+}
+
 static run_time time_of(const speeds *s, const run_plan *p, const work_left *left)
 {
     const speed wanted = {.variant = p->variant};
     const speed *own =
         s->count ? bsearch(&wanted, s->list, (size_t)s->count, sizeof wanted, by_variant) : NULL;
     double train = own ? own->train : (double)NAN, eval = own ? own->eval : (double)NAN;
-    /* RECORDED only if both speeds are the variant's own; one that had to be scaled makes the whole
-     * an estimate. */
-    time_source source = TIME_RECORDED;
-    bool timed = isfinite(p->amount.seconds);
-    if (!isfinite(train) || !isfinite(eval)) source = TIME_SCALED;
+    needs what = needs_of(p, left);
+    run_time t = {.source = TIME_RECORDED};
+    /* One speed that had to be scaled makes the whole an estimate. */
+    if ((what.train && !isfinite(train)) || (what.eval && !isfinite(eval))) t.source = TIME_SCALED;
     if (!isfinite(train)) train = s->train_flops / p->cost.train_flops;
     if (!isfinite(eval)) eval = s->eval_flops / p->cost.forward_flops;
-    run_time t = {source, left->share * (timed ? p->amount.seconds : p->amount.tokens / train),
-                  left->eval_tokens / eval};
-    if (p->amount.tokens <= 0 || left->share <= 0) t.train = 0;
-    if (left->eval_tokens <= 0) t.eval = 0;
-    if (t.train <= 0 && t.eval <= 0) t.source = TIME_RECORDED;
+    if (isfinite(p->amount.seconds)) t.train = left->share * p->amount.seconds;
+    if (what.train) t.train = left->share * p->amount.tokens / train;
+    if (what.eval) t.eval = left->eval_tokens / eval;
     if (!isfinite(t.train + t.eval)) t.source = TIME_UNKNOWN;
     return t;
 }
@@ -285,12 +293,11 @@ bool sweep_time_estimate(run_time *times, const bool *left, experiment *x,
     work_left *work = ARENA_NEW(s.memory, work_left, x->run_count);
     bool ok = read_speeds(&s, o, e);
     for (int i = 0; ok && i < x->run_count; i++) {
-        speed one;
         work[i] = left[i] ? left_of(&x->runs[i], o->out) : (work_left){0};
-        bool some = work[i].share > 0 || work[i].eval_tokens > 0;
-        if (some && o->calibrate > 0 && !is_known(&s, &x->runs[i]) && measure(&one, x, i, o)) {
-            add_speed(&s, &one);
-        }
+        if (o->calibrate <= 0) continue;
+        speed one;
+        needs what = missing_of(&s, &x->runs[i], &work[i]);
+        if ((what.train || what.eval) && measure(&one, x, i, what, o)) add_speed(&s, &one);
     }
     take_medians(&s);
     for (int i = 0; ok && i < x->run_count; i++) {

@@ -25,7 +25,8 @@ typedef struct sweep_time_options {
     const char *out;
     const corpus_places *places;
     int threads;      /* of a run */
-    double calibrate; /* seconds of training of each variant whose speed is not known; 0: none */
+    double calibrate; /* seconds of training of each variant of which a speed is needed and not
+                         known; 0: none is measured */
 } sweep_time_options;
 
 /* times [x->run_count]; left: whether a run is to be made at all. x is resolved. False and e if the

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/host.h"
+#include "core/base/json.h"
 #include "harness/run/experiment_resolve.h"
 #include "harness/run/run_amount.h"
 #include "harness/run/run_folder.h"
 #include "harness/speed/sweep_time.h"
 #include "tests/support/damaged_run.h"
+#include "tests/support/fake_results.h"
 #include "tests/support/program.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -49,6 +52,80 @@ static void side_by_side(void)
     EXPECT(sweep_time_total(times, 5, 2, &known) == 12, "%g",
            sweep_time_total(times, 5, 2, &known));
     EXPECT(sweep_time_total(times, 5, 9, &known) == 12, "no less than the longest");
+}
+
+/* Runs of 3 variants on this machine and of one on another; the second and third seed took 2 and 10
+ * times as long as the first. */
+static fake_experiment recorded(void)
+{
+    static const fake_variant variants[] = {{"slow", 0, 0, 1000, 100, NULL, false},
+                                            {"usual", 0, 0, 1000, 300, NULL, false},
+                                            {"fast", 0, 0, 1000, 900, NULL, false},
+                                            {"elsewhere", 0, 0, 1000, 900, NULL, false}};
+    static const double longer[] = {1, 2, 10};
+    const fake_experiment x = {test_folder(), "timed", 4, 3, 4, variants};
+    host_info h;
+    host_describe(&h);
+    fake_write(&x);
+    for (int i = 0; i < 4 * 3; i++) {
+        char id[17], folder[FILE_PATH_BYTES], head[FILE_PATH_BYTES], state[FILE_PATH_BYTES];
+        err e = {0};
+        fake_run_id(id, x.name, variants[i / 3].label, i % 3 + 1);
+        bool ok = run_folder_path(folder, x.out, id, &e) &&
+                  file_join(head, folder, "run.json", &e) &&
+                  file_join(state, folder, "status.json", &e);
+        json_auto_t *run = ok ? json_read(head, &e) : NULL, *status = json_read(state, &e);
+        if (i / 3 < 3) json_object_set_new(run, "host", json_string(h.name));
+        json_object_set_new(run, "cpu", json_string(h.cpu));
+        json_object_set_new(run, "train_flops_per_token", json_real(6000));
+        double seconds = json_get_double(status, "train_seconds") * longer[i % 3];
+        json_object_set_new(status, "train_seconds", json_real(seconds));
+        EXPECT(ok && json_write(head, run, &e) && json_write(state, status, &e), "%s", e.text);
+    }
+    return x;
+}
+
+/* A variant's own speed is the median of its runs; others are scaled by that of all. What is not
+ * done needs no speed. */
+static void by_what_was_recorded(void)
+{
+    const double unknown = (double)NAN;
+    const struct {
+        const char *label;
+        double tokens, seconds, eval_tokens;
+        run_time wanted;
+    } CASES[] = {{"slow", 1000, unknown, 6000, {TIME_RECORDED, 20, 0.1}},
+                 {"usual", 1000, unknown, 6000, {TIME_RECORDED, 1000.0 / 150, 0.1}},
+                 {"fast", 1000, unknown, 6000, {TIME_RECORDED, 1000.0 / 450, 0.1}},
+                 {"elsewhere", 1000, unknown, 6000, {TIME_SCALED, 20, 0.2}},
+                 {"elsewhere", unknown, 7, 0, {TIME_RECORDED, 7, 0}},
+                 {"elsewhere", 0, unknown, 6000, {TIME_SCALED, 0, 0.2}},
+                 {"slow", 0, unknown, 6000, {TIME_RECORDED, 0, 0.1}}};
+    enum { COUNT = sizeof CASES / sizeof *CASES };
+    const fake_experiment was = recorded();
+    run_plan runs[COUNT];
+    run_time times[COUNT];
+    bool left[COUNT];
+    err e = {0};
+    memset(runs, 0, sizeof runs);
+    for (int i = 0; i < COUNT; i++) {
+        fake_run_id(runs[i].id, "planned", "run", i);
+        fake_run_id(runs[i].variant, was.name, CASES[i].label, 0);
+        runs[i].amount = (run_amount){CASES[i].seconds, CASES[i].tokens, CASES[i].eval_tokens, 0};
+        runs[i].cost.train_flops = 12000;
+        runs[i].cost.forward_flops = 4000;
+        left[i] = true;
+    }
+    experiment x = {.run_count = COUNT, .runs = runs};
+    const sweep_time_options o = {.out = was.out, .threads = 1};
+    EXPECT(sweep_time_estimate(times, left, &x, &o, &e), "%s", e.text);
+    for (int i = 0; i < COUNT; i++) {
+        const run_time *t = &times[i], *w = &CASES[i].wanted;
+        EXPECT(t->source == w->source && fabs(t->train - w->train) < 1e-9 &&
+                   fabs(t->eval - w->eval) < 1e-9,
+               "%s, %d: by %d, %.9g and %.9g s", CASES[i].label, i, (int)t->source, t->train,
+               t->eval);
+    }
 }
 
 /* Two runs of ten steps, trained, so that how fast one is the other still says; NULL: they could
@@ -128,5 +205,6 @@ extern const test_suite test_sweep_time;
 const test_suite test_sweep_time = {"harness/sweep_time",
                                     {{"amounts", amounts},
                                      {"side_by_side", side_by_side},
+                                     {"by_what_was_recorded", by_what_was_recorded},
                                      {"mending_is_no_training", mending_is_no_training},
                                      {0}}};

@@ -252,7 +252,9 @@ static void time_is_told(void)
     EXPECT(!strstr(r.out, "About"), "%s", r.out);
     r = LOCI("run", file, "--dry-run", "--calibrate", "--jobs", "1", "--set", "sweep.seeds=1");
     program_expect(r, 0, "About 0:", NULL);
-    EXPECT(!strstr(r.out, "not known"), "%s", r.out);
+    EXPECT(!strstr(r.out, "not known") && !strstr(r.out, "of other runs"), "%s", r.out);
+    r = LOCI("run", file, "--dry-run", "--calibrate", "--set", "train.budget={steps: 0}");
+    program_expect(r, 0, "100 % of it evaluation.\n", NULL);
     program_expect(LOCI("run", file, "--set", "sweep.seeds=1", "--quiet"), 0, NULL, NULL);
     r = LOCI("run", file, "--dry-run", "--set", "sweep.seeds=1");
     EXPECT(!strstr(r.out, "About"), "nothing is left: %s", r.out);
