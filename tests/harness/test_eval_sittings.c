@@ -173,8 +173,8 @@ static void parts_that_do_not_fit(void)
     workload_close(&w);
 }
 
-/* Number `index` of an array of a safetensors file becomes these 8 bytes. */
-static void change_array(const char *path, const char *name, int64_t index, const void *number)
+/* A number of an array of a safetensors file, the first or the last, becomes these 8 bytes. */
+static void change_array(const char *path, const char *name, bool last, const void *number)
 {
     size_t bytes;
     err e = {0};
@@ -186,8 +186,9 @@ static void change_array(const char *path, const char *name, int64_t index, cons
     at = at ? strstr(at, "\"data_offsets\":[") : NULL;
     EXPECT(at, "%s: no %s", path, name);
     if (at) {
-        int64_t begin = strtoll(strchr(at, '[') + 1, NULL, 10);
-        memcpy(data + 8 + header + begin + 8 * index, number, 8);
+        char *end;
+        int64_t begin = strtoll(strchr(at, '[') + 1, &end, 10), behind = strtoll(end + 1, NULL, 10);
+        memcpy(data + 8 + header + (last ? behind - 8 : begin), number, 8);
         EXPECT(file_write(path, data, bytes, &e), "%s", e.text);
     }
     free(data);
@@ -207,11 +208,16 @@ static void parts_that_cannot_be(void)
         int64_t whole;
         double sum;    /* where `whole` is 0 */
         bool complete; /* the evaluation that was kept */
-    } CASES[] = {
-        {"documents.tokens", -1, 0, false},   {"documents.tokens", (int64_t)1 << 62, 0, false},
-        {"documents.tokens", 151, 0, false},  {"documents.tokens", 100, 0, true},
-        {"documents.nats", 0, -1e300, false}, {"seconds", 0, (double)NAN, false},
-        {"position.0", -8, 0, false},         {"document.0", INT64_MIN, 0, false}};
+        bool last;     /* of the text's last document, of which nothing was read */
+    } CASES[] = {{"documents.tokens", -1, 0, false, false},
+                 {"documents.tokens", (int64_t)1 << 62, 0, false, false},
+                 {"documents.tokens", 151, 0, false, false},
+                 {"documents.tokens", 100, 0, true, false},
+                 {"documents.nats", 0, -1e300, false, false},
+                 {"documents.nats", 0, 7, false, true},
+                 {"seconds", 0, (double)NAN, false, false},
+                 {"position.0", -8, 0, false, false},
+                 {"document.0", INT64_MIN, 0, false, false}};
     workload w;
     trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
@@ -231,7 +237,8 @@ static void parts_that_cannot_be(void)
         EXPECT(evaluate(&r, &task, &e) && r.stopped == !CASES[i].complete, "%s", e.text);
         evaluate_deinit(&r);
         bool whole = CASES[i].whole != 0;
-        change_array(path, CASES[i].name, 0, whole ? (const void *)&CASES[i].whole : &CASES[i].sum);
+        change_array(path, CASES[i].name, CASES[i].last,
+                     whole ? (const void *)&CASES[i].whole : &CASES[i].sum);
         now.stop = 0;
         task.reader.heard = NULL;
         EXPECT(evaluate(&r, &task, &e), "%s", e.text);

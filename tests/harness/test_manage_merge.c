@@ -93,6 +93,66 @@ static void of_one_name(void)
     json_decref(theirs);
 }
 
+/* The folder of a run of so many steps. */
+static void budget_run(char path[FILE_PATH_BYTES], const char *out, int steps, const char *label,
+                       int seed)
+{
+    char name[16], id[17];
+    snprintf(name, sizeof name, "steps%d", steps);
+    fake_run_id(id, name, label, seed);
+    snprintf(path, FILE_PATH_BYTES, "%s/runs/%s", out, id);
+}
+
+/* An experiment `one` of runs of so many steps: with another budget they are other runs, and of
+ * other variants. */
+static void write_budget(const char *out, int steps)
+{
+    char name[16], path[FILE_PATH_BYTES];
+    err e = {{0}};
+    snprintf(name, sizeof name, "steps%d", steps);
+    EXPECT(file_make_folders(out, &e), "%s", e.text);
+    managed_write(out, name);
+    EXPECT(manage_rename(out, name, "one", &e), "%s", e.text);
+    for (int i = 0; i < 4; i++) {
+        budget_run(path, out, steps, MANAGED[i / 2].label, i % 2 + 1);
+        strcat(path, "/plan.json");
+        json_auto_t *plan = json_read(path, &e);
+        json_object_set_new(plan, "spec",
+                            json_pack("{s:{s:{s:i}}}", "train", "budget", "steps", steps));
+        EXPECT(plan && json_write(path, plan, &e), "%s", e.text);
+    }
+}
+
+/* Which budget is the larger is known by what was begun of either, whatever seed that is; where a
+ * label is of two variants nobody knows. */
+static void of_other_budgets(void)
+{
+    char here[FILE_PATH_BYTES], there[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    manage_report r;
+    err e = {{0}};
+    snprintf(here, sizeof here, "%s", test_inside("here"));
+    snprintf(there, sizeof there, "%s", test_inside("there"));
+    write_budget(here, 40);
+    write_budget(there, 80);
+    budget_run(path, here, 40, "short", 1);
+    EXPECT(file_remove_tree(path, &e), "%s", e.text);
+    for (int seed = 1; seed <= 2; seed++) {
+        budget_run(path, there, 80, "long", seed);
+        EXPECT(file_remove_tree(path, &e), "%s", e.text);
+    }
+    const char *record = test_inside("there/experiments/one.json");
+    json_auto_t *theirs = json_read(record, &e), *mixed = json_deep_copy(theirs);
+    json_object_set_new(json_array_get(json_object_get(mixed, "runs"), 3), "variant",
+                        json_string("of another spec"));
+    EXPECT(json_write(record, mixed, &e), "%s", e.text);
+    text_auto *refused = said_by_merge(&r, here, there);
+    EXPECT(r.refused == 1 && r.experiments == 0, "%d experiments: %s", r.experiments, refused);
+    EXPECT(json_write(record, theirs, &e), "%s", e.text);
+    text_auto *taken = said_by_merge(&r, here, there);
+    EXPECT(r.refused == 0 && r.experiments == 1 && strstr(taken, "has the larger budget"),
+           "%d experiments: %s", r.experiments, taken);
+}
+
 /* What cannot be copied is named, wherever in a folder it lies, and nothing is left of what was;
  * folders may be as deep as paths are long. */
 static void not_to_be_copied(void)
@@ -265,6 +325,7 @@ static void half_replaced(void)
 const test_suite test_manage_merge = {"harness/manage_merge",
                                       {{"merged", merged},
                                        {"of_one_name", of_one_name},
+                                       {"of_other_budgets", of_other_budgets},
                                        {"not_to_be_copied", not_to_be_copied},
                                        {"replaced", replaced},
                                        {"gap_is_filled", gap_is_filled},

@@ -231,7 +231,8 @@ static void product_property(void)
     sweep *s =
         expand(a,
                "grid: {model.a: [0, 1, 2, 3], model.b: [0, 1, 2, 3, 4], model.c: [0, 1, 2]}\n"
-               "exclude: [{a: 1, b: [2, 3]}, {c: 2, b: 0}]",
+               /* The first leaves out what the second does, too, and counts all the same. */
+               "exclude: [{a: 1, b: 2, c: 1}, {a: 1, b: [2, 3]}, {c: 2, b: 0}]",
                &e);
     EXPECT(s, "%s", e.text);
     bool seen[4][5][3] = {{{false}}};
