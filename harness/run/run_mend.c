@@ -174,21 +174,36 @@ static bool had_blown_up(const mend *m, err *e)
            run_verdict_blown_up(&m->work, &m->end, m->training, run_verdict_evaluated(m->final), e);
 }
 
+/* Is the last line that of the evaluation that the plan asks for? */
+static bool answers_plan(const mend *m)
+{
+    char id[EVAL_ID_CHARS];
+    eval_task task = workload_evaluation(&m->work, NULL, m->plan.threads, NULL);
+    task.slices = true;
+    eval_record_task_id(id, &task, m->plan.run, m->end.step);
+    const char *there = json_get_text(m->final, "eval");
+    return there && strcmp(there, id) == 0;
+}
+
 /* A run that was killed behind its last line has no word of what was asked for, and may have kept
  * the evaluation's parts. An empty final.json is a damaged one, by which this is found to be done
- * until it is, whatever the status says by then. */
+ * until it is, whatever the status says by then. One that had blown up is not evaluated here: there
+ * the word is written, or none is left, as a damaged one is in the way of whoever reads the run. */
 static bool ask_again(const mend *m, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!run_lease_holds(m->lease, e) || !file_join(path, m->folder, "final.json", e)) return false;
     if (m->final && !eval_keep_clear(m->folder, e)) return false;
-    return file_exists(path) || file_write(path, "", 0, e);
+    if (!m->diverged) return file_exists(path) || file_write(path, "", 0, e);
+    if (is_whole(m, "final.json", "eval")) return true;
+    return answers_plan(m) ? run_record_final(m->folder, &m->plan, e) : file_remove(path, e);
 }
 
 static bool mend_status(mend *m, err *e)
 {
     err why;
     if (is_whole(m, "status.json", "status")) return true;
+    m->diverged = had_blown_up(m, &why);
     if (!keep_damaged(m, "status.json", e) || !ask_again(m, e)) return false;
     /* Seconds and loss of an earlier line are not those of the end. */
     const json_t *end = json_get_int(m->last, "step", -1) == m->end.step ? m->last : NULL;
@@ -199,7 +214,6 @@ static bool mend_status(mend *m, err *e)
                     .train_seconds = json_get_double(end, "seconds"),
                     .tokens_per_second = json_get_double(end, "tokens_per_second"),
                     .loss = json_get_double(end, "loss")};
-    m->diverged = had_blown_up(m, &why);
     if (m->diverged) {
         s.state = RUN_DIVERGED;
         s.kind = KIND_DIVERGED;

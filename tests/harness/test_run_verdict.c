@@ -63,6 +63,31 @@ static bool forget_training(const char *folder)
            run_lines_append_record(path, line, &e);
 }
 
+/* As a process leaves it that is killed behind its last line: what it asked for stands nowhere yet,
+ * and parts of the evaluation do. */
+static void kill_behind_the_line(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    damaged_run_file(folder, "status.json", REMOVED);
+    damaged_run_file(folder, "final.json", REMOVED);
+    EXPECT(file_join(path, folder, "part-0123456789abcdef.safetensors", &e) &&
+               file_write(path, "", 0, &e),
+           "%s", e.text);
+}
+
+static void expect_whole(const char *what, const char *folder)
+{
+    char part[FILE_PATH_BYTES], final[FILE_PATH_BYTES];
+    int64_t bytes = 0;
+    err e = {0};
+    EXPECT(file_join(part, folder, "part-0123456789abcdef.safetensors", &e) && !file_exists(part),
+           "%s: a part is left", what);
+    EXPECT(file_join(final, folder, "final.json", &e) && file_stat(final, &bytes, NULL, &e) &&
+               bytes > 0,
+           "%s: final.json of %lld bytes", what, (long long)bytes);
+}
+
 /* With the final evaluation and the training state; as an earlier version left both; without the
  * training state; without the evaluation. */
 static void mended_says_the_same(void)
@@ -76,9 +101,10 @@ static void mended_says_the_same(void)
         if (ENDS[i].state == RUN_DONE) wanted = EXIT_DONE;
         EXPECT(code == wanted && was.state == ENDS[i].state && strstr(was.reason, ENDS[i].part),
                "%s: %d, %s: %s", ENDS[i].name, code, run_status_state_name(was.state), was.reason);
-        damaged_run_file(folder, "status.json", REMOVED);
+        kill_behind_the_line(folder);
         EXPECT(trial_worker(folder, NULL, -1, 0) == wanted, "%s", ENDS[i].name);
         expect_same(ENDS[i].name, &was, folder);
+        expect_whole(ENDS[i].name, folder);
         EXPECT(forget_training(folder), "%s: no training in the line", ENDS[i].name);
         damaged_run_file(folder, "status.json", REMOVED);
         EXPECT(trial_worker(folder, NULL, -1, 0) == wanted, "%s, earlier", ENDS[i].name);
@@ -120,6 +146,45 @@ static void lost_evaluation_is_judged(void)
         run_status s = trial_status(folder);
         EXPECT(s.state == was.state && strstr(s.reason, ENDS[i].part), "%s, by the curve: %s: %s",
                name, run_status_state_name(s.state), s.reason);
+    }
+}
+
+/* Another evaluation of a run that is done was judged without its training, and so it is where that
+ * is written anew. */
+static void another_is_judged_alone(void)
+{
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    run_status was = ended(folder, "another", PEAK);
+    trial_folder(folder, "another", TRIAL_SPEC, LEARNS, 3);
+    EXPECT(was.state == RUN_DONE && trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s",
+           trial_status(folder).reason);
+    damaged_run_file(folder, "status.json", REMOVED);
+    trial_worker(folder, NULL, -1, 0);
+    expect_same("another", &was, folder);
+}
+
+/* The curve without its first or its last line tells nothing of training. */
+static void half_a_curve_tells_nothing(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    size_t bytes;
+    err e = {0};
+    if (!test_program()) return;
+    ended(folder, "half", LEARNS);
+    damaged_run_without_state(folder);
+    EXPECT(file_join(path, folder, "metrics.jsonl", &e), "%s", e.text);
+    text_auto *whole = file_read(path, &bytes, &e);
+    for (int last = 0; whole && last < 2; last++) {
+        const char *second = strchr(whole, '\n') + 1;
+        size_t cut = (size_t)(second - whole);
+        if (last) cut = bytes - (size_t)((char *)memrchr(whole, '\n', bytes - 1) + 1 - whole);
+        EXPECT(file_write(path, last ? whole : second, bytes - cut, &e), "%s", e.text);
+        damaged_run_file(folder, "evals.jsonl", 0);
+        damaged_run_file(folder, "status.json", REMOVED);
+        trial_worker(folder, NULL, -1, 0);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == RUN_DONE, "%d: %s: %s", last, run_status_state_name(s.state), s.reason);
     }
 }
 
@@ -187,6 +252,8 @@ const test_suite test_run_verdict = {"harness/run_verdict",
                                      {{"mended_says_the_same", mended_says_the_same},
                                       {"noted_outlives_the_state", noted_outlives_the_state},
                                       {"lost_evaluation_is_judged", lost_evaluation_is_judged},
+                                      {"another_is_judged_alone", another_is_judged_alone},
+                                      {"half_a_curve_tells_nothing", half_a_curve_tells_nothing},
                                       {"losses_go_with_their_lines", losses_go_with_their_lines},
                                       {"verdict_comes_after_a_kill", verdict_comes_after_a_kill},
                                       {0}}};

@@ -245,6 +245,7 @@ static void training_again_sets_aside(void)
         EXPECT(file_join(path, folder, "before-2", &e) && !file_exists(path), "%s", path);
     }
 }
+
 /* Neither model nor final evaluation: whatever became of its status and of what is left of its
  * checkpoint, and whenever the process is killed, its lines lie beside, and the next worker trains
  * it again. */
