@@ -23,7 +23,7 @@ fi
 
 export OMP_NUM_THREADS=1
 # Files that targets write: in memory, and gone afterwards whatever becomes of the target.
-TMPDIR=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)" loci-fuzz-XXXXXX)
+TMPDIR=$(mktemp -d -p "$(tools/in_memory.sh 256)" loci-fuzz-XXXXXX)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 
