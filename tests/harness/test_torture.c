@@ -399,4 +399,4 @@ const test_suite test_torture = {"harness/torture",
                                  {{"killed_at_random", killed_at_random},
                                   {"two_machines", two_machines},
                                   {"guide", guide},
-                                  {0}}};
+                                  SUITE_WAITS}};
