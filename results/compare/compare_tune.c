@@ -158,8 +158,8 @@ static void keep_best(comparison *c, const comparison *by, const compare_group *
         for (int k = i; k < by->count; k++) {
             if (k == chosen || strcmp(list[k].key, list[i].key) != 0) continue;
             /* Runs that diverged at values that were not chosen are no failures of the variant, but
-             * are not hidden. */
-            c->unchosen_lost += count_lost(&c->variants[k]);
+             * are not hidden. By where the choice was made: elsewhere they need no result. */
+            c->unchosen_lost += count_lost(&by->variants[k]);
         }
         compared_variant *v = &out[kept++];
         *v = c->variants[chosen]; /* never one that was overwritten: kept <= i <= chosen */

@@ -148,7 +148,7 @@ static void tuned_without(void)
     char *text = compared_print(c, TABLE_TEXT);
     expect_text(text, "Of values that were not chosen 1 run is without a result");
     free(text);
-    fake_experiment only = {test_folder(), "memory", 2, SEEDS, 20, own};
+    fake_experiment only = {test_folder(), "memory", 1, SEEDS, 20, own};
     evaluated(&only, "test", END, 0);
     /* Nothing of 'long' on test: so that counts of none, and what would make it count is said. */
     c = load(a, &x, &(compare_options){.tune = "lr"}, &e);
@@ -172,6 +172,8 @@ static void tuned_without(void)
     /* Asked for, it is shown without a figure, not left out. */
     c = load(a, &x, &(compare_options){.tune = "lr", .split = "test"}, &e);
     EXPECT(c && strcmp(c->split, "test") == 0 && !c->variants[1].runs[0].scored, "%s", e.text);
+    /* What was not chosen need not be evaluated there: one run has no result, not three. */
+    EXPECT(c && c->unchosen_lost == 1, "%d", c ? c->unchosen_lost : -1);
     arena_free(a);
 }
 
