@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/host.h"
 #include "core/base/json_line.h"
 #include "core/base/text.h"
 #include "harness/evaluate/evaluate.h"
@@ -126,8 +127,12 @@ static json_t *finished_record(const char *folder)
     }
     if (!whole || !file_join(path, folder, "run.json", NULL) || !file_exists(path)) return NULL;
     json_t *record = json_read(path, NULL);
-    /* Other arithmetic: other bits from the first step on. */
-    if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS) return record;
+    /* Other arithmetic, or numbers of another precision: other bits from the first step on. */
+    const char *precision = json_get_text(record, "real");
+    if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS &&
+        (!precision || strcmp(precision, host_real()) == 0)) {
+        return record;
+    }
     json_decref(record);
     return NULL;
 }

@@ -280,6 +280,12 @@ static void beginnings(void)
     EXPECT(found && strcmp(found, x->runs[0].id) == 0, "%s", found);
     snprintf(path, sizeof path, "{schedule.kind: constant, init_from: {checkpoint: %s}}", folder);
     expect_beginning(path, false);
+    EXPECT(file_join(path, folder, "run.json", &e), "%s", e.text);
+    json_t *record = json_read(path, &e);
+    json_object_set_new(record, "real", json_string("of another program"));
+    EXPECT(json_write(path, record, &e), "%s", e.text);
+    json_decref(record);
+    EXPECT(!continue_longer_find(all, &longer, test_folder(), "/nowhere"), "of other numbers");
     EXPECT(file_remove_tree(folder, &e), "%s", e.text);
     EXPECT(!continue_longer_find(all, &longer, test_folder(), "/nowhere"), "it is gone");
     json_decref(all);
