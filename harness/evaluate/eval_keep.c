@@ -52,6 +52,14 @@ static bool file_of(char path[FILE_PATH_BYTES], const eval_pass *p, err *e)
     return n < FILE_PATH_BYTES || err_set(e, "%s: the path is too long", p->task->keep->path);
 }
 
+bool eval_keep_forget(const eval_pass *p, err *e)
+{
+    const eval_keep *keep = p->task->keep;
+    char path[FILE_PATH_BYTES];
+    return keep->may(keep->user, e) && file_of(path, p, e) && file_remove(path, e) &&
+           file_remove(p->losses_out.temporary, e);
+}
+
 /* ---- saving ---- */
 
 static void add_documents(state_entries *l, const eval_pass *p)

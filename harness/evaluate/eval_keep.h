@@ -22,6 +22,9 @@ bool eval_keep_clear(const char *folder, err *e);
 /* Puts the pass where it was left; *complete: to its end, and only documents and watch are there.
  * False: nothing was kept that fits. The pass is as it was opened then. */
 bool eval_keep_load(eval_pass *p, bool *complete);
+/* Removes what this evaluation has kept, which has turned out to be another's. False where the
+ * folder is no longer ours. */
+bool eval_keep_forget(const eval_pass *p, err *e);
 /* Between two calls, or at the end. Only a folder that is no longer ours is an error: without a
  * kept part the evaluation is as good. */
 bool eval_keep_save(eval_pass *p, bool complete, err *e);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/host.h"
+#include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/eval_pass.h"
 #include "harness/evaluate/eval_ranks.h"
 
@@ -186,6 +187,47 @@ static bool measure_slices(eval_pass *p, err *e)
     return slices_measure(r->slices, p->task->corpus, &text, &p->losses_out, e);
 }
 
+/* Sum and size of a document's losses in the file. */
+static bool sum_of(double *sum, double *size, const eval_pass *p, int64_t i, err *e)
+{
+    enum { PIECE = 1 << 12 };
+    float losses[PIECE];
+    const int64_t first = p->text.first[i], end = p->result->documents[i].tokens;
+    *sum = *size = 0;
+    for (int64_t at = 0; at < end; at += PIECE) {
+        int64_t n = MIN((int64_t)PIECE, end - at);
+        if (!losses_file_get(&p->losses_out, losses, n, first + at, e)) return false;
+        for (int64_t k = 0; k < n; k++) {
+            *sum += (double)losses[k];
+            *size += fabs((double)losses[k]);
+        }
+    }
+    return true;
+}
+
+/* What earlier sittings wrote may have been changed since. Every loss stands twice, in the file and
+ * in its document's sum; where the two say another, nobody knows which is right, and who looked on
+ * has counted already: what was kept goes, so that the next command begins at the beginning.
+ * A float is off by 2^-24 of itself at most; as much again is more than sums in double are off. */
+static bool losses_hold(const eval_pass *p, err *e)
+{
+    static const double ROUNDING = 0x1p-23;
+    const evaluation *r = p->result;
+    if (p->losses_out.fd < 0 || !p->losses_out.continued || r->stopped) return true;
+    for (int i = 0; i < r->count; i++) {
+        double sum, size, nats = r->documents[i].nats;
+        err unread; /* cut short */
+        bool read = sum_of(&sum, &size, p, i, &unread);
+        if (read && (!isfinite(nats) || fabs(sum - nats) <= ROUNDING * size)) continue;
+        return eval_keep_forget(p, e) &&
+               err_set(e,
+                       "%s: is not what an earlier sitting of the evaluation wrote; what was kept "
+                       "is removed, and to run it again (--retry failed) makes all of it anew",
+                       p->losses_out.temporary);
+    }
+    return true;
+}
+
 /* All documents of a probe are made by one option (data/probe.c), so the first speaks for all. */
 static bool answers_only(const corpus_split *s)
 {
@@ -195,9 +237,9 @@ static bool answers_only(const corpus_split *s)
 /* An evaluation of fixed weights, or the last pass of weights that learn (task->learner set).
  *
  * The order matters: losses_file_open before eval_pass_resume, which looks whether the file of an
- * earlier sitting is there; measure_slices before losses_file_close, for it reads the losses back;
- * and losses_file_close even after a failure, to take the temporary file away. A stopped pass keeps
- * nothing under the final name: a losses file at its path is always complete.
+ * earlier sitting is there; losses_hold and measure_slices before losses_file_close, for they read
+ * the losses back; and losses_file_close even after a failure, to take the temporary file away. A
+ * stopped pass keeps nothing under the final name: a losses file at its path is always complete.
  *
  * r->seconds is the pass, all sittings together; count_units and the slices are not in it. */
 static bool run_task(evaluation *r, const eval_task *task, err *e)
@@ -216,7 +258,7 @@ static bool run_task(evaluation *r, const eval_task *task, err *e)
     }
     ok = ok && eval_pass_resume(&p, e) && eval_pass_run(&p, e);
     r->seconds = p.complete ? p.before : p.before + host_monotonic_s() - p.began;
-    ok = ok && measure_slices(&p, e);
+    ok = ok && losses_hold(&p, e) && measure_slices(&p, e);
     ok = losses_file_close(&p.losses_out, ok && !r->stopped, ok ? e : NULL) && ok;
     r->anon_bytes = host_memory_now().anon_bytes;
     /* Of a learner: forward, backward and update, so that what learning costs stands beside what it

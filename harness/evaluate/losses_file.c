@@ -89,6 +89,27 @@ bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t tok
     return true;
 }
 
+/* A file that became shorter is somebody else's doing; reading zeros for it would be a silent wrong
+ * answer. */
+bool losses_file_get(const losses_file *f, float *losses, int64_t n, int64_t token, err *e)
+{
+    char *to = (char *)losses;
+    size_t left = (size_t)n * sizeof *losses;
+    off_t at = (off_t)(token * (int64_t)sizeof *losses);
+    while (left > 0) {
+        ssize_t got = pread(f->fd, to, left, at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return file_failed(e, f->temporary, "cannot be read");
+        if (got == 0) {
+            return err_set(e, "%s: became shorter while it was read; try again", f->temporary);
+        }
+        to += got;
+        at += got;
+        left -= (size_t)got;
+    }
+    return true;
+}
+
 /* Synced before it gets its name, closed before it is renamed: some file systems report a full disk
  * no earlier than close. */
 bool losses_file_close(losses_file *f, bool keep, err *e)

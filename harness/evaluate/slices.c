@@ -1,9 +1,7 @@
 #include "harness/evaluate/slices.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* One pass over the text with the losses beside it, both read a piece at a time; every token adds
  * its loss to one bucket of each kind. The buckets of a count n are powers of two,
@@ -54,27 +52,6 @@ typedef struct slice_pass {
     const losses_file *from;
 } slice_pass;
 
-/* A file that became shorter is somebody else's doing; reading zeros for it would be a silent wrong
- * answer. */
-static bool read_losses(slice_pass *p, int64_t n, err *e)
-{
-    char *to = (char *)p->losses;
-    size_t left = (size_t)n * sizeof(float);
-    off_t from = (off_t)(p->at * (int64_t)sizeof(float));
-    while (left > 0) {
-        ssize_t got = pread(p->from->fd, to, left, from);
-        if (got < 0 && errno == EINTR) continue;
-        const char *path = p->from->temporary;
-        if (got < 0) return file_failed(e, path, "cannot be read");
-        if (got == 0) return err_set(e, "%s: became shorter while it was read; try again", path);
-        to += got;
-        from += got;
-        left -= (size_t)got;
-    }
-    p->at += n;
-    return true;
-}
-
 static void add_loss(slice_sum *s, double nats)
 {
     s->tokens++;
@@ -111,9 +88,11 @@ static bool add_document(slice_pass *p, const slice_document *d, int64_t number,
 {
     for (int64_t at = 0; at < d->tokens; at += PIECE) {
         int64_t n = MIN((int64_t)PIECE, d->tokens - at);
-        if (!split_read(p->split, d->index, at, n, p->ids, e) || !read_losses(p, n, e)) {
+        if (!split_read(p->split, d->index, at, n, p->ids, e) ||
+            !losses_file_get(p->from, p->losses, n, p->at, e)) {
             return false;
         }
+        p->at += n;
         add_piece(p, number, part, at, n);
     }
     return true;

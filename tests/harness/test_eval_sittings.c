@@ -252,6 +252,47 @@ static void parts_that_cannot_be(void)
     workload_close(&w);
 }
 
+/* Losses of an earlier sitting that are no longer what was written are in no slice: that is said,
+ * and all of it is made anew. */
+static void losses_that_were_changed(void)
+{
+    static const bool COMPLETE[] = {false, true};
+    static const long LEFT[] = {-1, 100}; /* bytes; -1: all, of which some are others */
+    workload w;
+    trainer *t = evaluated_trained(&w, NULL);
+    if (!t) return;
+    char part[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    file_join(part, test_folder(), "part-x", NULL);
+    file_join(path, test_folder(), "part-x.f32", NULL);
+    const eval_keep keep = {part, 1000, always, NULL, NULL};
+    eval_options o = {.split = SPLIT_VALIDATION, .rows = 3};
+    for (int i = 0; i < 2; i++) {
+        sitting now = {.tokens = 0};
+        eval_task task = task_of(t, &o, &now, &keep);
+        evaluation r;
+        err e = {0};
+        task.slices = true;
+        if (COMPLETE[i]) task.reader.heard = end_late;
+        EXPECT(evaluate(&r, &task, &e) && r.stopped == !COMPLETE[i], "%s", e.text);
+        evaluate_deinit(&r);
+        size_t bytes;
+        char *data = file_read(path, &bytes, &e);
+        EXPECT(data && bytes >= 8, "%s", e.text);
+        if (data) memset(data, 1, 8);
+        EXPECT(file_write(path, data, LEFT[i] < 0 ? bytes : (size_t)LEFT[i], &e), "%s", e.text);
+        free(data);
+        now.stop = 0;
+        task.reader.heard = NULL;
+        EXPECT(!evaluate(&r, &task, &e) && strstr(e.text, "earlier sitting"), "%d: %s", i, e.text);
+        EXPECT(!file_exists(path), "%d: it stays", i);
+        EXPECT(evaluate(&r, &task, &e), "%d: %s", i, e.text);
+        evaluate_deinit(&r);
+        EXPECT(eval_keep_clear(test_folder(), &e), "%s", e.text);
+    }
+    trainer_free(t);
+    workload_close(&w);
+}
+
 /* The probe's figures of what is kept at PART, of which an array was given another name, if any. */
 static json_t *asked_again(trainer *t, const char *part, const char *name)
 {
@@ -311,5 +352,6 @@ const test_suite test_eval_sittings = {"harness/eval_sittings",
                                        {{"several_sittings", several_sittings},
                                         {"parts_that_do_not_fit", parts_that_do_not_fit},
                                         {"parts_that_cannot_be", parts_that_cannot_be},
+                                        {"losses_that_were_changed", losses_that_were_changed},
                                         {"watches_that_do_not_fit", watches_that_do_not_fit},
                                         {0}}};
