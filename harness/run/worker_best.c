@@ -80,6 +80,13 @@ static bool find_best(found_best *f, const worker *w, const char *folder, const 
     return file_walk_end(&walk) && ok;
 }
 
+/* What tells evaluations that can be compared with `line` from others of the run. */
+static void kind_of(char kind[EVAL_ID_CHARS], const worker *w, const json_t *line)
+{
+    eval_record_id(kind, w->plan.run, 0, json_get_text(line, "split"),
+                   json_object_get(line, "protocol"));
+}
+
 /* The manifest cannot be read, or is gone: it is written anew where its model and the evaluation of
  * that are left. Else the folder is set aside, and nothing is the best until there is a better
  * evaluation than all before; but a model without either is what a killed worker left of its first
@@ -87,19 +94,19 @@ static bool find_best(found_best *f, const worker *w, const char *folder, const 
 static bool mend(const worker *w, const char *folder, const json_t *like, err *e)
 {
     char manifest[FILE_PATH_BYTES];
-    double nats;
     found_best f;
     err why = {0};
-    if (!file_is_folder(folder) || checkpoint_files_nats(folder, &nats)) return true;
     if (!file_join(manifest, folder, "manifest.json", e)) return false;
     bool there = file_exists(manifest);
     json_decref(there ? json_read(manifest, &why) : NULL);
     if (!find_best(&f, w, folder, like, e) || !run_lease_holds(w->lease, e)) return false;
     if (isfinite(f.nats)) {
+        checkpoint_merit merit = {.nats = f.nats};
+        kind_of(merit.kind, w, like);
         fprintf(stderr, "%s%s: written anew for the model of step %lld beside it\n",
                 there ? "" : manifest, there ? why.text : ": is missing", (long long)f.step);
         return (!there || set_aside_copy(manifest, e)) &&
-               checkpoint_files_name(folder, f.name, f.step, f.nats, e);
+               checkpoint_files_name(folder, f.name, f.step, &merit, e);
     }
     if (!there) return true;
     fprintf(stderr, "%s: no model is there whose evaluation is known; what is there is set aside\n",
@@ -107,14 +114,31 @@ static bool mend(const worker *w, const char *folder, const json_t *like, err *e
     return set_aside_move(w->folder, CHECKPOINT_BEST, e);
 }
 
+/* So that the model that is there, if any, was kept for an evaluation that `like` can be compared
+ * with: the spec may ask for another one by now, whose figures are no better or worse. A version
+ * before did not say for which. */
+static bool make_comparable(const worker *w, const char *folder, const json_t *like, err *e)
+{
+    char kind[EVAL_ID_CHARS];
+    checkpoint_merit merit;
+    if (!file_is_folder(folder)) return true;
+    if (!checkpoint_files_merit(folder, &merit)) return mend(w, folder, like, e);
+    kind_of(kind, w, like);
+    if (!merit.kind[0] || strcmp(merit.kind, kind) == 0) return true;
+    fprintf(stderr, "%s: is the best by another evaluation than is made now, and set aside\n",
+            folder);
+    return run_lease_holds(w->lease, e) && set_aside_move(w->folder, CHECKPOINT_BEST, e);
+}
+
 bool worker_best_keep(worker *w, const json_t *line, err *e)
 {
     char folder[FILE_PATH_BYTES];
     past p;
-    double nats = run_verdict_evaluated(line);
-    if (!file_join(folder, w->folder, CHECKPOINT_BEST, e) || !mend(w, folder, line, e) ||
+    checkpoint_merit merit = {.nats = run_verdict_evaluated(line)};
+    kind_of(merit.kind, w, line);
+    if (!file_join(folder, w->folder, CHECKPOINT_BEST, e) || !make_comparable(w, folder, line, e) ||
         !look_back(&p, w, line, -1, e)) {
         return false;
     }
-    return !(nats < p.least) || worker_save_model(w, "best", nats, e);
+    return !(merit.nats < p.least) || worker_save_model(w, "best", &merit, e);
 }

@@ -1,7 +1,5 @@
 #include "harness/run/worker_save.h"
 
-#include <math.h>
-
 #include "core/base/host.h"
 #include "harness/run/run_lines.h"
 #include "harness/run/run_open.h"
@@ -36,7 +34,7 @@ bool worker_save(worker *w, err *e)
 }
 
 /* Before anything that says the step is done: if killed in between, it is kept on the way again. */
-bool worker_save_model(worker *w, const char *name, double nats, err *e)
+bool worker_save_model(worker *w, const char *name, const checkpoint_merit *merit, err *e)
 {
     char path[FILE_PATH_BYTES], folder[64];
     snprintf(folder, sizeof folder, CHECKPOINT_KEPT "%s", name);
@@ -44,7 +42,7 @@ bool worker_save_model(worker *w, const char *name, double nats, err *e)
      * and leaves it (checkpoint_keep). */
     file_failpoint("keep");
     return may_save(w, e) && file_join(path, w->folder, folder, e) &&
-           checkpoint_keep(path, w->trainer, w->plan.run, nats, e);
+           checkpoint_keep(path, w->trainer, w->plan.run, merit, e);
 }
 
 bool worker_save_step(worker *w, err *e)
@@ -53,5 +51,5 @@ bool worker_save_step(worker *w, err *e)
     char name[32];
     if (every == 0 || step % every != 0) return true;
     snprintf(name, sizeof name, "%lld", (long long)step);
-    return worker_save_model(w, name, (double)NAN, e);
+    return worker_save_model(w, name, NULL, e);
 }

@@ -148,29 +148,30 @@ static bool save_train(const char *path, void *user, char *hex, err *e)
 }
 
 /* The model, and with `train` what training goes on from: in the order of writing. */
-static bool save_files(const char *folder, trainer *t, const char *run, bool train, double nats,
-                       err *e)
+static bool save_files(const char *folder, trainer *t, const char *run, bool train,
+                       const checkpoint_merit *merit, err *e)
 {
     static const checkpoint_file files[] = {{"model", save_model}, {"train", save_train}};
     arena_auto *a = arena_new(1 << 16);
     saving x = {t, run, a};
-    return checkpoint_files_save(folder, t->progress.step, nats, files, train ? 2 : 1, &x, e);
+    return checkpoint_files_save(folder, t->progress.step, merit, files, train ? 2 : 1, &x, e);
 }
 
 bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e)
 {
     file_failpoint("checkpoint_begin");
-    return trainer_gather_states(t, e) && save_files(folder, t, run, true, (double)NAN, e);
+    return trainer_gather_states(t, e) && save_files(folder, t, run, true, NULL, e);
 }
 
-/* A better one replaces a worse one; a model without figures (NaN) is kept where there is none yet.
+/* A better one replaces a worse one; a model without merit is kept where there is none yet.
  * No gathering: what lanes carry is no part of a model. */
-bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nats, err *e)
+bool checkpoint_keep(const char *folder, trainer *t, const char *run, const checkpoint_merit *merit,
+                     err *e)
 {
-    double before;
-    bool there = checkpoint_files_nats(folder, &before);
-    if (there && (isnan(nats) || before <= nats)) return true;
-    return save_files(folder, t, run, false, nats, e);
+    checkpoint_merit before;
+    bool there = checkpoint_files_merit(folder, &before);
+    if (there && (!merit || before.nats <= merit->nats)) return true;
+    return save_files(folder, t, run, false, merit, e);
 }
 
 /* ---- loading ---- */

@@ -8,15 +8,17 @@
  */
 #pragma once
 
+#include "harness/train/checkpoint_files.h"
 #include "harness/train/trainer.h"
 
 /* `folder` is the checkpoint folder itself; it is made if missing. */
 bool checkpoint_save(const char *folder, trainer *t, const char *run, err *e);
 
-/* A kept model: a checkpoint folder with the model alone, to evaluate or to start from. nats: per
- * token, of its evaluation, or NaN. Leaves an equally good or better one alone; without nats, any
- * that is there. As safe from being killed as checkpoint_save. */
-bool checkpoint_keep(const char *folder, trainer *t, const char *run, double nats, err *e);
+/* A kept model: a checkpoint folder with the model alone, to evaluate or to start from. Leaves an
+ * equally good or better one alone, whose merit has to be of the same kind; without merit (NULL),
+ * any that is there. As safe from being killed as checkpoint_save. */
+bool checkpoint_keep(const char *folder, trainer *t, const char *run, const checkpoint_merit *merit,
+                     err *e);
 /* Kept models lie beside a run's checkpoint folder, as checkpoint-<step> and checkpoint-best. */
 #define CHECKPOINT_KEPT "checkpoint-"
 #define CHECKPOINT_BEST "checkpoint-best"

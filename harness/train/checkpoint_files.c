@@ -1,6 +1,5 @@
 #include "harness/train/checkpoint_files.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -108,10 +107,13 @@ static bool remove_older(const char *folder, const json_t *manifest, err *e)
 }
 
 /* A manifest that names no file yet. */
-static json_t *new_manifest(int64_t step, double nats)
+static json_t *new_manifest(int64_t step, const checkpoint_merit *merit)
 {
     json_t *manifest = json_pack("{s:I}", "step", (json_int_t)step);
-    if (!isnan(nats)) json_object_set_new(manifest, "nats_per_token", json_finite(nats));
+    if (merit) {
+        json_object_set_new(manifest, "nats_per_token", json_finite(merit->nats));
+        json_object_set_new(manifest, "evaluation", json_string(merit->kind));
+    }
     json_object_set_new(manifest, "files", json_object());
     return manifest;
 }
@@ -143,13 +145,13 @@ static bool save_file(const char *folder, int64_t step, const checkpoint_file *f
 /* Killed anywhere, the folder holds a whole checkpoint: until the manifest's rename the former one
  * (its files have other names and stay), from then on this one. What a killed writer leaves over is
  * removed by the next. */
-bool checkpoint_files_save(const char *folder, int64_t step, double nats,
+bool checkpoint_files_save(const char *folder, int64_t step, const checkpoint_merit *merit,
                            const checkpoint_file *list, int count, void *user, err *e)
 {
     char path[FILE_PATH_BYTES];
     if (!file_make_folders(folder, e) || !file_join(path, folder, MANIFEST, e)) return false;
     json_auto_t *old = file_exists(path) ? json_read(path, NULL) : NULL;
-    json_auto_t *manifest = new_manifest(step, nats);
+    json_auto_t *manifest = new_manifest(step, merit);
     bool ok = true;
     for (int i = 0; ok && i < count; i++) {
         ok = save_file(folder, step, &list[i], user, old, manifest, e);
@@ -162,21 +164,24 @@ bool checkpoint_files_save(const char *folder, int64_t step, double nats,
     return ok;
 }
 
-bool checkpoint_files_name(const char *folder, const char *name, int64_t step, double nats, err *e)
+bool checkpoint_files_name(const char *folder, const char *name, int64_t step,
+                           const checkpoint_merit *merit, err *e)
 {
     char path[FILE_PATH_BYTES], hex[SHA256_HEX], to[FILE_PATH_BYTES];
-    json_auto_t *manifest = new_manifest(step, nats);
+    json_auto_t *manifest = new_manifest(step, merit);
     return file_join(path, folder, name, e) && file_sha256(hex, path, e) &&
            enter_file(manifest, name, path, hex, e) && file_join(to, folder, MANIFEST, e) &&
            json_write(to, manifest, e);
 }
 
-bool checkpoint_files_nats(const char *folder, double *nats)
+bool checkpoint_files_merit(const char *folder, checkpoint_merit *merit)
 {
     char path[FILE_PATH_BYTES];
     if (!file_join(path, folder, MANIFEST, NULL) || !file_exists(path)) return false;
     json_auto_t *manifest = json_read(path, NULL);
-    *nats = json_get_double(manifest, "nats_per_token");
+    const char *kind = json_get_text(manifest, "evaluation");
+    merit->nats = json_get_double(manifest, "nats_per_token");
+    snprintf(merit->kind, sizeof merit->kind, "%s", kind ? kind : "");
     return manifest != NULL;
 }
 

@@ -2,7 +2,8 @@
  * opened.
  *
  *   FOLDER/<kind>-<step>.safetensors
- *   FOLDER/manifest.json   {"step", "nats_per_token", "files": {name: {"sha256", "bytes"}},
+ *   FOLDER/manifest.json   {"step", "nats_per_token", "evaluation", "files": {name: {"sha256",
+ *                           "bytes"}},
  *                           "begins": the run whose beginning it is, if it is another's}
  *
  * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
@@ -11,6 +12,7 @@
 
 #include "core/train/params.h"
 #include "core/train/safetensors.h"
+#include "harness/evaluate/evaluate.h"
 
 /* One file of a checkpoint; save writes it atomically and puts its SHA-256 into hex [SHA256_HEX].
  */
@@ -19,19 +21,25 @@ typedef struct checkpoint_file {
     bool (*save)(const char *path, void *user, char *hex, err *e);
 } checkpoint_file;
 
-/* Replaces what the folder holds, which is made if missing. nats: per token, of the model's
- * evaluation; noted in the manifest unless it is NaN. */
-bool checkpoint_files_save(const char *folder, int64_t step, double nats,
+/* What a model was kept for. Only figures of one kind can be compared: of a split and protocol. */
+typedef struct checkpoint_merit {
+    double nats;              /* per token of its evaluation; NaN: none is known */
+    char kind[EVAL_ID_CHARS]; /* of evaluation, as a hash; "": it is not known */
+} checkpoint_merit;
+
+/* Replaces what the folder holds, which is made if missing. The manifest notes the merit (NULL:
+ * none). */
+bool checkpoint_files_save(const char *folder, int64_t step, const checkpoint_merit *merit,
                            const checkpoint_file *list, int count, void *user, err *e);
 
 /* Writes the manifest anew, of one file that lies in the folder, as it is. */
-bool checkpoint_files_name(const char *folder, const char *name, int64_t step, double nats, err *e);
+bool checkpoint_files_name(const char *folder, const char *name, int64_t step,
+                           const checkpoint_merit *merit, err *e);
 
 /* True if the folder holds a manifest. */
 bool checkpoint_files_exist(const char *folder);
-/* What the manifest says of the model's evaluation, NaN: nothing. False: there is no manifest that
- * can be read. */
-bool checkpoint_files_nats(const char *folder, double *nats);
+/* What the manifest says of it. False: there is no manifest that can be read. */
+bool checkpoint_files_merit(const char *folder, checkpoint_merit *merit);
 
 /* The folder that a manifest stands in, into path [FILE_PATH_BYTES]: `folder` itself or its
  * checkpoint/. */

@@ -1,6 +1,5 @@
 #include "harness/train/imported.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -127,6 +126,6 @@ bool imported_save(const char *folder, const imported *x, err *e)
     saving s = {x, a};
     char *text = node_yaml(a, x->spec);
     return imported_may_be_in(folder, e) && file_join(checkpoint, folder, "checkpoint", e) &&
-           checkpoint_files_save(checkpoint, x->step, (double)NAN, &file, 1, &s, e) &&
+           checkpoint_files_save(checkpoint, x->step, NULL, &file, 1, &s, e) &&
            file_join(path, folder, "spec.yaml", e) && file_write(path, text, strlen(text), e);
 }

@@ -357,6 +357,24 @@ static void lost_best_is_set_aside(void)
     EXPECT(best_step(folder, "checkpoint-best/manifest.json") == 8, "again");
 }
 
+/* Figures of two kinds of evaluation say nothing of which model is better: where the spec asks for
+ * another one on the way, the best by that is kept, and the one before lies beside. */
+static void best_is_of_one_evaluation(void)
+{
+    static const char MANIFEST[] = "checkpoint-best/manifest.json";
+    char folder[FILE_PATH_BYTES], more[1024];
+    if (!test_program()) return;
+    best_but_for_the_end(folder, "kinds");
+    EXPECT(best_step(folder, MANIFEST) == 8, "not 8");
+    /* What comes first is much harder, of blocks of one token, so that no figure is lower. */
+    snprintf(more, sizeof more, "%seval: {split: validation, rows: 3, context: 1}\n", KEEPS_BEST);
+    trial_folder(folder, "kinds", TRIAL_SPEC, more, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    EXPECT(best_step(folder, MANIFEST) == 10, "of step %lld",
+           (long long)best_step(folder, MANIFEST));
+    EXPECT(best_step(folder, "before-1/checkpoint-best/manifest.json") == 8, "it is lost");
+}
+
 const test_suite test_worker_mend = {
     "harness/worker_mend",
     {{"records_need_no_training", records_need_no_training},
@@ -370,4 +388,5 @@ const test_suite test_worker_mend = {
      {"lines_are_never_lost", lines_are_never_lost},
      {"best_stays_the_best", best_stays_the_best},
      {"lost_best_is_set_aside", lost_best_is_set_aside},
+     {"best_is_of_one_evaluation", best_is_of_one_evaluation},
      {0}}};
