@@ -200,54 +200,70 @@ static void count_line(void *user, const char *line)
     *lines += strstr(line, "begins anew") != NULL;
 }
 
-/* Sums that this text cannot have are not gone on from, and that is said. */
-static void parts_that_cannot_be(void)
+typedef struct damage {
+    const char *name;
+    int64_t whole;
+    double sum;    /* where `whole` is 0 */
+    bool complete; /* the evaluation that was kept */
+    bool last;     /* of the text's last document, of which nothing was read */
+} damage;
+
+/* What was kept of an evaluation, damaged so, is not gone on from, and that is said. */
+static void begins_anew(trainer *t, const eval_options *o, const damage *list, size_t count)
 {
-    static const struct {
-        const char *name;
-        int64_t whole;
-        double sum;    /* where `whole` is 0 */
-        bool complete; /* the evaluation that was kept */
-        bool last;     /* of the text's last document, of which nothing was read */
-    } CASES[] = {{"documents.tokens", -1, 0, false, false},
-                 {"documents.tokens", (int64_t)1 << 62, 0, false, false},
-                 {"documents.tokens", 151, 0, false, false},
-                 {"documents.tokens", 100, 0, true, false},
-                 {"documents.nats", 0, -1e300, false, false},
-                 {"documents.nats", 0, 7, false, true},
-                 {"seconds", 0, (double)NAN, false, false},
-                 {"position.0", -8, 0, false, false},
-                 {"document.0", INT64_MIN, 0, false, false}};
-    workload w;
-    trainer *t = evaluated_trained(&w, NULL);
-    if (!t) return;
     char part[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     file_join(part, test_folder(), "part-x", NULL);
     file_join(path, test_folder(), "part-x.safetensors", NULL);
-    eval_options o = {.split = SPLIT_VALIDATION, .rows = 3};
-    evaluation one = evaluated_with(t, &o, 1, 0, NULL);
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    evaluation one = evaluated_with(t, o, 1, 0, NULL);
+    for (size_t i = 0; i < count; i++) {
         int lines = 0;
+        const damage *d = &list[i];
         const eval_keep keep = {part, 1000, always, &lines, count_line};
         sitting now = {.tokens = 0};
-        eval_task task = task_of(t, &o, &now, &keep);
+        eval_task task = task_of(t, o, &now, &keep);
         evaluation r;
         err e = {0};
-        if (CASES[i].complete) task.reader.heard = end_late;
-        EXPECT(evaluate(&r, &task, &e) && r.stopped == !CASES[i].complete, "%s", e.text);
+        if (d->complete) task.reader.heard = end_late;
+        EXPECT(evaluate(&r, &task, &e) && r.stopped == !d->complete, "%s", e.text);
         evaluate_deinit(&r);
-        bool whole = CASES[i].whole != 0;
-        change_array(path, CASES[i].name, CASES[i].last,
-                     whole ? (const void *)&CASES[i].whole : &CASES[i].sum);
+        change_array(path, d->name, d->last, d->whole ? (const void *)&d->whole : &d->sum);
         now.stop = 0;
         task.reader.heard = NULL;
         EXPECT(evaluate(&r, &task, &e), "%s", e.text);
         EXPECT(!memcmp(&r.nats, &one.nats, sizeof r.nats) && lines == 1,
-               "%s: %.17g, not %.17g; said %d times", CASES[i].name, r.nats, one.nats, lines);
+               "%s: %.17g, not %.17g; said %d times", d->name, r.nats, one.nats, lines);
         evaluate_deinit(&r);
         EXPECT(eval_keep_clear(test_folder(), &e), "%s", e.text);
     }
     evaluate_deinit(&one);
+}
+
+/* Sums that this text cannot have; and, where what rows have learned goes on from document to
+ * document, a row behind another that could be loaded. */
+static void parts_that_cannot_be(void)
+{
+    static const damage LIST[] = {{"documents.tokens", -1, 0, false, false},
+                                  {"documents.tokens", (int64_t)1 << 62, 0, false, false},
+                                  {"documents.tokens", 151, 0, false, false},
+                                  {"documents.tokens", 100, 0, true, false},
+                                  {"documents.nats", 0, -1e300, false, false},
+                                  {"documents.nats", 0, 7, false, true},
+                                  {"seconds", 0, (double)NAN, false, false},
+                                  {"position.0", -8, 0, false, false},
+                                  {"document.0", INT64_MIN, 0, false, false}};
+    static const damage BEHIND[] = {{"position.1", -8, 0, false, false}};
+    const eval_options plain = {.split = SPLIT_VALIDATION, .rows = 3};
+    workload w;
+    trainer *t = evaluated_trained(&w, NULL);
+    if (!t) return;
+    begins_anew(t, &plain, LIST, sizeof LIST / sizeof *LIST);
+    arena_auto *a = arena_new(1 << 14);
+    err e = {0};
+    eval_options learns;
+    static const char HOW[] = "{rows: 3, dynamic: {kind: sgd, rate: 0.1, carry: true}}";
+    const node *section = node_parse(a, HOW, strlen(HOW), "eval", &e);
+    EXPECT(section && eval_options_read(&learns, section, a, &e), "%s", e.text);
+    begins_anew(t, &learns, BEHIND, 1);
     trainer_free(t);
     workload_close(&w);
 }
