@@ -56,8 +56,14 @@ static void by_path(void)
                -1);
         expect_removed(path, 3, 1);
     }
-    change(plan, "spec", json_pack("{s:{s:s}}", "init_from", "checkpoint", "/tmp"), -1);
-    expect_removed("elsewhere", 4, 0);
+    char beside[FILE_PATH_BYTES];
+    snprintf(beside, sizeof beside, "%s/runs-%s", test_folder(), source);
+    EXPECT(file_make_folders(beside, NULL), "%s", beside);
+    const char *const others[] = {"/tmp", beside};
+    for (int i = 0; i < 2; i++) {
+        change(plan, "spec", json_pack("{s:{s:s}}", "init_from", "checkpoint", others[i]), -1);
+        expect_removed(others[i], 4, 0);
+    }
 }
 
 /* Of a run that has not begun the experiment's record says it, by id and by path. */
@@ -73,6 +79,26 @@ static void not_begun(void)
     expect_removed("by path", 3, 1);
     change("experiments/one.json", "source", json_null(), 0);
     expect_removed("nothing", 4, 0);
+}
+
+/* By way of runs that no experiment names any more. */
+static void by_way_of_another(void)
+{
+    char source[17], ids[2][17], plan[160];
+    err e = {{0}};
+    fake_pair(source);
+    managed_write(test_folder(), "lost");
+    EXPECT(file_remove(test_inside("experiments/lost.json"), &e), "%s", e.text);
+    const char *from = source;
+    for (int i = 0; i < 2; i++) {
+        fake_run_id(ids[i], "lost", "long", i + 1);
+        snprintf(plan, sizeof plan, "runs/%s/plan.json", ids[i]);
+        change(plan, "spec", json_pack("{s:{s:s}}", "init_from", "run", from), -1);
+        from = ids[i];
+    }
+    expect_removed("not needed", 4, 0);
+    change("experiments/one.json", "source", json_string(from), 0);
+    expect_removed("needed", 3, 1);
 }
 
 static bool keeps(const char *source, const char *model, keep_models kept)
@@ -100,6 +126,8 @@ static void kept_model(void)
     EXPECT(!keeps(source, "checkpoint-best", KEEP_LAST), "the best");
 }
 
-const test_suite test_manage_needs = {
-    "harness/manage_needs",
-    {{"by_path", by_path}, {"not_begun", not_begun}, {"kept_model", kept_model}}};
+const test_suite test_manage_needs = {"harness/manage_needs",
+                                      {{"by_path", by_path},
+                                       {"not_begun", not_begun},
+                                       {"by_way_of_another", by_way_of_another},
+                                       {"kept_model", kept_model}}};

@@ -164,6 +164,22 @@ static void another_is_judged_alone(void)
     expect_same("another", &was, folder);
 }
 
+/* What was judged as bad beside its training is judged so by another evaluation, too. */
+static void bad_training_stays_bad(void)
+{
+    static const char OTHER_ROWS[] =
+        PEAK "eval: {rows: 2, dynamic: {kind: sgd, rates: [0.1, 0.3, 1], grid_tokens: 200}}\n";
+    char folder[FILE_PATH_BYTES];
+    if (!test_program()) return;
+    run_status was = ended(folder, "bad", LEARNS);
+    trial_folder(folder, "bad", TRIAL_SPEC, OTHER_ROWS, 3);
+    EXPECT(was.state == RUN_DIVERGED && trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "%s",
+           trial_status(folder).reason);
+    run_status s = trial_status(folder);
+    EXPECT(s.state == RUN_DIVERGED && strstr(s.reason, "training ended at"), "%s: %s",
+           run_status_state_name(s.state), s.reason);
+}
+
 /* The curve without its first or its last line tells nothing of training. */
 static void half_a_curve_tells_nothing(void)
 {
@@ -253,6 +269,7 @@ const test_suite test_run_verdict = {"harness/run_verdict",
                                       {"noted_outlives_the_state", noted_outlives_the_state},
                                       {"lost_evaluation_is_judged", lost_evaluation_is_judged},
                                       {"another_is_judged_alone", another_is_judged_alone},
+                                      {"bad_training_stays_bad", bad_training_stays_bad},
                                       {"half_a_curve_tells_nothing", half_a_curve_tells_nothing},
                                       {"losses_go_with_their_lines", losses_go_with_their_lines},
                                       {"verdict_comes_after_a_kill", verdict_comes_after_a_kill},

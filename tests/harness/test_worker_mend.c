@@ -70,6 +70,14 @@ static void records_need_no_training(void)
                (long long)s.step, s.gap);
         EXPECT(whole && file_write(evals, whole, bytes, &e), "%s", e.text);
     }
+    /* What `loci bench` has noted is not measured anew. */
+    char speed[FILE_PATH_BYTES];
+    EXPECT(file_join(speed, folder, "speed.json", &e) && file_write(speed, "{\"al", 4, &e), "%s",
+           e.text);
+    is_damaged_end("speed.json", folder);
+    mended_untrained("speed.json", folder, NULL, EXIT_DONE);
+    EXPECT(trial_status(folder).state == RUN_DONE && !file_exists(speed), "%s",
+           trial_status(folder).reason);
 }
 
 /* A finished run needs of its checkpoint what the evaluation that is lost takes, and nothing where

@@ -253,6 +253,19 @@ static void half_anew(void)
     arena_free(a);
 }
 
+/* Of two splits that as many have it is the first run's. */
+static void half_and_half(void)
+{
+    fake_experiment x = written();
+    arena *a = arena_new(0);
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        evaluated(&x, 0, seed, (fake_evaluation){"f", "test", OWN, END, true, 1});
+    }
+    comparison *c = compared_load(a, &x, &(compare_options){0});
+    EXPECT(c && strcmp(c->split, "test") == 0, "%s", c ? c->split : "none");
+    arena_free(a);
+}
+
 /* Evaluated anew, nothing on the way was done as the final one: said, and the old one has it. */
 static void on_the_way(void)
 {
@@ -376,6 +389,7 @@ const test_suite test_evaluation_choice = {"results/evaluation_choice",
                                             {"at_the_end", at_the_end},
                                             {"of_other_contexts", of_other_contexts},
                                             {"half_anew", half_anew},
+                                            {"half_and_half", half_and_half},
                                             {"on_the_way", on_the_way},
                                             {"own_of_as_many", own_of_as_many},
                                             {"of_the_most_text", of_the_most_text},

@@ -11,7 +11,13 @@
 #include "tests/test.h"
 
 static const fake_variant VARIANTS[] = {{"plain", 0, 0.001, 1000, 1, NULL, false},
-                                        {"large", 0.03, 0.001, 1000, 1, NULL, false}};
+                                        {"large", 0.03, 0.001, 1000, 1, NULL, false},
+                                        {"lost", 0, 0.001, 1000, 1, "failed", false}};
+
+/* Takes the place of "host". */
+#define CLANG_FIRST                                                                                \
+    "\"sittings\": [{\"from_step\": 0, \"real\": \"f32\", \"numerics\": 3, \"compiler\": \"clang " \
+    "14\", \"flags\": \"-O3\"}], \"host\""
 
 /* A change of sed's to the run's record. */
 static void edit(const fake_experiment *x, int variant, int seed, const char *script)
@@ -24,9 +30,9 @@ static void edit(const fake_experiment *x, int variant, int seed, const char *sc
 
 static fake_experiment written(void)
 {
-    fake_experiment x = compared_of(VARIANTS, 2, 3);
+    fake_experiment x = compared_of(VARIANTS, 3, 3);
     fake_write(&x);
-    for (int v = 0; v < 2; v++) {
+    for (int v = 0; v < 3; v++) {
         for (int seed = 1; seed <= 3; seed++) {
             edit(&x, v, seed,
                  "s/\"host\"/\"real\": \"f32\", \"numerics\": 3, \"compiler\": \"gcc 12\", "
@@ -48,10 +54,13 @@ static void nothing_is_said_of_one_build(void)
 {
     arena_auto *a = arena_new(0);
     fake_experiment x = written();
-    edit(&x, 1, 2, "s/-Wall/-Wextra -g1/"); /* changes no sum */
+    edit(&x, 1, 2, "s/-Wall/-Wextra -g1/");        /* changes no sum */
+    edit(&x, 2, 2, "s/gcc 12/gcc 13/");            /* has no figures */
+    edit(&x, 2, 2, "s/\"host\"/" CLANG_FIRST "/"); /* nor would they be of one build */
     comparison *c = compared_load(a, &x, &(compare_options){0});
     char *said = c ? compared_print(c, TABLE_TEXT) : strdup("");
-    EXPECT(c && !strstr(said, "builds") && !strstr(said, "machines"), "%s", said);
+    EXPECT(c && !strstr(said, "builds") && !strstr(said, "machines") && !strstr(said, "steps"),
+           "%s", said);
     free(said);
 }
 
@@ -71,12 +80,12 @@ static void a_run_of_several_builds_is_told(void)
 {
     arena_auto *a = arena_new(0);
     fake_experiment x = written();
-    edit(&x, 1, 2,
-         "s/\"host\"/\"sittings\": [{\"from_step\": 0, \"real\": \"f32\", \"numerics\": 3, "
-         "\"compiler\": \"clang 14\", \"flags\": \"-O3\"}], \"host\"/");
+    edit(&x, 1, 2, "s/\"host\"/" CLANG_FIRST "/");
     expect_said(a, &x,
                 "'large', seed 2 was computed by several builds in turn (f32, clang 14; f32, gcc "
-                "12)");
+                "12): another time");
+    edit(&x, 1, 3, "s/\"host\"/" CLANG_FIRST "/");
+    expect_said(a, &x, "gcc 12), and so were 1 more: another time");
 }
 
 /* Of a claim about times, and one about losses. */

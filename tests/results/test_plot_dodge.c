@@ -27,8 +27,8 @@ static void beside(void)
     EXPECT(moved(&list[0], 0) < 0 && moved(&list[3], 0) > 0 && !*list[2].at, "%s, %s, %s",
            list[0].at, list[2].at, list[3].at);
     EXPECT(fabs(moved(&list[0], 0) + moved(&list[3], 0)) < 1e-6, "not around their x");
-    /* Half of the way to the next x at most, so that none seems to belong there. */
-    EXPECT(moved(&list[3], 0) < 0.5, "%s", list[3].at);
+    /* All of them on half of the way to the next x, so that none seems to belong there. */
+    EXPECT(moved(&list[3], 0) < 0.25, "%s", list[3].at);
     EXPECT(!*list[1].at && !*list[4].at, "%s, %s", list[1].at, list[4].at);
 }
 
@@ -52,6 +52,8 @@ static void without_bars(void)
     one[0].high = 2;
     plot_dodge(list, 2, false);
     EXPECT(moved(&list[0], 0) < 0 && moved(&list[1], 0) > 0, "%s, %s", list[0].at, list[1].at);
+    /* A hundredth of the axis, which goes from 0.9 to 1.1 then. */
+    EXPECT(moved(&list[1], 0) < 0.002, "%s", list[1].at);
 }
 
 /* One that is far longer than the others leaves the picture; where all are long none does. */
@@ -70,9 +72,26 @@ static void long_bars(void)
            range[1]);
 }
 
+/* The means, and of longer bars half as much to either side. */
+static void ranges(void)
+{
+    static const struct {
+        double low, high, bar_low, bar_high, wanted[2];
+    } CASES[] = {{1, 2, 0.9, 2.2, {0.85, 2.25}},
+                 {1, 2, -50, 50, {0.45, 2.55}},
+                 {1, 1, 1, 1, {0.9995, 1.0005}}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        double r[2];
+        plot_dodge_range(r, CASES[i].low, CASES[i].high, CASES[i].bar_low, CASES[i].bar_high);
+        EXPECT(fabs(r[0] - CASES[i].wanted[0]) + fabs(r[1] - CASES[i].wanted[1]) < 1e-12,
+               "%zu: %.9g to %.9g", i, r[0], r[1]);
+    }
+}
+
 const test_suite test_plot_dodge = {"results/plot_dodge",
                                     {{"beside", beside},
                                      {"by_factors", by_factors},
                                      {"without_bars", without_bars},
                                      {"long_bars", long_bars},
+                                     {"ranges", ranges},
                                      {0}}};

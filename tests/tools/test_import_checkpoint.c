@@ -40,6 +40,7 @@ static const char *model_file(void)
 typedef struct edit {
     const char *prefix;     /* of all names */
     const char *more;       /* name of an additional tensor */
+    const char *less;       /* name of one that is left out */
     bool metadata;          /* kept */
     bool half;              /* head.weight as F16 */
     real factor;            /* of head.weight */
@@ -58,18 +59,20 @@ static void change(const char *from, const char *to, const edit *how)
     arena *a = arena_new(0);
     st_text texts[COUNT];
     st_entry list[MAX];
-    int n = safetensors_count(s);
+    int n = 0;
     for (int i = 0; i < COUNT; i++) {
         texts[i] = (st_text){KEYS[i], safetensors_metadata(s, KEYS[i])};
     }
-    for (int i = 0; i < n && i + 1 < MAX; i++) {
+    for (int i = 0; i < safetensors_count(s) && n + 1 < MAX; i++) {
         const st_tensor *t = safetensors_at(s, i);
+        if (how->less && strcmp(t->name, how->less) == 0) continue;
         char name[128];
         snprintf(name, sizeof name, "%s%s", how->prefix ? how->prefix : "", t->name);
         real *values = ARENA_NEW(a, real, t->count);
         EXPECT(safetensors_copy(values, t, &e), "%s", e.text);
-        list[i] = (st_entry){arena_strdup(a, name), ST_REAL, t->rank, {0}, values};
-        memcpy(list[i].shape, t->shape, (size_t)t->rank * sizeof *t->shape);
+        st_entry *entry = &list[n++];
+        *entry = (st_entry){arena_strdup(a, name), ST_REAL, t->rank, {0}, values};
+        memcpy(entry->shape, t->shape, (size_t)t->rank * sizeof *t->shape);
         if (strcmp(t->name, "head.weight") != 0) continue;
         for (int64_t k = 0; k < t->count; k++) {
             values[k] *= how->factor;
@@ -79,8 +82,8 @@ static void change(const char *from, const char *to, const edit *how)
             for (int64_t k = 0; k < t->count; k++) {
                 ones[k] = 0x3C00;
             }
-            list[i].dtype = ST_F16;
-            list[i].data = ones;
+            entry->dtype = ST_F16;
+            entry->data = ones;
         }
     }
     if (how->more) {
@@ -144,8 +147,8 @@ static void taken_in(void)
     }
 }
 
-/* A run that evaluates what it starts from, and trains nothing: no figures of damaged weights. */
-static void started_untrained(const char *from)
+/* A run that evaluates what it starts from, and trains nothing. */
+static program_result started_untrained(const char *from)
 {
     char text[FILE_PATH_BYTES + 512];
     snprintf(text, sizeof text,
@@ -154,7 +157,7 @@ static void started_untrained(const char *from)
              "init_from: {checkpoint: %s}\ntrain: {budget: {steps: 0}, batch: 4}\n",
              from);
     corpora_write("untrained.yaml", text, -1);
-    program_expect(LOCI("run", test_inside("untrained.yaml")), 3, NULL, "not a finite number");
+    return LOCI("run", test_inside("untrained.yaml"));
 }
 
 static void refused(void)
@@ -169,6 +172,13 @@ static void refused(void)
     expect_refused(LOCI("import", "checkpoint", file, "--to", to), "--like RUN");
     change(from, file, &(edit){.factor = 1, .metadata = true, .more = "other"});
     expect_refused(LOCI("import", "checkpoint", file, "--to", to), "'other' is no parameter");
+    change(from, file, &(edit){.factor = 1, .metadata = true, .less = "head.weight"});
+    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "lacks the parameter 'head.w");
+    corpora_write("damaged/run.json", "{", -1);
+    change(from, test_inside("damaged/edited.safetensors"), &(edit){.factor = 1});
+    expect_refused(
+        LOCI("import", "checkpoint", test_inside("damaged/edited.safetensors"), "--to", to),
+        "run.json");
     change(from, file, &(edit){.factor = 1, .metadata = true, .half = true});
     r = LOCI("import", "checkpoint", file, "--to", to);
     EXPECT(r.status == 0, "%s", r.err);
@@ -182,12 +192,14 @@ static void refused(void)
     expect_refused(LOCI("recall", to, "--corpus",
                         "{corpus: probe, task: copy, length: 1, symbols: 17, distances: [3]}"),
                    "not a finite number");
-    started_untrained(to);
+    program_expect(started_untrained(to), 3, NULL, "not a finite number");
     change(from, file, &(edit){.factor = (real)1e6, .metadata = true});
     r = LOCI("import", "checkpoint", file, "--to", to);
     EXPECT(r.status == 0, "%s", r.err);
     r = LOCI("eval", to);
     EXPECT(r.status == 0 && strstr(r.err, "a uniform guess costs"), "%d: %s", r.status, r.err);
+    /* Worse than a guess, which no training made it. */
+    program_expect(started_untrained(to), 0, NULL, "0 failed");
     expect_refused(LOCI("import", "checkpoint", file, "--corpus",
                         "{corpus: markov, symbols: 21, tokens: 4k}", "--to", to),
                    "it should be");
