@@ -3,7 +3,7 @@
 
 #include "core/base/base.h"
 
-/* Adds evaluations by `loci eval` that are there and not here, with their losses, and a speed that
- * was measured alone where none is here. Only of the very model that is here, of two finished runs;
+/* Adds evaluations by `loci eval` that are there and not here, and a speed that was measured alone
+ * where none is here. Only of the very model that is here, of two finished runs;
  * *added: how many evaluations. Ours is locked meanwhile; nothing where somebody works on it. */
 bool merge_evals(int *added, const char *theirs, const char *ours, err *e);
