@@ -132,7 +132,10 @@ static bool replace_run(const merging *m, const char *source, const char *target
     /* fresh may be left from a merge that was killed. */
     bool copied = lock >= 0 && file_remove_tree(fresh, e) && copy_tree(source, fresh, 0, e);
     if (lock >= 0 && !copied) file_remove_tree(fresh, NULL);
-    bool ok = copied && unite_notes(target, source, e) && put_in_place(m->memory, fresh, target, e);
+    /* What was asked here of a run that lacked something of its past is asked of theirs, too. */
+    int kept;
+    bool ok = copied && merge_evals_into(&kept, target, fresh, e) &&
+              unite_notes(target, source, e) && put_in_place(m->memory, fresh, target, e);
     if (lock >= 0) close(lock);
     r->runs += ok;
     return ok;

@@ -64,12 +64,14 @@ static bool add_line(void *user, const json_t *line)
     return true;
 }
 
-/* The step of a finished run's model; -1: it is none, or cannot be read. */
-static int64_t finished_at(const char *folder)
+/* The step of a finished run's model; -1: it is none, or cannot be read. lacks: one that has to be
+ * mended counts, too. */
+static int64_t finished_at(const char *folder, bool lacks)
 {
     run_status s;
     err ignored;
-    return run_status_read(&s, folder, &ignored) && s.state == RUN_DONE ? s.step : -1;
+    bool known = run_status_read(&s, folder, &ignored);
+    return known && (s.state == RUN_DONE || (lacks && s.ended)) ? s.step : -1;
 }
 
 static bool same_model(const char *theirs, const char *ours)
@@ -81,22 +83,39 @@ static bool same_model(const char *theirs, const char *ours)
     return one && two && strcmp(one, two) == 0;
 }
 
-bool merge_evals(int *added, const char *theirs, const char *ours, err *e)
+static bool are_alike(const char *theirs, const char *ours)
+{
+    int64_t step = finished_at(ours, false);
+    return step >= 0 && finished_at(theirs, true) == step && same_model(theirs, ours);
+}
+
+bool merge_evals_into(int *added, const char *theirs, const char *ours, err *e)
 {
     char from[FILE_PATH_BYTES];
     *added = 0;
-    adding a = {.theirs = theirs, .ours = ours, .step = finished_at(ours), .added = added, .e = e};
-    if (a.step < 0 || finished_at(theirs) != a.step || !same_model(theirs, ours)) return true;
+    if (!are_alike(theirs, ours)) return true;
+    json_auto_t *known = json_object();
+    adding a = {.theirs = theirs,
+                .ours = ours,
+                .step = finished_at(ours, false),
+                .known = known,
+                .added = added,
+                .e = e};
     if (!file_join(from, theirs, "evals.jsonl", e) || !file_join(a.to, ours, "evals.jsonl", e)) {
         return false;
     }
+    e->text[0] = 0;
+    return run_lines_look(a.to, note_ours, &a, e) && run_lines_look(from, add_line, &a, e) &&
+           !e->text[0] && bring_speed(&a, e);
+}
+
+bool merge_evals(int *added, const char *theirs, const char *ours, err *e)
+{
+    *added = 0;
+    if (!are_alike(theirs, ours)) return true;
     int lock = run_folder_lock(ours, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
-    json_auto_t *known = json_object();
-    a.known = known;
-    e->text[0] = 0;
-    bool ok = run_lines_look(a.to, note_ours, &a, e) && run_lines_look(from, add_line, &a, e) &&
-              !e->text[0] && bring_speed(&a, e);
+    bool ok = merge_evals_into(added, theirs, ours, e);
     close(lock);
     return ok;
 }

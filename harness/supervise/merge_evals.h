@@ -7,3 +7,5 @@
  * where none is here. Only of the very model that is here, of two finished runs;
  * *added: how many evaluations. Ours is locked meanwhile; nothing where somebody works on it. */
 bool merge_evals(int *added, const char *theirs, const char *ours, err *e);
+/* The same without the lock: of a folder that nobody else knows yet. */
+bool merge_evals_into(int *added, const char *theirs, const char *ours, err *e);

@@ -186,13 +186,14 @@ static void larger_budget_of_a_chain(void)
     program_expect(merge("short", "here"), 0, NULL, "has the smaller budget, and is left out");
 }
 
-/* Lines of final evaluations. */
-static int finals_in(const char *out)
+/* What lines of evaluations say of themselves, and how many say it there. */
+static const char FINAL[] = "\"final\":true", ON_TEST[] = "\"split\":\"test\"";
+static int lines_in(const char *out, const char *what)
 {
     char command[2 * FILE_PATH_BYTES];
     int count = -1;
-    snprintf(command, sizeof command,
-             "cd '%s' && cat %s/runs/*/evals.jsonl | grep -c '\"final\":true'", test_folder(), out);
+    snprintf(command, sizeof command, "cd '%s' && cat %s/runs/*/evals.jsonl | grep -c '%s'",
+             test_folder(), out, what);
     FILE *f = popen(command, "r");
     EXPECT(f && fscanf(f, "%d", &count) == 1, "%s", command);
     if (f) pclose(f);
@@ -236,11 +237,27 @@ static void evaluations_come_along(void)
                         "train.checkpoint_seconds=0", "--set", "train.eval_every=2", "--set",
                         "eval.rows=1"),
                    0, NULL, NULL);
-    EXPECT(finals_in("there") == 8, "%d", finals_in("there"));
+    EXPECT(lines_in("there", FINAL) == 8, "%d", lines_in("there", FINAL));
     program_expect(merge("there", "here"), 0, NULL, "0 runs\n");
-    EXPECT(finals_in("here") == 4, "ours stand: %d", finals_in("here"));
+    EXPECT(lines_in("here", FINAL) == 4, "ours stand: %d", lines_in("here", FINAL));
     train("other", TWELVE, 0);
     program_expect(merge("there", "other"), 0, NULL, "0 runs\n");
+}
+
+/* Where theirs takes the place of ours, which has lost a line of its past, what was asked of ours
+ * stays. */
+static void evaluations_stay(void)
+{
+    if (!test_program()) return;
+    char out[FILE_PATH_BYTES], command[2 * FILE_PATH_BYTES];
+    train("here", SIX, 0);
+    copy("here", "there");
+    snprintf(out, sizeof out, "%s", test_inside("here"));
+    program_expect(LOCI("eval", "tiny", "--split", "test", "--out", out), 0, NULL, NULL);
+    snprintf(command, sizeof command, "sed -i 1s/.....$// '%s'/runs/*/metrics.jsonl", out);
+    EXPECT(system(command) == 0, "%s", command);
+    program_expect(merge("there", "here"), 0, NULL, "4 runs");
+    EXPECT(lines_in("here", ON_TEST) == 4, "%d", lines_in("here", ON_TEST));
 }
 
 /* Whatever else is JSON and lies among the records: another program's, and a copy under another
@@ -273,5 +290,6 @@ const test_suite test_merge = {"tools/merge",
                                 {"larger_budget_stays", larger_budget_stays},
                                 {"larger_budget_of_a_chain", larger_budget_of_a_chain},
                                 {"evaluations_come_along", evaluations_come_along},
+                                {"evaluations_stay", evaluations_stay},
                                 {"only_records", only_records},
                                 {0}}};
