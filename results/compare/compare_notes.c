@@ -68,11 +68,19 @@ static void print_documents(FILE *out, const comparison *c, const char *item)
 
 /* ---- how variants were chosen and cut ---- */
 
-/* As commands that can be pasted, each run by its id; what is reported until then is validation. */
+/* As commands that can be pasted, each run by its id; what is reported until then is validation.
+ * At an amount of training no command makes what is missing. */
 static void print_lacking(FILE *out, const comparison *c, const char *item)
 {
     enum { SHOWN = 12 };
     if (c->lacking == 0) return;
+    if (c->at != AT_END) {
+        fprintf(out,
+                "Test is not reported: %d of %d chosen runs %s no evaluations of it around that "
+                "amount.\n",
+                c->lacking, c->chosen, c->lacking == 1 ? "has" : "have");
+        return;
+    }
     if (*item != '-') item = "    ";
     fprintf(out,
             "Test is reported once all chosen runs are evaluated on it; %d of %d %s not. What is "

@@ -273,6 +273,7 @@ static void at_equal_cost(void)
     arena *a = arena_new(0);
     err e = {0};
     fake_write(&x);
+    fake_axes(&x);
     evaluated(&x, "validation", 100, 1);
     compare_options o = {0};
     EXPECT(compare_at_read(&o, "tokens=300k", &e), "%s", e.text);
@@ -289,6 +290,14 @@ static void at_equal_cost(void)
     expect_text(text, "At equal tokens: 300k of training.");
     expect_text(text, "short 1e-3: between steps 100 and 200");
     free(text);
+    /* No command evaluates what a model was on the way. */
+    o.tune = "lr";
+    c = load(a, &x, &o, &e);
+    text = c ? compared_print(c, TABLE_TEXT) : strdup("");
+    expect_text(text, "Test is not reported: 6 of 6 chosen runs have no evaluations of it around");
+    EXPECT(!strstr(text, "loci eval"), "%s", text);
+    free(text);
+    o.tune = NULL;
     /* 'long' is trained at half the speed: in the time of 'short', half the way. */
     EXPECT(compare_at_read(&o, "seconds", &e), "%s", e.text);
     c = load(a, &x, &o, &e);
