@@ -51,16 +51,14 @@ static bool keep_eval(void *user, const json_t *line)
     cutting *c = user;
     const train_progress *p = c->p;
     int64_t step = json_get_int(line, "step", -1);
-    /* The final line goes: a run that is not done has to evaluate again in any case, and what the
-     * evaluation kept on the way makes that short. What else was asked of a model that is trained
-     * to its end (loci eval) stays. At the checkpoint's own step the line on the way stays only
-     * where the checkpoint knows of the evaluation (eval_at); otherwise it would stand there twice.
-     */
-    if (step < 0) return false;
-    if (json_is_true(json_object_get(line, "final"))) {
-        const char *id = json_get_text(line, "eval");
-        return c->ended && step == p->step && id && strcmp(id, c->own) != 0;
-    }
+    /* What else was asked of a model that is trained to its end stays: by loci eval, or by another
+     * `eval:` section. The final line goes: a run that is not done has to evaluate again in any
+     * case, and what the evaluation kept on the way makes that short. At the checkpoint's own step
+     * the line on the way stays only where the checkpoint knows of the evaluation (eval_at);
+     * otherwise it would stand there twice. */
+    const char *id = json_get_text(line, "eval");
+    if (c->ended && step == p->step && id && strcmp(id, c->own) != 0) return true;
+    if (step < 0 || json_is_true(json_object_get(line, "final"))) return false;
     bool keeps = step < p->step || (step == p->step && p->eval_at == step);
     if (keeps) c->last = step;
     return keeps;

@@ -221,17 +221,19 @@ static void verdict_comes_after_a_kill(void)
     expect_same("killed", &was, folder);
 }
 
-/* What was asked of the model besides, as by `loci eval --split test`; how often it stands there.
- */
+/* What was asked of the model besides, by `loci eval --split test` and by another `eval:` section;
+ * how many lines of it stand there. */
 static int asked_besides(const char *folder, bool add)
 {
     static const char ID[] = "0123456789abcdef";
     char path[FILE_PATH_BYTES];
     err e = {0};
     EXPECT(file_join(path, folder, "evals.jsonl", &e), "%s", e.text);
-    json_auto_t *line = json_pack("{s:s, s:i, s:b, s:s, s:f, s:i}", "eval", ID, "step", 10, "final",
-                                  1, "split", "test", "nats", 2.0, "tokens", 1);
-    if (add) EXPECT(run_lines_append_record(path, line, &e), "%s", e.text);
+    for (int final = 0; add && final < 2; final++) {
+        json_auto_t *line = json_pack("{s:s, s:i, s:b, s:s, s:f, s:i}", "eval", ID, "step", 10,
+                                      "final", final, "split", "test", "nats", 2.0, "tokens", 1);
+        EXPECT(run_lines_append_record(path, line, &e), "%s", e.text);
+    }
     text_auto *text = file_read(path, NULL, &e);
     int count = 0;
     for (const char *at = text; at && (at = strstr(at, ID)) != NULL; at++) {
@@ -252,10 +254,10 @@ static void losses_go_with_their_lines(void)
     EXPECT(file_join(path, folder, "losses-0123456789abcdef.f32", &e) &&
                file_write(path, "0", 1, &e),
            "%s", e.text);
-    EXPECT(asked_besides(folder, true) == 1, "one line");
+    EXPECT(asked_besides(folder, true) == 2, "two lines");
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "no blow-up");
     EXPECT(!file_exists(path), "of no line");
-    EXPECT(asked_besides(folder, false) == 1, "the other evaluation's line");
+    EXPECT(asked_besides(folder, false) == 2, "the other evaluations' lines");
     int files = 0;
     file_walk w = file_walk_begin(folder, &e);
     while (file_walk_next(&w)) {
