@@ -309,6 +309,33 @@ static void losses_that_were_changed(void)
     workload_close(&w);
 }
 
+/* An evaluation has taken what all of its sittings took. */
+static void seconds_add_up(void)
+{
+    const double before = 1000;
+    const eval_options o = {.split = SPLIT_VALIDATION, .rows = 3};
+    char part[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    workload w;
+    trainer *t = evaluated_trained(&w, NULL);
+    if (!t) return;
+    file_join(part, test_folder(), "part-x", NULL);
+    file_join(path, test_folder(), "part-x.safetensors", NULL);
+    const eval_keep keep = {part, 1000, always, NULL, NULL};
+    for (int i = 0; i < 2; i++) {
+        sitting now = {.tokens = 0};
+        eval_task task = task_of(t, &o, &now, &keep);
+        evaluation r;
+        err e = {0};
+        if (i == 1) task.reader.heard = NULL;
+        EXPECT(evaluate(&r, &task, &e) && r.stopped == !i, "%s", e.text);
+        EXPECT(i == 0 || (r.seconds >= before && r.seconds < before + 100), "%g s", r.seconds);
+        evaluate_deinit(&r);
+        if (i == 0) change_array(path, "seconds", false, &before);
+    }
+    trainer_free(t);
+    workload_close(&w);
+}
+
 /* The probe's figures of what is kept at PART, of which an array was given another name, if any. */
 static json_t *asked_again(trainer *t, const char *part, const char *name)
 {
@@ -368,6 +395,7 @@ const test_suite test_eval_sittings = {"harness/eval_sittings",
                                        {{"several_sittings", several_sittings},
                                         {"parts_that_do_not_fit", parts_that_do_not_fit},
                                         {"parts_that_cannot_be", parts_that_cannot_be},
+                                        {"seconds_add_up", seconds_add_up},
                                         {"losses_that_were_changed", losses_that_were_changed},
                                         {"watches_that_do_not_fit", watches_that_do_not_fit},
                                         {0}}};
