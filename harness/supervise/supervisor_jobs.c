@@ -4,10 +4,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/host.h"
 #include "core/base/one_line.h"
+#include "harness/run/run_folder.h"
+#include "harness/run/run_record.h"
 
 /* What one job's end means for the sweep: it is counted once, told in a line, and may be one
  * failure too many. A run that somebody else ended while this process had it in its queue goes the
@@ -168,6 +171,21 @@ void supervisor_jobs_end(supervisor *s, job *j, const run_status *status)
 }
 
 /* A finished run whose evaluation, or mending, cannot begin stays finished. */
+/* A folder without a plan is no run to whoever reads results: its seed would look as if it were
+ * still to come, not lost. */
+static void plan_unbegun(const supervisor *s, const job *j)
+{
+    char path[FILE_PATH_BYTES];
+    err ignored;
+    int lock = run_folder_lock(j->folder, &ignored);
+    if (lock < 0) return;
+    if (file_join(path, j->folder, "plan.json", &ignored) && !file_exists(path)) {
+        run_record_plan_write(j->folder, j->plan, s->o->places, s->o->command, s->o->threads,
+                              &ignored);
+    }
+    close(lock);
+}
+
 void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
 {
     run_status status = {
@@ -176,6 +194,7 @@ void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
     snprintf(status.reason, sizeof status.reason, "%s", why->text);
     /* It failed before a worker could say so, in a folder that may not be there yet. */
     if (!j->evaluates && !j->mends && file_make_folders(j->folder, &ignored)) {
+        plan_unbegun(s, j);
         run_status_write_free(&status, j->folder);
     }
     supervisor_jobs_end(s, j, &status);

@@ -312,6 +312,9 @@ static void failed_source(void)
            "%s", s.reason);
     s = status_of(find(x, "next", 1), folder);
     EXPECT(s.state == RUN_FAILED && strstr(s.reason, "starts from warm"), "%s", s.reason);
+    /* Who reads results finds a run that failed, not one that is still to come. */
+    char path[FILE_PATH_BYTES];
+    EXPECT(file_join(path, folder, "plan.json", &e) && file_exists(path), "%s", path);
     experiment_free(x);
 }
 
