@@ -18,6 +18,7 @@ static const fake_variant VARIANTS[] = {
     {"same start a", 0.02, 0.002, 1684000, 30123, NULL, false},
     {"same start b", 0.02, 0.002, 1684000, 30123, NULL, false}};
 
+enum { BASH, ZSH, FISH, SHELL_KINDS };
 static const struct shell {
     const char *name, *plain, *source;
 } SHELLS[] = {{"bash", "--norc", ". "},
@@ -56,7 +57,6 @@ static void run_shell(const struct shell *s, const char *out)
     setenv("HOME", test_folder(), 1);
     setenv("XDG_CONFIG_HOME", test_folder(), 1);
     setenv("TERM", "dumb", 1);
-    alarm(60); /* a quote that stays open takes the word that ends it, too */
     if (chdir(test_folder()) == 0) execlp(s->name, s->name, s->plain, "-i", (char *)NULL);
     _exit(127);
 }
@@ -112,7 +112,7 @@ static void labels_with_spaces(void)
     const char *program = test_program();
     if (!program) return;
     fake_write(&x);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < SHELL_KINDS; i++) {
         char *said = completed(&SHELLS[i], program, x.out,
                                "loci show two/pl\t\nloci show two/it\t\n"
                                "loci show two/same\\ start\\ b\t\nloci show \"two/pl\t\n");
@@ -147,24 +147,30 @@ static void labels_of_a_stranger(void)
     fake_write(&x);
     EXPECT(file_make_folders(test_inside("two"), NULL), "a folder");
     write_text("two/5x", "a file that the label would stand for\n", 0644);
-    for (int s = 0; s < 3; s++) {
+    for (int s = 0; s < SHELL_KINDS; s++) {
         char lines[4096] = "", want[128];
         size_t n = 0;
         for (int i = 0; i < COUNT; i++) {
             for (int q = 0; q < 3; q++) {
                 n += (size_t)snprintf(lines + n, sizeof lines - n, "loci show %stwo/%c\t\n",
                                       OPENED[q], LABELS[i][0]);
+                /* fish leaves it open where a file begins alike; else this is a comment. */
+                if (s == FISH && q > 0) {
+                    n += (size_t)snprintf(lines + n, sizeof lines - n, "#%s\n", OPENED[q]);
+                }
             }
             n += (size_t)snprintf(lines + n, sizeof lines - n, "loci show \"two\"/%c\t\n",
                                   LABELS[i][0]);
-            /* Amid the word: nothing is offered, and the quote is closed by hand. */
+            /* Amid the word: nothing is offered, and the quote is closed by hand. Others close it.
+             */
+            if (s != BASH) continue;
             n += (size_t)snprintf(lines + n, sizeof lines - n, "loci show two/\"%c\t\"\n",
                                   LABELS[i][0]);
         }
         char *said = completed(&SHELLS[s], program, x.out, lines);
         EXPECT(!file_exists(test_inside("ran")), "%s ran a label: %s", SHELLS[s].name, said);
         /* Others have their own ways with quotes that end within a word. */
-        for (int i = 0; said && s == 0 && i < COUNT; i++) {
+        for (int i = 0; said && s == BASH && i < COUNT; i++) {
             snprintf(want, sizeof want, "<show><two/%s>", LABELS[i]);
             if (strchr(want, '\t')) continue; /* the terminal shows spaces */
             EXPECT(count(said, want) == 4, "%s: %d times %s: %s", SHELLS[s].name, count(said, want),
