@@ -15,6 +15,8 @@
 #define PEAK "optimizer: {lr: 0.3, clip: 1.0}\nschedule: {kind: cosine, warmup: 1}\n"
 #define LEARNS                                                                                     \
     PEAK "eval: {rows: 3, dynamic: {kind: sgd, rates: [0.1, 0.3, 1], grid_tokens: 200}}\n"
+#define LEARNS_OTHERWISE                                                                           \
+    PEAK "eval: {rows: 2, dynamic: {kind: sgd, rates: [0.1, 0.3, 1], grid_tokens: 200}}\n"
 /* Nothing but steps in the wrong direction. */
 #define HOT "optimizer: {lr: 30}\nschedule: {kind: constant}\n"
 
@@ -167,17 +169,34 @@ static void another_is_judged_alone(void)
 /* What was judged as bad beside its training is judged so by another evaluation, too. */
 static void bad_training_stays_bad(void)
 {
-    static const char OTHER_ROWS[] =
-        PEAK "eval: {rows: 2, dynamic: {kind: sgd, rates: [0.1, 0.3, 1], grid_tokens: 200}}\n";
     char folder[FILE_PATH_BYTES];
     if (!test_program()) return;
     run_status was = ended(folder, "bad", LEARNS);
-    trial_folder(folder, "bad", TRIAL_SPEC, OTHER_ROWS, 3);
+    trial_folder(folder, "bad", TRIAL_SPEC, LEARNS_OTHERWISE, 3);
     EXPECT(was.state == RUN_DIVERGED && trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "%s",
            trial_status(folder).reason);
     run_status s = trial_status(folder);
     EXPECT(s.state == RUN_DIVERGED && strstr(s.reason, "training ended at"), "%s: %s",
            run_status_state_name(s.state), s.reason);
+}
+
+/* What the plan asks for by now is not what was asked for: that is known as long as final.json is
+ * there, and then nobody says. */
+static void plan_of_today_was_not_asked(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    run_status was = ended(folder, "planned", LEARNS);
+    trial_folder(folder, "planned", TRIAL_SPEC, LEARNS_OTHERWISE, 3);
+    EXPECT(file_join(path, folder, "final.json", &e), "%s", e.text);
+    for (int lost = 0; lost < 2; lost++) {
+        damaged_run_file(folder, "status.json", REMOVED);
+        if (lost) damaged_run_file(folder, "final.json", REMOVED);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_FAILED, "it had diverged");
+        expect_same("planned", &was, folder);
+        EXPECT(file_exists(path) == !lost, "%d: %s", lost, path);
+    }
 }
 
 /* The curve without its first or its last line tells nothing of training. */
@@ -272,6 +291,7 @@ const test_suite test_run_verdict = {"harness/run_verdict",
                                       {"lost_evaluation_is_judged", lost_evaluation_is_judged},
                                       {"another_is_judged_alone", another_is_judged_alone},
                                       {"bad_training_stays_bad", bad_training_stays_bad},
+                                      {"plan_of_today_was_not_asked", plan_of_today_was_not_asked},
                                       {"half_a_curve_tells_nothing", half_a_curve_tells_nothing},
                                       {"losses_go_with_their_lines", losses_go_with_their_lines},
                                       {"verdict_comes_after_a_kill", verdict_comes_after_a_kill},

@@ -29,9 +29,25 @@ static void last_loss_is_of_what_was_seen(void)
     }
     EXPECT(fabs(at_once.last_loss - each.last_loss) < 1e-12, "%.17g, not %.17g", at_once.last_loss,
            each.last_loss);
+    EXPECT(at_once.first_loss == 5, "%.17g", at_once.first_loss);
     EXPECT(train_progress_last_loss(&(train_progress){0}) == 0, "of no step");
+}
+
+/* Steps without targets take time, and have no loss: the first one's is that of the first step with
+ * some. */
+static void steps_without_targets(void)
+{
+    train_progress p = {0};
+    train_progress_step(&p, 0, 0, 1);
+    EXPECT(p.step == 1 && p.tokens == 0 && train_progress_last_loss(&p) == 0, "%g", p.last_loss);
+    train_progress_step(&p, 10, 2, 1);
+    EXPECT(p.step == 2 && p.tokens == 2 && p.seconds == 2 && p.first_loss == 5, "%g", p.first_loss);
+    train_progress_step(&p, 6, 2, 1);
+    EXPECT(p.tokens == 4 && p.first_loss == 5, "%g", p.first_loss);
 }
 
 const test_suite test_train_progress = {
     "harness/train_progress",
-    {{"last_loss_is_of_what_was_seen", last_loss_is_of_what_was_seen}, {0}}};
+    {{"last_loss_is_of_what_was_seen", last_loss_is_of_what_was_seen},
+     {"steps_without_targets", steps_without_targets},
+     {0}}};

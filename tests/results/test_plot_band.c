@@ -10,10 +10,11 @@ static void is_cut_at_the_edges(void)
     plot_point points[] = {{.x = 0, .low = -3, .high = -1}, /* wholly below */
                            {.x = 1, .low = 1, .high = 7},   /* above on one side */
                            {.x = 2, .low = 0.5, .high = 1},
-                           {.x = 1, .low = 0, .high = 2}}; /* a new line: nothing between */
+                           {.x = 1, .low = 0, .high = 5}}; /* a new line: nothing between */
     plot_series x = {.label = "a", .count = 4, .point = points};
-    const double range[2] = {0, 3}, wide[2] = {-3, 7};
-    EXPECT(plot_band_leaves(&x, range) && !plot_band_leaves(&x, wide), "leaves");
+    const double range[2] = {0, 3}, wide[2] = {-3, 7}, up[2] = {-3, 6}, down[2] = {-2, 7};
+    EXPECT(plot_band_leaves(&x, up) && plot_band_leaves(&x, down), "leaves");
+    EXPECT(!plot_band_leaves(&x, wide), "does not leave");
     text_memory m;
     plot_band_data(text_begin(&m), &x, 5, range);
     text_auto *text = text_end(&m);
@@ -26,7 +27,7 @@ static void is_cut_at_the_edges(void)
                                    "1.66666667 0.666666667 3\n"
                                    "2 0.5 1\n"
                                    "\n"
-                                   "1 0 2\n"
+                                   "1 0 3\n"
                                    "EOD\n";
     EXPECT(strcmp(text, expected) == 0, "%s", text);
 }

@@ -7,12 +7,21 @@
 #include "tests/support/collected.h"
 #include "tests/test.h"
 
+/* An order of somebody's own program. */
+static int own_order(void *user, int bytes_a, const void *a, int bytes_b, const void *b)
+{
+    (void)user;
+    int differs = memcmp(a, b, (size_t)MIN(bytes_a, bytes_b));
+    return differs ? differs : bytes_a - bytes_b;
+}
+
 static void ask_to(const char *out, const char *sql)
 {
     char path[FILE_PATH_BYTES];
     sqlite3 *db;
     snprintf(path, sizeof path, "%s/loci.db", out);
     EXPECT(sqlite3_open(path, &db) == SQLITE_OK &&
+               sqlite3_create_collation(db, "own", SQLITE_UTF8, NULL, own_order) == SQLITE_OK &&
                sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK,
            "%s: %s", sql, sqlite3_errmsg(db));
     sqlite3_close(db);
@@ -26,6 +35,7 @@ static void foreign_schema(void)
         "CREATE TRIGGER t AFTER INSERT ON evaluation BEGIN UPDATE evaluation SET nats = 0; END",
         "CREATE TABLE mine (a)",
         "CREATE UNIQUE INDEX i ON run (variant, seed)",
+        "CREATE INDEX i ON run (seed COLLATE own)",
         "CREATE INDEX i ON evaluation (hex(zeroblob(nats)))",
         "CREATE INDEX i ON evaluation (nats) WHERE hex(zeroblob(nats))",
         "CREATE VIEW pragma_table_info AS SELECT 'run' AS name, 'TEXT' AS type, 1 AS pk, 0 AS cid",
