@@ -21,8 +21,6 @@ char *json_line_text(const json_t *record, size_t *bytes)
 
 json_t *json_line_load(const char *line, size_t bytes, size_t flags, json_error_t *wrong)
 {
-    while (bytes > 0 && line[bytes - 1] == '\n')
-        bytes--;
     json_t *record = json_loadb(line, bytes, flags, wrong);
     if (!record || json_seal_look(line, bytes) != JSON_CHANGED) return record;
     if (wrong) snprintf(wrong->text, sizeof wrong->text, JSON_CHANGED_TEXT);
