@@ -145,3 +145,40 @@ void claims_record(json_t *o, const char *out, const experiment *x, const json_t
     json_object_set_new(o, "had_results", json_boolean(results));
     json_object_set_new(o, "claims", list);
 }
+
+/* Is what stands in the first recorded later than what stands in the second? */
+static bool is_later(const json_t *now, const json_t *before)
+{
+    const char *time = json_get_text(now, "recorded_at");
+    const char *earlier = json_get_text(before, "recorded_at");
+    return time && earlier && strcmp(earlier, time) < 0; /* UTC, as text */
+}
+
+/* A claim that another place recorded, beside a record of this place. */
+static void keep_doubt(json_t *now, const json_t *old, bool results)
+{
+    const char *hash = json_get_text(now, "hash"), *name = json_get_text(now, "name");
+    const json_t *same = hash ? recorded(old, hash, NULL) : NULL;
+    const json_t *named = name ? recorded(old, NULL, name) : NULL;
+    bool late = same ? json_is_true(json_object_get(same, "after_the_fact"))
+                     : named && results && is_later(now, named); /* in other words then */
+    if (late) json_object_set_new(now, "after_the_fact", json_true());
+    if (same && is_later(now, same)) {
+        json_object_set(now, "recorded_at", json_object_get(same, "recorded_at"));
+    }
+}
+
+void claims_record_replace(json_t *o, const json_t *old)
+{
+    bool results = json_is_true(json_object_get(old, "had_results"));
+    json_t *list = json_object_get(o, "claims"), *c;
+    size_t i;
+    json_array_foreach(list, i, c)
+    {
+        keep_doubt(c, old, results);
+    }
+    if (!results) return;
+    json_object_set_new(o, "had_results", json_true());
+    if (!list) json_object_set_new(o, "claims", list = json_array());
+    keep_withdrawn(list, old);
+}

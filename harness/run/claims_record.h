@@ -19,3 +19,7 @@
 
 /* Puts both into the new record o. old: the record that is replaced, or NULL. */
 void claims_record(json_t *o, const char *out, const experiment *x, const json_t *old);
+
+/* o, from elsewhere, takes the place of the old record (loci merge): what either knows against a
+ * claim stays, and what was claimed here is not forgotten. */
+void claims_record_replace(json_t *o, const json_t *old);

@@ -6,6 +6,7 @@
 
 #include "core/base/file_lock.h"
 #include "core/base/one_line.h"
+#include "harness/run/claims_record.h"
 #include "harness/run/experiment_lock.h"
 #include "harness/run/notes.h"
 #include "harness/run/run_folder.h"
@@ -244,6 +245,14 @@ static bool unite_records(manage_report *r, const char *ours, const char *theirs
     return ok;
 }
 
+/* Theirs in the place of ours; but what was claimed here was. */
+static bool replace_record(const char *ours, const char *theirs, err *e)
+{
+    json_auto_t *x = json_read(ours, e), *y = x ? json_read(theirs, e) : NULL;
+    if (y) claims_record_replace(y, x);
+    return y && json_write(ours, y, e);
+}
+
 /* file: NAME.json */
 static bool bring_notes(const char *out, const char *from, const char *file, err *e)
 {
@@ -271,7 +280,8 @@ static bool bring_experiment(const merging *m, const char *file, err *e)
         return unite_records(m->report, ours, theirs, e);
     }
     m->report->experiments++;
-    return manage_copies_bring(m->out, m->from, file, e) && file_copy(theirs, ours, e);
+    return manage_copies_bring(m->out, m->from, file, e) &&
+           (choice == MERGE_LONGER ? replace_record(ours, theirs, e) : file_copy(theirs, ours, e));
 }
 
 /* But for those that somebody works on, here or there, on a mount that does not lock. */

@@ -123,6 +123,53 @@ static void write_budget(const char *out, int steps)
     }
 }
 
+/* What there is to know of a claim of a record: its words by their hash. */
+static json_t *claimed(const char *name, const char *hash, const char *at, bool late)
+{
+    return json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", name, "hash", hash, "recorded_at", at,
+                     "after_the_fact", (int)late, "withdrawn", 0);
+}
+
+/* The claims become those of the record at that path, which had results. */
+static void put_claims(const char *path, json_t *claims)
+{
+    err e = {{0}};
+    json_auto_t *o = json_read(path, &e);
+    json_object_set_new(o, "had_results", json_true());
+    json_object_set_new(o, "claims", claims);
+    EXPECT(o && json_write(path, o, &e), "%s", e.text);
+}
+
+/* What was claimed here, and how, is not forgotten with the smaller budget's record. */
+static void claims_outlive_their_record(void)
+{
+    manage_report r;
+    err e = {{0}};
+    char here[FILE_PATH_BYTES], record[FILE_PATH_BYTES];
+    snprintf(here, sizeof here, "%s", test_inside("here"));
+    snprintf(record, sizeof record, "%s", test_inside("here/experiments/one.json"));
+    write_budget(here, 40);
+    write_budget(test_inside("there"), 80);
+    put_claims(record, json_pack("[o, o, o]", claimed("late", "1", "2026-01-02", true),
+                                 claimed("gone", "2", "2026-01-02", false),
+                                 claimed("reworded", "3", "2026-01-02", false)));
+    put_claims(test_inside("there/experiments/one.json"),
+               json_pack("[o, o, o]", claimed("late", "1", "2026-01-03", false),
+                         claimed("new", "4", "2026-01-03", false),
+                         claimed("reworded", "5", "2026-01-03", false)));
+    text_auto *said = said_by_merge(&r, here, test_inside("there"));
+    EXPECT(strstr(said, "has the larger budget"), "%s", said);
+    json_auto_t *o = json_read(record, &e), *want = json_array();
+    json_array_append_new(want, claimed("late", "1", "2026-01-02", true));
+    json_array_append_new(want, claimed("new", "4", "2026-01-03", false));
+    json_array_append_new(want, claimed("reworded", "5", "2026-01-03", true));
+    json_array_append_new(want, claimed("gone", "2", "2026-01-02", false));
+    json_object_set_new(json_array_get(want, 3), "withdrawn", json_true());
+    text_auto *is = json_dumps(json_object_get(o, "claims"), JSON_SORT_KEYS);
+    text_auto *wanted = json_dumps(want, JSON_SORT_KEYS);
+    EXPECT(is && strcmp(is, wanted) == 0, "%s, not %s", is, wanted);
+}
+
 /* Which budget is the larger is known by what was begun of either, whatever seed that is; where a
  * label is of two variants nobody knows. */
 static void of_other_budgets(void)
@@ -325,6 +372,7 @@ static void half_replaced(void)
 const test_suite test_manage_merge = {"harness/manage_merge",
                                       {{"merged", merged},
                                        {"of_one_name", of_one_name},
+                                       {"claims_outlive_their_record", claims_outlive_their_record},
                                        {"of_other_budgets", of_other_budgets},
                                        {"not_to_be_copied", not_to_be_copied},
                                        {"replaced", replaced},
