@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "harness/run/exit_status.h"
+#include "harness/run/run_lines.h"
 #include "harness/train/checkpoint_files.h"
 #include "tests/support/damaged_run.h"
 #include "tests/support/trials.h"
@@ -224,6 +225,25 @@ static void other_cadence_is_no_gap(void)
            trial_status(folder).gap);
 }
 
+/* Lines of steps behind the checkpoint are made again, damaged or not. */
+static void what_comes_again_is_no_gap(void)
+{
+    static const char CUT[] = "{\"step\":8,\"lo\n";
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "again", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:8", -1, 0);
+    json_auto_t *younger = json_pack("{s:i, s:f}", "step", 9, "loss", 2.0);
+    EXPECT(file_join(path, folder, "metrics.jsonl", &e) &&
+               run_lines_append(path, CUT, sizeof CUT - 1, false, &e) &&
+               run_lines_append_record(path, younger, &e),
+           "%s", e.text);
+    EXPECT(!trial_status(folder).gap[0], "%s", trial_status(folder).gap);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE && !trial_status(folder).gap[0], "%s",
+           trial_status(folder).gap);
+}
+
 /* Of a run that goes on, the line that is lost is named in its log. */
 static void dropped_line_is_said(void)
 {
@@ -288,6 +308,7 @@ const test_suite test_worker_damage = {
      {"past_is_kept", past_is_kept},
      {"gap_before_checkpoint_is_told", gap_before_checkpoint_is_told},
      {"other_cadence_is_no_gap", other_cadence_is_no_gap},
+     {"what_comes_again_is_no_gap", what_comes_again_is_no_gap},
      {"dropped_line_is_said", dropped_line_is_said},
      {"length_is_kept", length_is_kept},
      {"cut_checkpoint_begins_again", cut_checkpoint_begins_again},
