@@ -10,6 +10,7 @@
 #include "harness/run/experiment_resolve.h"
 #include "harness/run/run_amount.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/run_lines.h"
 #include "harness/speed/sweep_time.h"
 #include "tests/support/damaged_run.h"
 #include "tests/support/fake_results.h"
@@ -195,6 +196,14 @@ static void mending_is_no_training(void)
             free(text[k]);
         }
     }
+    /* A later evaluation, which may have been a final one, was cut off. */
+    static const char CUT[] = "{\"eval\":\"0123456789abcdef\",\"step\":10,\"fi";
+    run_time times[2];
+    EXPECT(file_join(path, folder, "evals.jsonl", &e) &&
+               run_lines_append(path, CUT, sizeof CUT - 1, false, &e) &&
+               sweep_time_estimate(times, (const bool[]){true, false}, x, &o, &e) &&
+               times[0].train == 0 && times[0].eval > 0,
+           "%g and %g s: %s", times[0].train, times[0].eval, e.text);
     damaged_run_file(folder, "run.json", 10);
     program_result r = LOCI("run", test_inside("sweep.yaml"), "--dry-run", "--out", test_folder());
     EXPECT(r.status == 0 && strstr(r.out, "to be mended"), "%s%s", r.out, r.err);

@@ -161,7 +161,7 @@ static void lost_end_is_unknown(void)
 }
 
 /* An evaluation that somebody asked for, cut off on a full disk behind the final one, takes no
- * result from the run; one that may have been final does. */
+ * result from the run; one that may have been final does, where a model is left to make it anew. */
 static void cut_evaluation_is_a_gap(void)
 {
     static const char *const cut[] = {"{\"eval\":\"0123456789abcdef\",\"step\":10,\"tokens_seen\":"
@@ -174,12 +174,14 @@ static void cut_evaluation_is_a_gap(void)
     trial_folder(folder, "cut", TRIAL_SPEC, NULL, 3);
     EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
     EXPECT(file_join(path, folder, "evals.jsonl", &e), "%s", e.text);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         size_t bytes;
+        const char *line = cut[MIN(i, 1)];
         text_auto *whole = file_read(path, &bytes, &e);
-        EXPECT(whole && run_lines_append(path, cut[i], strlen(cut[i]), false, &e), "%s", e.text);
+        EXPECT(whole && run_lines_append(path, line, strlen(line), false, &e), "%s", e.text);
+        if (i == 2) damaged_run_file(folder, "checkpoint/model-10.safetensors", REMOVED);
         run_status s = trial_status(folder);
-        EXPECT(i == 0 ? s.state == RUN_DONE && strstr(s.gap, "evals.jsonl") : s.ended,
+        EXPECT(i != 1 ? s.state == RUN_DONE && strstr(s.gap, "evals.jsonl") : s.ended,
                "%d: %s: %s%s", i, run_status_state_name(s.state), s.gap, s.reason);
         EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
     }
