@@ -84,8 +84,10 @@ static seed_state trouble(gatherer *g, seed_state state, const compared_variant 
  * no unit either: what it does not know it does not have to predict. */
 static bool same_text(const claim_figure *f, const compared_run *x, const compared_run *y)
 {
+    if (f->kind == FIGURE_SLICE) return compare_same_tokenizer(x, y);
     if (f->kind != FIGURE_METRIC) return true;
-    bool same_tokens = x->tokens == y->tokens && x->unknown == y->unknown;
+    bool same_tokens =
+        x->tokens == y->tokens && x->unknown == y->unknown && compare_same_tokenizer(x, y);
     double unknown = fmax((double)x->unknown / (double)MAX(x->tokens, 1),
                           (double)y->unknown / (double)MAX(y->tokens, 1));
     if (unknown > COMPARE_UNKNOWN_SHARE && !same_tokens) return false;

@@ -93,6 +93,11 @@ double compare_seed_value(const compared_variant *v, int64_t seed, compare_metri
     return r ? r->value[m] : (double)NAN;
 }
 
+bool compare_same_tokenizer(const compared_run *x, const compared_run *y)
+{
+    return x->tokenizer && y->tokenizer && strcmp(x->tokenizer, y->tokenizer) == 0;
+}
+
 /* A loss of thousands of tokens is a fingerprint: two trainings never agree in all of its digits.
  * Only one that is 0 is not, as models that know every answer agree there. */
 bool compare_same_model(const compared_run *x, const compared_run *y)

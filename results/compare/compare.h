@@ -62,11 +62,12 @@ typedef struct compared_run {
     double value[COMPARE_METRIC_COUNT]; /* by metric, NaN: not defined */
     int64_t tokens, bytes, words;       /* scored; -1: unknown */
     int64_t unknown; /* scored tokens that stand for what the tokenizer lacks; -1: not known */
-    double tokens_per_second;                   /* of training, beside whatever else ran */
-    double alone;                               /* the same, measured alone; NaN: it was not */
-    int64_t peak_bytes;                         /* anonymous memory */
-    int documents;                              /* scored */
-    const char *protocol, *split;               /* of the evaluation that counts; JSON */
+    double tokens_per_second;     /* of training, beside whatever else ran */
+    double alone;                 /* the same, measured alone; NaN: it was not */
+    int64_t peak_bytes;           /* anonymous memory */
+    int documents;                /* scored */
+    const char *protocol, *split; /* of the evaluation that counts; JSON */
+    const char *tokenizer; /* what its tokens are cut by, with the text where it learned from it */
     int64_t params, active_params, state_bytes; /* -1: unknown */
     double flops;                               /* forward, per token */
     int64_t trained_tokens;
@@ -128,7 +129,8 @@ typedef struct compared_variant {
     double p, p_holm;    /* of that difference; corrected for all comparisons; NaN: none */
     document_difference documents;
     double unknown; /* share of the scored tokens that the tokenizer lacks; NaN: not known */
-    bool unranked;  /* no difference is taken, see COMPARE_UNKNOWN_SHARE */
+    bool unranked;  /* no difference is taken: see COMPARE_UNKNOWN_SHARE; or */
+    bool unlike;    /* per token, and its tokens are none of the baseline's */
     double
         tokens_per_second; /* tokens of all by seconds; measured alone if the comparison says so */
     int64_t peak_bytes;    /* the most */
@@ -190,6 +192,9 @@ const compared_run *compare_first_scored(const comparison *c);
 const compared_variant *compare_find(const comparison *c, const char *label);
 const compared_run *compare_run(const compared_variant *v, int64_t seed);
 double compare_seed_value(const compared_variant *v, int64_t seed, compare_metric m);
+/* Whether a token of the one is one of the other. Equal counts do not say so: of a text that is cut
+ * at a number of tokens any two tokenizers have as many. */
+bool compare_same_tokenizer(const compared_run *x, const compared_run *y);
 /* Runs of two seeds of one variant that are one model: what was trained, or taken from elsewhere,
  * did not depend on the seed. Their losses are the same to the last digit; of untrained ones, which
  * may have been evaluated on other kernels, to rounding. */

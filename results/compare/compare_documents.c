@@ -25,7 +25,8 @@ bool compare_documents_read(scored_documents *d, arena *a, store *s, const compa
               "SELECT document, nats, bytes, tokens, words FROM document WHERE evaluation = ?1 "
               "ORDER BY document",
               r->evaluation);
-    *d = (scored_documents){.index = ARENA_NEW(a, int64_t, r->documents),
+    *d = (scored_documents){.of = r,
+                            .index = ARENA_NEW(a, int64_t, r->documents),
                             .nats = ARENA_NEW(a, double, r->documents)};
     for (int u = 0; u < DOCUMENT_NONE; u++) {
         d->size[u] = ARENA_NEW(a, double, r->documents);
@@ -66,6 +67,7 @@ static bool add_seed(double *sums, const scored_documents *x, const scored_docum
 static bool same_sizes(const scored_documents *x, const scored_documents *y, document_unit unit)
 {
     double sum = 0;
+    if (unit == DOCUMENT_TOKENS && !compare_same_tokenizer(x->of, y->of)) return false;
     for (int i = 0; i < x->count; i++) {
         if (x->size[unit][i] != y->size[unit][i]) return false; /* NaN differs, too */
         sum += x->size[unit][i];

@@ -5,6 +5,7 @@
 
 /* What one evaluation says of its documents, in their order. */
 typedef struct scored_documents {
+    const compared_run *of; /* borrowed */
     int count;
     int64_t *index; /* in the split */
     double *nats;

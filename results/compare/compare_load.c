@@ -72,7 +72,8 @@ static double unknown_share(const compared_variant *v)
 static bool same_tokens(const compared_variant *x, const compared_variant *y)
 {
     const compared_run *a = compare_scored(x), *b = compare_scored(y);
-    return a && b && a->tokens == b->tokens && a->unknown == b->unknown;
+    return a && b && a->tokens == b->tokens && a->unknown == b->unknown &&
+           compare_same_tokenizer(a, b);
 }
 
 /* If either of the two lacks much, a difference would be the tokenizer's; if they scored the same
@@ -87,7 +88,10 @@ static void note_unknown(comparison *c)
         compared_variant *v = &c->variants[i];
         bool lacking = v->unknown > COMPARE_UNKNOWN_SHARE || base->unknown > COMPARE_UNKNOWN_SHARE;
         /* A comparison with NaN is false: what is not known to lack anything is ranked. */
-        v->unranked = v != base && lacking && !same_tokens(v, base);
+        const compared_run *own = compare_scored(v), *its = compare_scored(base);
+        v->unlike =
+            c->metric == COMPARE_PERPLEXITY && own && its && !compare_same_tokenizer(own, its);
+        v->unranked = v->unlike || (v != base && lacking && !same_tokens(v, base));
     }
 }
 

@@ -136,11 +136,15 @@ static double bits(const run_slices *r, int bucket)
 
 /* Which run of the baseline has this run's seed and text; -1: none. Both must be had: a run of the
  * same seed under another protocol is no partner. */
-static int partner(const compared_variant *base, const run_slices *of_base, int64_t seed,
+static int partner(const compared_variant *base, const run_slices *of_base, const compared_run *run,
                    const run_slices *own)
 {
     for (int i = 0; i < base->run_count; i++) {
-        if (base->runs[i].seed == seed && same_text(own, &of_base[i])) return i;
+        const compared_run *its = &base->runs[i];
+        if (its->seed == run->seed && same_text(own, &of_base[i]) &&
+            compare_same_tokenizer(its, run)) {
+            return i;
+        }
     }
     return -1;
 }
@@ -155,7 +159,7 @@ static interval over_text(const compared_variant *v, const run_slices *own,
     const run_slices *paired = NULL;
     int pairs = 0, n = 0;
     for (int i = 0; i < v->run_count; i++) {
-        int k = partner(base, of_base, v->runs[i].seed, &own[i]);
+        int k = partner(base, of_base, &v->runs[i], &own[i]);
         if (k < 0) continue;
         paired = &own[i];
         pairs++;
@@ -182,7 +186,7 @@ static void fill_cell(compared_slice *cell, arena *a, const compared_variant *v,
     cell->least = (double)INFINITY;
     cell->most = -(double)INFINITY;
     for (int i = 0; i < v->run_count; i++) {
-        int k = partner(base, of_base, v->runs[i].seed, &own[i]);
+        int k = partner(base, of_base, &v->runs[i], &own[i]);
         /* A bucket without tokens gives 0 / 0, NaN, and is left out. */
         x[i] = own[i].any ? bits(&own[i], bucket) : (double)NAN;
         y[i] = k < 0 || compare_repeats(v, base, i) ? (double)NAN : bits(&of_base[k], bucket);

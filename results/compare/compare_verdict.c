@@ -151,6 +151,24 @@ static void say_decay(sentence *s, const comparison *c, const compared_variant *
     if (*joint == ',') say(s, ".");
 }
 
+static void say_unranked(sentence *s, const comparison *c, const compared_variant *v)
+{
+    const compared_variant *b = &c->variants[c->baseline];
+    if (v->unlike) {
+        say(s,
+            "'%s' is not ranked against '%s': their tokens are of different tokenizers, and "
+            "figures per token cannot be compared.",
+            v->label, b->label);
+        return;
+    }
+    /* Which of the two the sentence is about: the baseline can be the one that lacks. */
+    const compared_variant *lacking = v->unknown > COMPARE_UNKNOWN_SHARE ? v : b;
+    say(s,
+        "'%s' is not ranked against '%s': %.2f %% of the tokens of '%s' are unknown to its "
+        "tokenizer, so its figures leave out part of the text.",
+        v->label, b->label, 100 * lacking->unknown, lacking->label);
+}
+
 /* Empty for the baseline: there is nothing to say about it against itself. */
 void compare_verdict(char text[COMPARE_VERDICT_BYTES], const comparison *c, int variant)
 {
@@ -159,13 +177,7 @@ void compare_verdict(char text[COMPARE_VERDICT_BYTES], const comparison *c, int 
     text[0] = 0;
     if (c->baseline < 0 || variant == c->baseline) return;
     if (v->unranked) {
-        const compared_variant *b = &c->variants[c->baseline];
-        /* Which of the two the sentence is about: the baseline can be the one that lacks. */
-        const compared_variant *lacking = v->unknown > COMPARE_UNKNOWN_SHARE ? v : b;
-        say(&s,
-            "'%s' is not ranked against '%s': %.2f %% of the tokens of '%s' are unknown to its "
-            "tokenizer, so its figures leave out part of the text.",
-            v->label, b->label, 100 * lacking->unknown, lacking->label);
+        say_unranked(&s, c, v);
         return;
     }
     say_difference(&s, c, v);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 #include "results/compare/protocol.h"
 #include "tests/support/compared.h"
@@ -125,6 +127,46 @@ static void documents_of_two_tokenizers(void)
     EXPECT(c && c->variants[1].documents.unit == DOCUMENT_TOKENS &&
                fabs(c->variants[1].documents.mean + 0.2) < 1e-9,
            "equal tokenizers");
+    arena_free(a);
+}
+
+/* Run 'variant' of the seed says that it read tokens of another tokenizer. */
+static void retokenized(const fake_experiment *x, int variant, int seed)
+{
+    static const char *const RECORDS[] = {"plan.json", "run.json"};
+    char id[17], path[FILE_PATH_BYTES];
+    err e = {0};
+    fake_run_id(id, x->name, x->variant[variant].label, seed);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/runs/%s/%s", x->out, id, RECORDS[i]);
+        json_auto_t *run = json_read(path, &e);
+        json_t *spec = json_object_get(run, "spec");
+        json_object_set_new(spec, "data", json_pack("{s:s}", "tokenizer", "words.model"));
+        EXPECT(spec && json_write(path, run, &e), "%s", e.text);
+    }
+}
+
+/* Of a text that is cut at a number of tokens two tokenizers have as many, and not the same ones:
+ * per token nothing is better, in no document, and no claim holds. */
+static void as_many_other_tokens(void)
+{
+    fake_experiment x = compared_fake(2, 3);
+    fake_write(&x);
+    for (int seed = 1; seed <= 3; seed++) {
+        tokenized(&x, 0, seed, 100, 0);
+        tokenized(&x, 1, seed, 100, 0);
+        retokenized(&x, 1, seed);
+    }
+    arena *a = arena_new(0);
+    comparison *c = compared_load(a, &x, &(compare_options){.metric = COMPARE_PERPLEXITY});
+    if (!c) return;
+    EXPECT(c->variants[1].difference.n == 0, "%d pairs", c->variants[1].difference.n);
+    char *text = compared_print(c, TABLE_TEXT);
+    EXPECT(strstr(text, "is not ranked against") && strstr(text, "different tokenizers"), "%s",
+           text);
+    free(text);
+    c = compared_load(a, &x, &(compare_options){0});
+    EXPECT(c && c->variants[1].documents.unit == DOCUMENT_WORDS, "by document");
     arena_free(a);
 }
 
@@ -276,6 +318,7 @@ const test_suite test_compare_unlike = {
     "results/compare_unlike",
     {{"other_documents", other_documents},
      {"documents_of_two_tokenizers", documents_of_two_tokenizers},
+     {"as_many_other_tokens", as_many_other_tokens},
      {"unknown_tokens", unknown_tokens},
      {"other_protocols", other_protocols},
      {"learning_in_words", learning_in_words},
