@@ -279,19 +279,27 @@ static void length_is_kept(void)
     EXPECT(trial_status(folder).step == 11, "%lld steps", (long long)trial_status(folder).step);
 }
 
-/* A checkpoint on the way that was cut short is worth nothing. */
+/* A checkpoint on the way that was cut short, or names no files, is worth nothing. */
 static void cut_checkpoint_begins_again(void)
 {
     static const char *const files[] = {"manifest.json", "model-4.safetensors",
                                         "train-4.safetensors"};
-    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES];
+    static const char NAMELESS[] = "{\"step\": 4}";
+    char folder[FILE_PATH_BYTES], name[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
     if (!test_program()) return;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         snprintf(name, sizeof name, "cut%d", i);
         trial_folder(folder, name, TRIAL_SPEC, NULL, 3);
         trial_worker(folder, "step:5", -1, 0);
         snprintf(name, sizeof name, "checkpoint/%s", files[i % 3]);
-        damaged_run_file(folder, name, i < 3 ? 10 : i == 3 ? 0 : -1);
+        if (i < 6) {
+            damaged_run_file(folder, name, i < 3 ? 10 : i == 3 ? 0 : REMOVED);
+        } else {
+            EXPECT(file_join(path, folder, name, &e) &&
+                       file_write(path, NAMELESS, sizeof NAMELESS - 1, &e),
+                   "%s", e.text);
+        }
         run_status s = trial_status(folder);
         EXPECT(s.state == RUN_INTERRUPTED && s.kind == KIND_DAMAGED, "%s: %s", name, s.reason);
         EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s: %s", name,

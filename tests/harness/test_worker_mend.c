@@ -241,7 +241,7 @@ static void training_again_sets_aside(void)
         EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
         damaged_run_without_state(folder);
         damaged_run_stamp(before, folder, "metrics.jsonl");
-        damaged_run_file(folder, "checkpoint/model-10.safetensors", REMOVED);
+        damaged_run_file(folder, "checkpoint/model-10.safetensors", i == 0 ? 100 : REMOVED);
         damaged_run_file(folder, "evals.jsonl", 40);
         EXPECT(trial_status(folder).kind == KIND_DAMAGED && !trial_status(folder).ended, "%s",
                trial_status(folder).reason);
