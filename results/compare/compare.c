@@ -98,6 +98,12 @@ bool compare_same_tokenizer(const compared_run *x, const compared_run *y)
     return x->tokenizer && y->tokenizer && strcmp(x->tokenizer, y->tokenizer) == 0;
 }
 
+bool compare_unlike_tokens(const compared_variant *x, const compared_variant *y, compare_metric m)
+{
+    const compared_run *a = compare_scored(x), *b = compare_scored(y);
+    return m == COMPARE_PERPLEXITY && a && b && !compare_same_tokenizer(a, b);
+}
+
 /* A loss of thousands of tokens is a fingerprint: two trainings never agree in all of its digits.
  * Only one that is 0 is not, as models that know every answer agree there. */
 bool compare_same_model(const compared_run *x, const compared_run *y)

@@ -195,6 +195,8 @@ double compare_seed_value(const compared_variant *v, int64_t seed, compare_metri
 /* Whether a token of the one is one of the other. Equal counts do not say so: of a text that is cut
  * at a number of tokens any two tokenizers have as many. */
 bool compare_same_tokenizer(const compared_run *x, const compared_run *y);
+/* Figures per token, of variants whose tokens are of different tokenizers. */
+bool compare_unlike_tokens(const compared_variant *x, const compared_variant *y, compare_metric m);
 /* Runs of two seeds of one variant that are one model: what was trained, or taken from elsewhere,
  * did not depend on the seed. Their losses are the same to the last digit; of untrained ones, which
  * may have been evaluated on other kernels, to rounding. */

@@ -88,9 +88,7 @@ static void note_unknown(comparison *c)
         compared_variant *v = &c->variants[i];
         bool lacking = v->unknown > COMPARE_UNKNOWN_SHARE || base->unknown > COMPARE_UNKNOWN_SHARE;
         /* A comparison with NaN is false: what is not known to lack anything is ranked. */
-        const compared_run *own = compare_scored(v), *its = compare_scored(base);
-        v->unlike =
-            c->metric == COMPARE_PERPLEXITY && own && its && !compare_same_tokenizer(own, its);
+        v->unlike = compare_unlike_tokens(v, base, c->metric);
         v->unranked = v->unlike || (v != base && lacking && !same_tokens(v, base));
     }
 }

@@ -16,9 +16,11 @@ static estimate paired(arena *a, const compared_variant *x, const compared_varia
                        compare_metric m)
 {
     double *p = ARENA_NEW(a, double, y->run_count), *q = ARENA_NEW(a, double, y->run_count);
+    bool unlike = compare_unlike_tokens(x, y, m);
     for (int i = 0; i < y->run_count; i++) {
         p[i] = y->runs[i].value[m];
-        q[i] = compare_repeats(y, x, i) ? (double)NAN : compare_seed_value(x, y->runs[i].seed, m);
+        q[i] = unlike || compare_repeats(y, x, i) ? (double)NAN
+                                                  : compare_seed_value(x, y->runs[i].seed, m);
     }
     return stats_paired(p, q, y->run_count, STATS_CONFIDENCE);
 }
@@ -35,10 +37,10 @@ static bool scored_alike(const compared_variant *x, const compared_variant *y)
 }
 
 /* The better is marked by its mean; whether it is surely better the difference says. Not where one
- * of them lost runs. */
+ * of them lost runs, nor per token of different tokenizers. */
 static const char *mark_of(const compared_variant *x, const compared_variant *y, compare_metric m)
 {
-    if (!x || !y || x->lost > 0 || y->lost > 0) return "";
+    if (!x || !y || x->lost > 0 || y->lost > 0 || compare_unlike_tokens(x, y, m)) return "";
     return x->value[m].mean < y->value[m].mean ? "*" : "";
 }
 

@@ -216,12 +216,13 @@ static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *
     return true;
 }
 
-/* The best cell of all of whose seeds are there; -1: none is. */
+/* The best cell of all of whose seeds are there; -1: none is, or cells cannot be compared. */
 static int best_cell(const comparison *c, const pivot *p)
 {
     int best = -1;
     for (int i = 0; i < p->rows * p->columns; i++) {
         int v = p->best[i];
+        if (v >= 0 && c->variants[v].unlike) return -1;
         if (v >= 0 && c->variants[v].lost == 0 && (best < 0 || better(c, v, best))) best = v;
     }
     return best;

@@ -104,6 +104,12 @@ static void pivot(void)
                        (t->line[1].cell[second].text[0] == '*') ==
                    1,
            "%s", t ? t->line[1].cell[1].text : e.text);
+    /* Per token of another tokenizer: no cell is. */
+    if (best) best->unlike = true;
+    t = compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e);
+    EXPECT(t && t->line[0].cell[1].text[0] != '*' && t->line[0].cell[second].text[0] != '*' &&
+               t->line[1].cell[second].text[0] != '*',
+           "%s", e.text);
     EXPECT(!compare_view_pivot(a, s, c, "reach", "width", &e) && strstr(e.text, "no such axis"),
            "%s", e.text);
     arena_free(a);
@@ -134,6 +140,16 @@ static void side_by_side(void)
     t = compare_side(a, x, y);
     EXPECT(t->line[0].cell[1 + second].text[0] == '*' && t->line[0].cell[1].text[0] != '*', "%s",
            t->line[0].cell[1 + second].text);
+    /* Per token of another tokenizer neither is better. */
+    x->metric = COMPARE_PERPLEXITY;
+    y->variants[0].runs[0].tokenizer = "words.model";
+    y->variants[0].value[x->metric].mean = x->variants[0].value[x->metric].mean - 0.1;
+    t = compare_side(a, x, y);
+    EXPECT(t->line[0].cell[1 + second].text[0] != '*' && t->line[0].cell[1].text[0] != '*' &&
+               t->line[0].cell[1 + 2 * second].kind == CELL_EMPTY,
+           "%s", t->line[0].cell[1 + second].text);
+    x->metric = y->metric;
+    y->variants[0].runs[0].tokenizer = y->variants[0].runs[1].tokenizer;
     y->variants[0].lost = 1;
     t = compare_side(a, x, y);
     EXPECT(t->line[0].cell[1 + second].text[0] == '(' && t->line[0].cell[1].text[0] != '*', "%s",
