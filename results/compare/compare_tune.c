@@ -238,6 +238,24 @@ static void note_lacking(comparison *c, arena *a, const comparison *by)
     }
 }
 
+/* Of values whose figures are per token of different tokenizers none is the best. */
+static bool check_alike(const comparison *by, const compare_group *list, const char *words,
+                        compare_metric m, err *e)
+{
+    for (int i = 0; m == COMPARE_PERPLEXITY && i < by->count; i++) {
+        for (int k = 0; k < i; k++) {
+            const compared_variant *x = &by->variants[k], *y = &by->variants[i];
+            if (strcmp(list[i].key, list[k].key) != 0 || !compare_unlike_tokens(x, y, m)) continue;
+            return err_set(
+                e,
+                "--tune %s: the tokens of '%s' and '%s' are of different tokenizers, and "
+                "figures per token cannot be compared; tune another axis",
+                words, x->label, y->label);
+        }
+    }
+    return true;
+}
+
 comparison *compare_tune(arena *a, store *s, const char *experiment, const compare_options *o,
                          err *e)
 {
@@ -252,6 +270,7 @@ comparison *compare_tune(arena *a, store *s, const char *experiment, const compa
         if (!compare_group_read(&list[i], a, s, &grouping, by->variants[i].plan_label, e))
             return NULL;
     }
+    if (!check_alike(by, list, o->tune, compare_choose_metric(by, o->metric), e)) return NULL;
     comparison *c = on_split(a, s, by, list, o->split ? o->split : "test", o, e);
     if (c && !o->split) note_lacking(c, a, by);
     /* Test for some and validation for others would compare splits. What is missing is kept for the

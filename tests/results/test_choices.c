@@ -177,6 +177,25 @@ static void tuned_without(void)
     arena_free(a);
 }
 
+/* No value is the best where their figures are per token of different tokenizers. */
+static void tuned_tokenizers(void)
+{
+    static const fake_variant own[] = {{"short 1e-3", 0, 0.001, 842000, 51234, NULL, true},
+                                       {"short 1e-2", 0.1, 0.001, 842000, 51234, NULL, true}};
+    fake_experiment x = {test_folder(), "memory", 2, SEEDS, 20, own};
+    const compare_options o = {.tune = "lr", .metric = COMPARE_PERPLEXITY};
+    arena *a = arena_new(0);
+    err e = {0};
+    fake_write(&x);
+    fake_axes(&x);
+    EXPECT(load(a, &x, &o, &e), "%s", e.text);
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        fake_tokenizer(&x, 1, seed, "words.model");
+    }
+    EXPECT(!load(a, &x, &o, &e) && strstr(e.text, "different tokenizers"), "%s", e.text);
+    arena_free(a);
+}
+
 /* As if the spec had asked for `eval: {split: test}`. */
 static void final_on_test(const char *path)
 {
@@ -339,6 +358,7 @@ const test_suite test_choices = {"results/choices",
                                  {{"tuned", tuned},
                                   {"long_names", long_names},
                                   {"tuned_without", tuned_without},
+                                  {"tuned_tokenizers", tuned_tokenizers},
                                   {"tuned_names", tuned_names},
                                   {"tuned_on_nothing", tuned_on_nothing},
                                   {"tuned_oracle", tuned_oracle},

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/text.h"
 #include "results/compare/protocol.h"
@@ -130,22 +129,6 @@ static void documents_of_two_tokenizers(void)
     arena_free(a);
 }
 
-/* Run 'variant' of the seed says that it read tokens of another tokenizer. */
-static void retokenized(const fake_experiment *x, int variant, int seed)
-{
-    static const char *const RECORDS[] = {"plan.json", "run.json"};
-    char id[17], path[FILE_PATH_BYTES];
-    err e = {0};
-    fake_run_id(id, x->name, x->variant[variant].label, seed);
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/runs/%s/%s", x->out, id, RECORDS[i]);
-        json_auto_t *run = json_read(path, &e);
-        json_t *spec = json_object_get(run, "spec");
-        json_object_set_new(spec, "data", json_pack("{s:s}", "tokenizer", "words.model"));
-        EXPECT(spec && json_write(path, run, &e), "%s", e.text);
-    }
-}
-
 /* Of a text that is cut at a number of tokens two tokenizers have as many, and not the same ones:
  * per token nothing is better, in no document, and no claim holds. */
 static void as_many_other_tokens(void)
@@ -155,7 +138,7 @@ static void as_many_other_tokens(void)
     for (int seed = 1; seed <= 3; seed++) {
         tokenized(&x, 0, seed, 100, 0);
         tokenized(&x, 1, seed, 100, 0);
-        retokenized(&x, 1, seed);
+        fake_tokenizer(&x, 1, seed, "words.model");
     }
     arena *a = arena_new(0);
     comparison *c = compared_load(a, &x, &(compare_options){.metric = COMPARE_PERPLEXITY});

@@ -31,6 +31,9 @@ void fake_write_sliced(const fake_experiment *x);
 /* Afterwards: labels of two words become the values of the axes `reach` and `optimizer.lr`. */
 void fake_axes(const fake_experiment *x);
 
+/* Afterwards: a run that has begun says that its tokens are of this tokenizer. */
+void fake_tokenizer(const fake_experiment *x, int variant, int seed, const char *tokenizer);
+
 /* Afterwards: puts claims, a list as JSON, into its record, the second of them as stated after the
  * fact; takes the run of that label and seed out of its plan (label NULL: none). */
 void fake_claim(const fake_experiment *x, const char *text, const char *label, int seed);
