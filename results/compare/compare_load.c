@@ -10,6 +10,7 @@
 #include "core/options/option.h"
 #include "results/compare/compare_at.h"
 #include "results/compare/compare_documents.h"
+#include "results/compare/compare_made.h"
 #include "results/compare/compare_read.h"
 #include "results/compare/compare_tune.h"
 #include "results/compare/compare_view.h"
@@ -38,8 +39,9 @@ static void note_text(comparison *c)
     }
 }
 
-/* Speeds of one column are of one kind. Either all were measured alone or the column is of speeds
- * beside other runs; a column of both would rank who had the machine for itself. */
+/* Speeds of one column are of one kind. Either all were measured alone, on one machine, or the
+ * column is of speeds beside other runs; a column of both would rank who had the machine for
+ * itself. */
 static void note_speed(comparison *c)
 {
     int scored = 0, alone = 0;
@@ -52,7 +54,7 @@ static void note_speed(comparison *c)
         scored += any_scored;
         alone += any_scored && any_alone;
     }
-    c->alone = scored > 0 && alone == scored;
+    c->alone = scored > 0 && alone == scored && compare_made_alone_alike(c);
 }
 
 /* The share of unknown tokens, the most of any run that counts. fmax leaves a NaN out: unknown only

@@ -1,5 +1,6 @@
 #include "results/compare/compare_made.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/base/json.h"
@@ -64,11 +65,10 @@ static const char *build_before(arena *a, const char *sittings, const char *last
     return NULL;
 }
 
-static const char *machine_of(arena *a, query *q)
+static const char *machine(arena *a, const char *host, const char *cpu, int64_t threads,
+                           int64_t ranks)
 {
     text_memory m;
-    int64_t threads = query_int(q, "threads", 0), ranks = query_int(q, "ranks", 1);
-    const char *host = query_text(q, "host", a), *cpu = query_text(q, "cpu", a);
     if (!host || threads == 0) return NULL;
     FILE *out = text_begin(&m);
     fprintf(out, "%s (%s), %lld thread%s", host, cpu ? cpu : "unknown", (long long)threads,
@@ -85,7 +85,10 @@ const compared_made *compare_made_of(query *q, arena *a)
     m->exactly =
         exact_build(a, precision, query_int(q, "numerics", 0), compiler, query_text(q, "flags", a));
     m->before = build_before(a, query_text(q, "sittings", a), m->exactly);
-    m->machine = machine_of(a, q);
+    m->machine = machine(a, query_text(q, "host", a), query_text(q, "cpu", a),
+                         query_int(q, "threads", 0), query_int(q, "ranks", 1));
+    m->alone = machine(a, query_text(q, "alone_host", a), query_text(q, "alone_cpu", a),
+                       query_int(q, "alone_threads", 0), 1);
     return m;
 }
 
@@ -97,28 +100,42 @@ bool compare_made_alike(const compared_run *x, const compared_run *y)
 
 /* ---- sentences ---- */
 
-static bool same_build(const compared_run *x, const compared_run *y)
+static const char *build_of(const compared_run *r)
 {
-    const char *a = x->made->exactly, *b = y->made->exactly;
-    return !a || !b || strcmp(a, b) == 0;
+    return r->made->exactly;
 }
 
-/* The first two runs that count and are not alike; a word of the first is known. */
-static bool find_pair(const comparison *c,
-                      bool (*alike)(const compared_run *, const compared_run *),
+static const char *machine_of(const compared_run *r)
+{
+    return r->made->machine;
+}
+
+static const char *alone_of(const compared_run *r)
+{
+    return isfinite(r->alone) ? r->made->alone : NULL;
+}
+
+/* The first two runs that count of which another word is known. */
+static bool find_pair(const comparison *c, const char *(*of)(const compared_run *),
                       const compared_run *pair[2])
 {
     pair[0] = NULL;
     for (int i = 0; i < c->count; i++) {
         for (int k = 0; k < c->variants[i].run_count; k++) {
             const compared_run *r = &c->variants[i].runs[k];
-            if (!r->scored || !r->made->exactly || !r->made->machine) continue;
+            if (!r->scored || !of(r)) continue;
             if (!pair[0]) pair[0] = r;
             pair[1] = r;
-            if (!alike(pair[0], r)) return true;
+            if (strcmp(of(pair[0]), of(r)) != 0) return true;
         }
     }
     return false;
+}
+
+bool compare_made_alone_alike(const comparison *c)
+{
+    const compared_run *pair[2];
+    return !find_pair(c, alone_of, pair);
 }
 
 /* Runs that one build began and another ended have the bits of neither. */
@@ -143,7 +160,7 @@ void compare_made_builds(FILE *out, const comparison *c)
 {
     const compared_run *pair[2];
     print_in_turn(out, c);
-    if (!find_pair(c, same_build, pair)) return;
+    if (!find_pair(c, build_of, pair)) return;
     const char *one = pair[0]->made->build, *other = pair[1]->made->build;
     bool flags = strcmp(one, other) == 0;
     fprintf(out,
@@ -176,9 +193,16 @@ void compare_made_machines(FILE *out, const comparison *c)
 {
     const compared_run *pair[2];
     print_steps(out, c);
-    if (c->alone || !find_pair(c, compare_made_alike, pair)) return;
+    if (find_pair(c, alone_of, pair)) {
+        fprintf(out,
+                "Speeds were measured alone on different machines, or by different numbers of "
+                "threads (%s; %s), and are not shown: loci bench --record measures all of them in "
+                "one sitting.\n",
+                alone_of(pair[0]), alone_of(pair[1]));
+    }
+    if (!find_pair(c, machine_of, pair)) return;
     fprintf(out,
-            "Runs had different machines or threads (%s; %s): times, tokens/s and memory are not "
-            "the variants' alone.\n",
-            pair[0]->made->machine, pair[1]->made->machine);
+            "Runs had different machines or threads (%s; %s): times%s and memory are not the "
+            "variants' alone.\n",
+            machine_of(pair[0]), machine_of(pair[1]), c->alone ? "" : ", tokens/s");
 }

@@ -120,6 +120,9 @@ static bool put_run(collector *c, const char *id, const char *folder, json_t *co
             collect_rows_value(t, *column, json_object_get(from[i], *column));
         }
     }
+    /* Names of run.json, of another sitting. */
+    collect_rows_text(t, "alone_host", json_get_text(from[SPEED], "host"));
+    collect_rows_text(t, "alone_cpu", json_get_text(from[SPEED], "cpu"));
     return collect_rows_put(c, t, e) && put_libraries(c, id, from[RUN], e);
 }
 

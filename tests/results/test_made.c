@@ -1,5 +1,6 @@
 /* Runs of several builds and machines in one comparison: it is said, once, and nothing is concluded
  * from times. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,11 +124,45 @@ static void times_of_several_machines_decide_nothing(void)
                     "'large', seed 2: had elsewhere (a processor), 1 thread, not somewhere");
 }
 
+/* Where the variant's seeds were measured alone. */
+static void measure(const fake_experiment *x, int variant, int threads, const char *host)
+{
+    err e = {0};
+    char id[17], path[FILE_PATH_BYTES], text[256];
+    int n = snprintf(text, sizeof text,
+                     "{\"alone_tokens_per_second\": 1000, \"alone_threads\": %d, \"host\": "
+                     "\"%s\", \"cpu\": \"one\"}",
+                     threads, host);
+    for (int seed = 1; seed <= 3; seed++) {
+        fake_run_id(id, x->name, x->variant[variant].label, seed);
+        snprintf(path, sizeof path, "%s/runs/%s/speed.json", x->out, id);
+        EXPECT(file_write(path, text, (size_t)n, &e), "%s", e.text);
+    }
+}
+
+static void speeds_of_several_machines_are_not_shown(void)
+{
+    arena_auto *a = arena_new(0);
+    fake_experiment x = written();
+    measure(&x, 0, 2, "here");
+    measure(&x, 1, 2, "here");
+    measure(&x, 2, 2, "here");
+    edit(&x, 1, 2, "s/\"somewhere\"/\"elsewhere\"/");
+    comparison *c = compared_load(a, &x, &(compare_options){0});
+    EXPECT(c && c->alone && fabs(c->variants[1].tokens_per_second - 1000) < 1e-6, "of one machine");
+    expect_said(a, &x, "1 thread): times and memory are not the variants' alone");
+    measure(&x, 1, 2, "there");
+    c = compared_load(a, &x, &(compare_options){0});
+    EXPECT(c && !c->alone && fabs(c->variants[1].tokens_per_second - 1000) > 1, "of two machines");
+    expect_said(a, &x, "(here (one), 2 threads; there (one), 2 threads), and are not shown");
+}
+
 extern const test_suite test_made;
 const test_suite test_made = {
     "results/made",
     {{"nothing_is_said_of_one_build", nothing_is_said_of_one_build},
      {"builds_are_told", builds_are_told},
      {"a_run_of_several_builds_is_told", a_run_of_several_builds_is_told},
+     {"speeds_of_several_machines_are_not_shown", speeds_of_several_machines_are_not_shown},
      {"times_of_several_machines_decide_nothing", times_of_several_machines_decide_nothing},
      {0}}};
