@@ -254,6 +254,14 @@ static void training_again_sets_aside(void)
                "%s", path);
         EXPECT(file_join(path, folder, "before-2", &e) && !file_exists(path), "%s", path);
     }
+    /* Once more: what lies there stays. */
+    damaged_run_file(folder, "checkpoint/model-10.safetensors", REMOVED);
+    damaged_run_file(folder, "evals.jsonl", 40);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    damaged_run_stamp(after, folder, "before-1/metrics.jsonl");
+    EXPECT(strcmp(before, after) == 0 && file_join(path, folder, "before-2/metrics.jsonl", &e) &&
+               file_exists(path),
+           "%s", path);
 }
 
 /* Neither model nor final evaluation: whatever became of its status and of what is left of its
