@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/base/host.h"
+#include "harness/evaluate/part_sum.h"
 #include "harness/evaluate/state_entries.h"
 
 /* A pass that is put on disk between two rounds. Exactly what the next token's loss depends on is
@@ -16,6 +17,7 @@
  *   learned.LANE [params.total]                    parameters of a row that learns
  *   watch.NAME                                     what an onlooker has counted, as bytes
  *   cursor (metadata)                              where the stream stands; "" once complete
+ *   sum (metadata)                                 of all that (part_sum.h)
  *
  * Sums are saved as doubles and added to from there, in the order in which an uninterrupted pass
  * would have: that gives its bits. Averages, or sums per sitting, would not.
@@ -118,10 +120,13 @@ bool eval_keep_save(eval_pass *p, bool complete, err *e)
     add_documents(&l, p);
     if (!complete) add_lanes(&l, p);
     if (p->task->watch) add_watch(&l, p->task->watch);
-    st_text place = {"cursor", complete ? "" : stream_cursor(p->text.stream, l.memory)};
+    char sum[PART_SUM_CHARS];
+    const char *cursor = complete ? "" : stream_cursor(p->text.stream, l.memory);
+    part_sum_entries(sum, l.list, l.count, cursor);
+    const st_text texts[] = {{"cursor", cursor}, {"sum", sum}};
     /* The losses that the record counts must be on the disk before it. */
     if (file_of(path, p, &ignored) && (p->losses_out.fd < 0 || fsync(p->losses_out.fd) == 0)) {
-        safetensors_save(path, l.list, l.count, &place, 1, NULL, &ignored);
+        safetensors_save(path, l.list, l.count, texts, 2, NULL, &ignored);
     }
     arena_free(l.memory);
     /* Tests end the process here, to see the next one go on from what was just saved. */
@@ -251,6 +256,15 @@ static void tell_lost(const eval_pass *p, const char *path)
     if (keep->lost) keep->lost(keep->user, line);
 }
 
+/* Is it what was written? */
+static bool is_whole(const safetensors *s, const char *cursor)
+{
+    char sum[PART_SUM_CHARS];
+    const char *written = safetensors_metadata(s, "sum");
+    part_sum_file(sum, s, cursor);
+    return written && strcmp(written, sum) == 0;
+}
+
 /* A complete record has no lanes and no place: there is nothing left to read. The watch comes last,
  * because it alone cannot be asked to forget. */
 bool eval_keep_load(eval_pass *p, bool *complete)
@@ -266,7 +280,8 @@ bool eval_keep_load(eval_pass *p, bool *complete)
     const char *cursor = safetensors_metadata(s, "cursor");
     double seconds;
     *complete = cursor && !*cursor;
-    bool ok = cursor && load_seconds(&seconds, s) && load_documents(p, s, *complete) &&
+    bool ok = cursor && is_whole(s, cursor) && load_seconds(&seconds, s) &&
+              load_documents(p, s, *complete) &&
               (*complete || (load_lanes(p, s) && stream_seek(p->text.stream, cursor, &ignored))) &&
               load_watch(p->task->watch, s);
     if (ok) {

@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/eval_keep.h"
+#include "harness/evaluate/part_sum.h"
 #include "tests/support/evaluated.h"
 #include "tests/support/trial_specs.h"
 #include "tests/test.h"
@@ -173,8 +174,25 @@ static void parts_that_do_not_fit(void)
     workload_close(&w);
 }
 
+/* As who wants to lie would: the file at that path says that it is whole. */
+static void seal(char *data, size_t bytes)
+{
+    err e = {0};
+    char sum[PART_SUM_CHARS];
+    static const char KEY[] = "\"sum\":\"";
+    safetensors *s = safetensors_parse(data, bytes, "a part", &e);
+    char *at = s ? memmem(data, bytes, KEY, strlen(KEY)) : NULL;
+    EXPECT(at, "%s", e.text);
+    if (at) {
+        part_sum_file(sum, s, safetensors_metadata(s, "cursor"));
+        memcpy(at + strlen(KEY), sum, strlen(sum));
+    }
+    safetensors_close(s);
+}
+
 /* A number of an array of a safetensors file, the first or the last, becomes these 8 bytes. */
-static void change_array(const char *path, const char *name, bool last, const void *number)
+static void change_array(const char *path, const char *name, bool last, const void *number,
+                         bool sealed)
 {
     size_t bytes;
     err e = {0};
@@ -189,6 +207,7 @@ static void change_array(const char *path, const char *name, bool last, const vo
         char *end;
         int64_t begin = strtoll(strchr(at, '[') + 1, &end, 10), behind = strtoll(end + 1, NULL, 10);
         memcpy(data + 8 + header + (last ? behind - 8 : begin), number, 8);
+        if (sealed) seal(data, bytes);
         EXPECT(file_write(path, data, bytes, &e), "%s", e.text);
     }
     free(data);
@@ -206,6 +225,7 @@ typedef struct damage {
     double sum;    /* where `whole` is 0 */
     bool complete; /* the evaluation that was kept */
     bool last;     /* of the text's last document, of which nothing was read */
+    bool unsealed; /* nothing is wrong with it but that it was not written so */
 } damage;
 
 /* What was kept of an evaluation, damaged so, is not gone on from, and that is said. */
@@ -226,7 +246,8 @@ static void begins_anew(trainer *t, const eval_options *o, const damage *list, s
         if (d->complete) task.reader.heard = end_late;
         EXPECT(evaluate(&r, &task, &e) && r.stopped == !d->complete, "%s", e.text);
         evaluate_deinit(&r);
-        change_array(path, d->name, d->last, d->whole ? (const void *)&d->whole : &d->sum);
+        change_array(path, d->name, d->last, d->whole ? (const void *)&d->whole : &d->sum,
+                     !d->unsealed);
         now.stop = 0;
         task.reader.heard = NULL;
         EXPECT(evaluate(&r, &task, &e), "%s", e.text);
@@ -238,20 +259,21 @@ static void begins_anew(trainer *t, const eval_options *o, const damage *list, s
     evaluate_deinit(&one);
 }
 
-/* Sums that this text cannot have; and, where what rows have learned goes on from document to
- * document, a row behind another that could be loaded. */
+/* Sums that this text cannot have, or that it may have and were not written; and, where what rows
+ * have learned goes on from document to document, a row behind another that could be loaded. */
 static void parts_that_cannot_be(void)
 {
-    static const damage LIST[] = {{"documents.tokens", -1, 0, false, false},
-                                  {"documents.tokens", (int64_t)1 << 62, 0, false, false},
-                                  {"documents.tokens", 151, 0, false, false},
-                                  {"documents.tokens", 100, 0, true, false},
-                                  {"documents.nats", 0, -1e300, false, false},
-                                  {"documents.nats", 0, 7, false, true},
-                                  {"seconds", 0, (double)NAN, false, false},
-                                  {"position.0", -8, 0, false, false},
-                                  {"document.0", INT64_MIN, 0, false, false}};
-    static const damage BEHIND[] = {{"position.1", -8, 0, false, false}};
+    static const damage LIST[] = {{"documents.tokens", -1, 0, false, false, false},
+                                  {"documents.tokens", (int64_t)1 << 62, 0, false, false, false},
+                                  {"documents.tokens", 151, 0, false, false, false},
+                                  {"documents.tokens", 100, 0, true, false, false},
+                                  {"documents.nats", 0, -1e300, false, false, false},
+                                  {"documents.nats", 0, 7, false, true, false},
+                                  {"documents.nats", 0, 7, false, false, true},
+                                  {"seconds", 0, (double)NAN, false, false, false},
+                                  {"position.0", -8, 0, false, false, false},
+                                  {"document.0", INT64_MIN, 0, false, false, false}};
+    static const damage BEHIND[] = {{"position.1", -8, 0, false, false, false}};
     const eval_options plain = {.split = SPLIT_VALIDATION, .rows = 3};
     workload w;
     trainer *t = evaluated_trained(&w, NULL);
@@ -330,7 +352,7 @@ static void seconds_add_up(void)
         EXPECT(evaluate(&r, &task, &e) && r.stopped == !i, "%s", e.text);
         EXPECT(i == 0 || (r.seconds >= before && r.seconds < before + 100), "%g s", r.seconds);
         evaluate_deinit(&r);
-        if (i == 0) change_array(path, "seconds", false, &before);
+        if (i == 0) change_array(path, "seconds", false, &before, true);
     }
     trainer_free(t);
     workload_close(&w);
@@ -355,7 +377,8 @@ static json_t *asked_again(trainer *t, const char *part, const char *name)
         evaluate_deinit(&r);
         char *data = file_read(path, &bytes, &e);
         char *at = data ? memmem(data, bytes, name, strlen(name)) : NULL;
-        EXPECT(at && file_write(path, (*at = 'R', data), bytes, &e), "%s: %s", name, e.text);
+        EXPECT(at && file_write(path, (*at = 'R', seal(data, bytes), data), bytes, &e), "%s: %s",
+               name, e.text);
         free(data);
         now.stop = 0;
     }
