@@ -179,7 +179,6 @@ static bool answers_plan(const mend *m)
 {
     char id[EVAL_ID_CHARS];
     eval_task task = workload_evaluation(&m->work, NULL, m->plan.threads, NULL);
-    task.slices = true;
     eval_record_task_id(id, &task, m->plan.run, m->end.step);
     const char *there = json_get_text(m->final, "eval");
     return there && strcmp(there, id) == 0;

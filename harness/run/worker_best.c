@@ -87,11 +87,14 @@ static void kind_of(char kind[EVAL_ID_CHARS], const worker *w, const json_t *lin
                    json_object_get(line, "protocol"));
 }
 
-/* The manifest cannot be read, or is gone: it is written anew where its model and the evaluation of
+/* own: the merit of `like`.
+ *
+ * The manifest cannot be read, or is gone: it is written anew where its model and the evaluation of
  * that are left. Else the folder is set aside, and nothing is the best until there is a better
  * evaluation than all before; but a model without either is what a killed worker left of its first
  * saving, and is written over. */
-static bool mend(const worker *w, const char *folder, const json_t *like, err *e)
+static bool mend(const worker *w, const char *folder, const json_t *like,
+                 const checkpoint_merit *own, err *e)
 {
     char manifest[FILE_PATH_BYTES];
     found_best f;
@@ -101,8 +104,8 @@ static bool mend(const worker *w, const char *folder, const json_t *like, err *e
     json_decref(there ? json_read(manifest, &why) : NULL);
     if (!find_best(&f, w, folder, like, e) || !run_lease_holds(w->lease, e)) return false;
     if (isfinite(f.nats)) {
-        checkpoint_merit merit = {.nats = f.nats};
-        kind_of(merit.kind, w, like);
+        checkpoint_merit merit = *own;
+        merit.nats = f.nats;
         fprintf(stderr, "%s%s: written anew for the model of step %lld beside it\n",
                 there ? "" : manifest, there ? why.text : ": is missing", (long long)f.step);
         return (!there || set_aside_copy(manifest, e)) &&
@@ -117,14 +120,13 @@ static bool mend(const worker *w, const char *folder, const json_t *like, err *e
 /* So that the model that is there, if any, was kept for an evaluation that `like` can be compared
  * with: the spec may ask for another one by now, whose figures are no better or worse. A version
  * before did not say for which. */
-static bool make_comparable(const worker *w, const char *folder, const json_t *like, err *e)
+static bool make_comparable(const worker *w, const char *folder, const json_t *like,
+                            const checkpoint_merit *own, err *e)
 {
-    char kind[EVAL_ID_CHARS];
-    checkpoint_merit merit;
+    checkpoint_merit there;
     if (!file_is_folder(folder)) return true;
-    if (!checkpoint_files_merit(folder, &merit)) return mend(w, folder, like, e);
-    kind_of(kind, w, like);
-    if (!merit.kind[0] || strcmp(merit.kind, kind) == 0) return true;
+    if (!checkpoint_files_merit(folder, &there)) return mend(w, folder, like, own, e);
+    if (!there.kind[0] || strcmp(there.kind, own->kind) == 0) return true;
     fprintf(stderr, "%s: is the best by another evaluation than is made now, and set aside\n",
             folder);
     return run_lease_holds(w->lease, e) && set_aside_move(w->folder, CHECKPOINT_BEST, e);
@@ -134,11 +136,11 @@ bool worker_best_keep(worker *w, const json_t *line, err *e)
 {
     char folder[FILE_PATH_BYTES];
     past p;
-    checkpoint_merit merit = {.nats = run_verdict_evaluated(line)};
-    kind_of(merit.kind, w, line);
-    if (!file_join(folder, w->folder, CHECKPOINT_BEST, e) || !make_comparable(w, folder, line, e) ||
-        !look_back(&p, w, line, -1, e)) {
+    checkpoint_merit own = {.nats = run_verdict_evaluated(line)};
+    kind_of(own.kind, w, line);
+    if (!file_join(folder, w->folder, CHECKPOINT_BEST, e) ||
+        !make_comparable(w, folder, line, &own, e) || !look_back(&p, w, line, -1, e)) {
         return false;
     }
-    return !(merit.nats < p.least) || worker_save_model(w, "best", &merit, e);
+    return !(own.nats < p.least) || worker_save_model(w, "best", &own, e);
 }

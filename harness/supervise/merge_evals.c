@@ -83,24 +83,23 @@ static bool same_model(const char *theirs, const char *ours)
     return one && two && strcmp(one, two) == 0;
 }
 
-static bool are_alike(const char *theirs, const char *ours)
+/* The step of the very model that both have; -1: they have none in common. */
+static int64_t common_step(const char *theirs, const char *ours)
 {
     int64_t step = finished_at(ours, false);
-    return step >= 0 && finished_at(theirs, true) == step && same_model(theirs, ours);
+    bool same = step >= 0 && finished_at(theirs, true) == step && same_model(theirs, ours);
+    return same ? step : -1;
 }
 
 bool merge_evals_into(int *added, const char *theirs, const char *ours, err *e)
 {
     char from[FILE_PATH_BYTES];
     *added = 0;
-    if (!are_alike(theirs, ours)) return true;
+    int64_t step = common_step(theirs, ours);
+    if (step < 0) return true;
     json_auto_t *known = json_object();
-    adding a = {.theirs = theirs,
-                .ours = ours,
-                .step = finished_at(ours, false),
-                .known = known,
-                .added = added,
-                .e = e};
+    adding a = {
+        .theirs = theirs, .ours = ours, .step = step, .known = known, .added = added, .e = e};
     if (!file_join(from, theirs, "evals.jsonl", e) || !file_join(a.to, ours, "evals.jsonl", e)) {
         return false;
     }
@@ -112,7 +111,7 @@ bool merge_evals_into(int *added, const char *theirs, const char *ours, err *e)
 bool merge_evals(int *added, const char *theirs, const char *ours, err *e)
 {
     *added = 0;
-    if (!are_alike(theirs, ours)) return true;
+    if (common_step(theirs, ours) < 0) return true;
     int lock = run_folder_lock(ours, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
     bool ok = merge_evals_into(added, theirs, ours, e);

@@ -170,7 +170,6 @@ void supervisor_jobs_end(supervisor *s, job *j, const run_status *status)
     count_end(s, j, status);
 }
 
-/* A finished run whose evaluation, or mending, cannot begin stays finished. */
 /* A folder without a plan is no run to whoever reads results: its seed would look as if it were
  * still to come, not lost. */
 static void plan_unbegun(const supervisor *s, const job *j)
@@ -186,6 +185,7 @@ static void plan_unbegun(const supervisor *s, const job *j)
     close(lock);
 }
 
+/* A finished run whose evaluation, or mending, cannot begin stays finished. */
 void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why)
 {
     run_status status = {

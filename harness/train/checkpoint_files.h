@@ -2,8 +2,8 @@
  * opened.
  *
  *   FOLDER/<kind>-<step>.safetensors
- *   FOLDER/manifest.json   {"step", "nats_per_token", "evaluation", "files": {name: {"sha256",
- *                           "bytes"}},
+ *   FOLDER/manifest.json   {"step", "files": {name: {"sha256", "bytes"}},
+ *                           "nats_per_token", "evaluation": its merit, if it has one,
  *                           "begins": the run whose beginning it is, if it is another's}
  *
  * Every file is written under a temporary name, synced and renamed; the manifest comes last, and
