@@ -129,8 +129,7 @@ typedef struct compared_variant {
     double p, p_holm;    /* of that difference; corrected for all comparisons; NaN: none */
     document_difference documents;
     double unknown; /* share of the scored tokens that the tokenizer lacks; NaN: not known */
-    bool unranked;  /* no difference is taken: see COMPARE_UNKNOWN_SHARE; or */
-    bool unlike;    /* per token, and its tokens are none of the baseline's */
+    bool unranked;  /* no difference is taken: see COMPARE_UNKNOWN_SHARE, compare_unlike_tokens */
     double
         tokens_per_second; /* tokens of all by seconds; measured alone if the comparison says so */
     int64_t peak_bytes;    /* the most */

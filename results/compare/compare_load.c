@@ -90,8 +90,8 @@ static void note_unknown(comparison *c)
         compared_variant *v = &c->variants[i];
         bool lacking = v->unknown > COMPARE_UNKNOWN_SHARE || base->unknown > COMPARE_UNKNOWN_SHARE;
         /* A comparison with NaN is false: what is not known to lack anything is ranked. */
-        v->unlike = compare_unlike_tokens(v, base, c->metric);
-        v->unranked = v->unlike || (v != base && lacking && !same_tokens(v, base));
+        v->unranked = compare_unlike_tokens(v, base, c->metric) ||
+                      (v != base && lacking && !same_tokens(v, base));
     }
 }
 

@@ -154,7 +154,7 @@ static void say_decay(sentence *s, const comparison *c, const compared_variant *
 static void say_unranked(sentence *s, const comparison *c, const compared_variant *v)
 {
     const compared_variant *b = &c->variants[c->baseline];
-    if (v->unlike) {
+    if (compare_unlike_tokens(v, b, c->metric)) {
         say(s,
             "'%s' is not ranked against '%s': their tokens are of different tokenizers, and "
             "figures per token cannot be compared.",

@@ -186,6 +186,30 @@ static bool better(const comparison *c, int i, int k)
     return x->value[c->metric].mean < y->value[c->metric].mean;
 }
 
+static bool are_unlike(const comparison *c, int i, int k)
+{
+    return compare_unlike_tokens(&c->variants[i], &c->variants[k], c->metric);
+}
+
+/* Other axes put several variants into a cell: their best, as readers of a grid want to know what
+ * it can reach. For each at one value --where keeps that. row, column [c->count]: its cell. */
+static bool fill_cells(pivot *p, const comparison *c, const int *row, const int *column, err *e)
+{
+    for (int i = 0; i < c->count; i++) {
+        int *cell = &p->best[row[i] * p->columns + column[i]];
+        if (c->variants[i].value[c->metric].n == 0) continue;
+        if (*cell >= 0 && are_unlike(c, i, *cell)) {
+            return err_set(e,
+                           "--pivot: '%s' and '%s' are in one cell, and their tokens are of "
+                           "different tokenizers: figures per token cannot be compared; take the "
+                           "axis of tokenizers as one of the two",
+                           c->variants[*cell].label, c->variants[i].label);
+        }
+        if (*cell < 0 || better(c, i, *cell)) *cell = i;
+    }
+    return true;
+}
+
 static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *const axes[2],
                  err *e)
 {
@@ -205,25 +229,18 @@ static bool fill(pivot *p, arena *a, store *s, const comparison *c, const char *
     for (int i = 0; i < p->rows * p->columns; i++) {
         p->best[i] = -1;
     }
-    for (int i = 0; i < c->count; i++) {
-        int *cell = &p->best[row[i] * p->columns + column[i]];
-        estimate own = c->variants[i].value[c->metric];
-        if (own.n == 0) continue;
-        /* Other axes put several variants into a cell: their best, as readers of a grid want to
-         * know what it can reach. For each at one value --where keeps that. */
-        if (*cell < 0 || better(c, i, *cell)) *cell = i;
-    }
-    return true;
+    return fill_cells(p, c, row, column, e);
 }
 
-/* The best cell of all of whose seeds are there; -1: none is, or cells cannot be compared. */
+/* The best cell of all of whose seeds are there; -1: none is, or they cannot be compared. */
 static int best_cell(const comparison *c, const pivot *p)
 {
     int best = -1;
     for (int i = 0; i < p->rows * p->columns; i++) {
         int v = p->best[i];
-        if (v >= 0 && c->variants[v].unlike) return -1;
-        if (v >= 0 && c->variants[v].lost == 0 && (best < 0 || better(c, v, best))) best = v;
+        if (v < 0 || c->variants[v].lost > 0) continue;
+        if (best >= 0 && are_unlike(c, v, best)) return -1;
+        if (best < 0 || better(c, v, best)) best = v;
     }
     return best;
 }
