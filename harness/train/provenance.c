@@ -56,6 +56,7 @@ static void add_costs(json_t *o, const workload *w, train_length length)
     json_object_set_new(o, "train_flops_per_token", json_finite(cost.train_flops));
     json_object_set_new(o, "state_bytes", json_finite(cost.state_bytes));
     json_object_set_new(o, "corpus_hash", json_string(corpus_hash(w->corpus)));
+    json_object_set_new(o, "tokenizer", json_string(corpus_tokenizer(w->corpus)));
     json_object_set_new(o, "tokens_budget",
                         length.tokens ? json_integer(length.tokens) : json_null());
     json_object_set_new(o, "steps_budget", json_integer(length.steps));

@@ -93,9 +93,14 @@ double compare_seed_value(const compared_variant *v, int64_t seed, compare_metri
     return r ? r->value[m] : (double)NAN;
 }
 
+static bool same_word(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
 bool compare_same_tokenizer(const compared_run *x, const compared_run *y)
 {
-    return x->tokenizer && y->tokenizer && strcmp(x->tokenizer, y->tokenizer) == 0;
+    return same_word(x->tokenizer, y->tokenizer) || same_word(x->corpus, y->corpus);
 }
 
 bool compare_unlike_tokens(const compared_variant *x, const compared_variant *y, compare_metric m)

@@ -67,7 +67,8 @@ typedef struct compared_run {
     int64_t peak_bytes;           /* anonymous memory */
     int documents;                /* scored */
     const char *protocol, *split; /* of the evaluation that counts; JSON */
-    const char *tokenizer; /* what its tokens are cut by, with the text where it learned from it */
+    const char *corpus;           /* hash of its text, splits and tokenizer; NULL: not known */
+    const char *tokenizer;        /* what its tokens are cut by; NULL: not known */
     int64_t params, active_params, state_bytes; /* -1: unknown */
     double flops;                               /* forward, per token */
     int64_t trained_tokens;

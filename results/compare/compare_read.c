@@ -29,15 +29,15 @@
 
 /* A row for each planned run, with its evaluation that counts, one of the list ?2. blas_core is
  * NULL where loci's own kernel multiplied: OpenBLAS's choice of kernels then changed no bit.
- * `falling` is of the schedule's kind: a constant rate can be cut anywhere. */
+ * `falling` is of the schedule's kind: a constant rate can be cut anywhere. A record of an earlier
+ * version does not say the tokenizer: the spec does, unless it learned from a text. */
 static const char RUNS[] =
     "SELECT p.label, p.variant, p.baseline, p.run, p.seed, coalesce(r.status, 'planned') AS "
     "status, r.reason, s.bits_per_byte, s.word_perplexity, s.perplexity, s.tokens, s.bytes, "
     "s.words, s.unknown_tokens, r.tokens AS trained_tokens, " STORE_RUN_SPEED
     " AS tokens_per_second, "
-    "CASE json_type(r.spec, '$.data.tokenizer') WHEN 'object' THEN json_extract(r.spec, "
-    "'$.data.tokenizer') || json_extract(s.protocol, '$.data') ELSE coalesce(json_extract(r.spec, "
-    "'$.data.tokenizer'), 'bytes') END AS tokenizer, "
+    "r.corpus_hash, coalesce(r.tokenizer, CASE json_type(r.spec, '$.data.tokenizer') WHEN 'object' "
+    "THEN NULL ELSE coalesce(json_extract(r.spec, '$.data.tokenizer'), 'bytes') END) AS tokenizer, "
     "r.peak_anon_bytes, s.protocol, s.split, r.params, r.active_params, r.state_bytes, "
     "r.forward_flops_per_token, (SELECT count(*) FROM document d WHERE d.evaluation = "
     "s.evaluation) AS documents, s.evaluation, r.alone_tokens_per_second, s.step, "
@@ -86,6 +86,7 @@ static compared_run read_run(query *q, arena *a)
                       .peak_bytes = query_int(q, "peak_anon_bytes", -1),
                       .protocol = query_text(q, "protocol", a),
                       .split = query_text(q, "split", a),
+                      .corpus = query_text(q, "corpus_hash", a),
                       .tokenizer = query_text(q, "tokenizer", a),
                       .params = query_int(q, "params", -1),
                       .active_params = query_int(q, "active_params", -1),

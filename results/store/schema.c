@@ -50,7 +50,8 @@ const char *const SCHEMA[] = {
     "  compiler TEXT, flags TEXT, git_revision TEXT, git_dirty INTEGER,\n"
     "  params INTEGER, active_params INTEGER,\n"
     "  forward_flops_per_token REAL, train_flops_per_token REAL,\n"
-    "  state_bytes INTEGER, corpus_hash TEXT, tokens_budget INTEGER, steps_budget INTEGER,\n"
+    "  state_bytes INTEGER, corpus_hash TEXT, tokenizer TEXT,\n"
+    "  tokens_budget INTEGER, steps_budget INTEGER,\n"
     "  alone_tokens_per_second REAL, alone_threads INTEGER, alone_at TEXT,\n"
     "  alone_host TEXT, alone_cpu TEXT\n"
     ") STRICT;",

@@ -10,7 +10,7 @@
 
 #include "core/base/arena.h"
 
-enum { STORE_VERSION = 20 }; /* user_version of the schema */
+enum { STORE_VERSION = 21 }; /* user_version of the schema */
 
 typedef struct store store;
 

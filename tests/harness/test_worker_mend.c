@@ -120,8 +120,8 @@ static void lost_provenance_is_unknown(void)
 {
     static const char *const lost[] = {"host", "created_at", "git_revision", "compiler", "threads"};
     static const char *const known[] = {
-        "run",         "variant",  "params",      "forward_flops_per_token",
-        "corpus_hash", "numerics", "steps_budget"};
+        "run",         "variant",   "params",   "forward_flops_per_token",
+        "corpus_hash", "tokenizer", "numerics", "steps_budget"};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     err e = {0};
     if (!test_program()) return;

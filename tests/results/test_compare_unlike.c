@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/text.h"
 #include "results/compare/protocol.h"
@@ -150,6 +151,66 @@ static void as_many_other_tokens(void)
     free(text);
     c = compared_load(a, &x, &(compare_options){0});
     EXPECT(c && c->variants[1].documents.unit == DOCUMENT_WORDS, "by document");
+    arena_free(a);
+}
+
+/* A tokenizer is what its model holds; and one text, with its tokenizer, is one, wherever the file
+ * of the model lay by the spec of a run whose record says no more. */
+static void one_tokenizer(void)
+{
+    static const struct {
+        compared_run x, y;
+        bool same;
+    } cases[] = {{{.tokenizer = "bytes", .corpus = "a"}, {.tokenizer = "bytes", .corpus = "b"}, 1},
+                 {{.tokenizer = "one", .corpus = "a"}, {.tokenizer = "two", .corpus = "b"}, 0},
+                 {{.tokenizer = "/x/m", .corpus = "a"}, {.tokenizer = "/y/m", .corpus = "a"}, 1},
+                 {{.corpus = "a"}, {.corpus = "a"}, 1},
+                 {{.corpus = "a"}, {.corpus = "b"}, 0},
+                 {{.corpus = NULL}, {.corpus = NULL}, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        EXPECT(compare_same_tokenizer(&cases[i].x, &cases[i].y) == cases[i].same, "case %zu", i);
+    }
+}
+
+/* A record of an earlier version, of another text, whose spec had this tokenizer. */
+static void put_earlier(const fake_experiment *x, int seed, const char *tokenizer)
+{
+    static const char *const RECORDS[] = {"plan.json", "run.json"};
+    char id[17], path[FILE_PATH_BYTES];
+    err e = {0};
+    fake_run_id(id, x->name, x->variant[1].label, seed);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/runs/%s/%s", x->out, id, RECORDS[i]);
+        json_auto_t *run = json_read(path, &e);
+        json_t *data =
+            json_pack("{s:o}", "tokenizer", json_loads(tokenizer, JSON_DECODE_ANY, NULL));
+        json_object_set_new(json_object_get(run, "spec"), "data", data);
+        json_object_set_new(run, "corpus_hash", json_string("of another text"));
+        EXPECT(run && json_write(path, run, &e), "%s", e.text);
+    }
+}
+
+static void earlier_tokenizers(void)
+{
+    static const struct {
+        const char *tokenizer;
+        int pairs;
+    } cases[] = {
+        {"\"bytes\"", 3}, {"\"/x/words.model\"", 0}, {"{\"train\": \"bpe\", \"vocab\": 300}", 0}};
+    fake_experiment x = compared_fake(2, 3);
+    arena *a = arena_new(0);
+    fake_write(&x);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int seed = 1; seed <= 3; seed++) {
+            tokenized(&x, 0, seed, 100, 0);
+            tokenized(&x, 1, seed, 100, 0);
+            put_earlier(&x, seed, cases[i].tokenizer);
+        }
+        comparison *c = compared_load(a, &x, &(compare_options){.metric = COMPARE_PERPLEXITY});
+        if (!c) return;
+        EXPECT(c->variants[1].difference.n == cases[i].pairs, "%s: %d pairs", cases[i].tokenizer,
+               c->variants[1].difference.n);
+    }
     arena_free(a);
 }
 
@@ -302,6 +363,8 @@ const test_suite test_compare_unlike = {
     {{"other_documents", other_documents},
      {"documents_of_two_tokenizers", documents_of_two_tokenizers},
      {"as_many_other_tokens", as_many_other_tokens},
+     {"one_tokenizer", one_tokenizer},
+     {"earlier_tokenizers", earlier_tokenizers},
      {"unknown_tokens", unknown_tokens},
      {"other_protocols", other_protocols},
      {"learning_in_words", learning_in_words},

@@ -128,7 +128,7 @@ static void pivot_tokens(void)
     }
     EXPECT(marks == 1, "%d cells: %s", marks, e.text);
     for (int k = 0; k < c->variants[1].run_count; k++) {
-        c->variants[1].runs[k].tokenizer = "words.model";
+        c->variants[1].runs[k].tokenizer = c->variants[1].runs[k].corpus = "other";
     }
     t = compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e);
     EXPECT(t, "%s", e.text);
@@ -169,7 +169,7 @@ static void side_by_side(void)
            t->line[0].cell[1 + second].text);
     /* Per token of another tokenizer neither is better. */
     x->metric = COMPARE_PERPLEXITY;
-    y->variants[0].runs[0].tokenizer = "words.model";
+    y->variants[0].runs[0].tokenizer = y->variants[0].runs[0].corpus = "other";
     y->variants[0].value[x->metric].mean = x->variants[0].value[x->metric].mean - 0.1;
     t = compare_side(a, x, y);
     EXPECT(t->line[0].cell[1 + second].text[0] != '*' && t->line[0].cell[1].text[0] != '*' &&
@@ -177,6 +177,7 @@ static void side_by_side(void)
            "%s", t->line[0].cell[1 + second].text);
     x->metric = y->metric;
     y->variants[0].runs[0].tokenizer = y->variants[0].runs[1].tokenizer;
+    y->variants[0].runs[0].corpus = y->variants[0].runs[1].corpus;
     y->variants[0].lost = 1;
     t = compare_side(a, x, y);
     EXPECT(t->line[0].cell[1 + second].text[0] == '(' && t->line[0].cell[1].text[0] != '*', "%s",
