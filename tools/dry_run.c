@@ -34,12 +34,14 @@ static bool look(const char **states, bool *left, supervisor_result *gaps, const
         bool known = run_status_read(&now, folder, &damaged);
         if (known) supervision_gap(gaps, &x->runs[i], &now);
         bool failed = known && (now.state == RUN_FAILED || now.state == RUN_DIVERGED);
-        states[i] = !known      ? "damaged"
-                    : now.ended ? "to be mended" /* nothing is trained */
-                                : run_status_state_name(now.state);
         bool ended = failed ? !supervision_retries(how, now.state) : now.state == RUN_DONE;
-        bool judged = now.state == RUN_DONE || now.state == RUN_DIVERGED;
-        left[i] = !known || !ended || (judged && evaluate_again_wanted(folder, &x->runs[i]));
+        bool judged = known && (now.state == RUN_DONE || now.state == RUN_DIVERGED);
+        bool again = judged && evaluate_again_wanted(folder, &x->runs[i]);
+        left[i] = !known || !ended || again;
+        states[i] = !known           ? "damaged"
+                    : now.ended      ? "to be mended" /* nothing is trained */
+                    : again && ended ? "to be evaluated"
+                                     : run_status_state_name(now.state);
     }
     return true;
 }

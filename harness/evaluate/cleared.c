@@ -71,13 +71,17 @@ static bool measure_without(json_t *out, const eval_task *task, const model_stat
     return true;
 }
 
+static bool is_asked(const eval_options *o)
+{
+    return o->cleared > 0 && o->dynamic.kind == DYNAMIC_NONE;
+}
+
 /* The head may carry something, too (fast weight layers are heads): it is the last of the layers
  * asked, i == n. */
 bool cleared_measure(json_t **out, const eval_task *task, err *e)
 {
-    const eval_options *o = task->options;
     *out = NULL;
-    if (o->cleared == 0 || o->dynamic.kind != DYNAMIC_NONE) return true;
+    if (!is_asked(task->options)) return true;
     const layer *const *layers;
     int n = model_layers(task->model, &layers);
     json_t *all = json_object();
@@ -97,4 +101,16 @@ bool cleared_measure(json_t **out, const eval_task *task, err *e)
         json_decref(all);
     }
     return ok;
+}
+
+void cleared_note(json_t *record, const json_t *measured, const eval_options *o)
+{
+    json_t *all = json_pack("{s:I, s:O}", "cleared", (json_int_t)o->cleared, "layers", measured);
+    json_object_update_recursive(record, all);
+    json_decref(all);
+}
+
+bool cleared_is(const json_t *record, const eval_options *o)
+{
+    return !is_asked(o) || json_get_int(record, "cleared", -1) == o->cleared;
 }

@@ -15,3 +15,9 @@
  * carried; NULL where the model learns while it reads, nothing was asked for, or the task was
  * stopped. Decref it. */
 bool cleared_measure(json_t **out, const eval_task *task, err *e);
+
+/* Into the record of the evaluation that it was measured beside: "layers", with the figures that
+ * stand there, and how many tokens they are of, "cleared". */
+void cleared_note(json_t *record, const json_t *measured, const eval_options *o);
+/* Whether the record has what the options ask for; true where they ask for nothing. */
+bool cleared_is(const json_t *record, const eval_options *o);

@@ -38,7 +38,7 @@ bool diagnose_evaluation(evaluation *r, json_t **more, const eval_task *task, bo
     }
     *more = ok ? json_object() : NULL;
     if (ok && asked) json_object_set_new(*more, "recall", recall_record(asked));
-    if (ok && layers) json_object_set(*more, "layers", layers);
+    if (ok && layers) cleared_note(*more, layers, task->options);
     if (ok && sample) json_object_set(*more, "sample", sample);
     recall_close(asked);
     return ok;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "harness/evaluate/cleared.h"
 #include "harness/evaluate/diagnose.h"
 #include "harness/evaluate/eval_keep.h"
 #include "harness/evaluate/routing_trace.h"
@@ -14,11 +15,13 @@
 #include "harness/run/worker_eval.h"
 #include "harness/train/checkpoint_files.h"
 
-/* Three things may be missing where a finished run's spec asks for another final evaluation, and
- * only what is missing is made:
+/* What may be missing where a finished run's spec asks for another final evaluation, and only what
+ * is missing is made:
  *
  *   no line of this identity        the whole evaluation, from the checkpoint's model
- *   a line, with another sample     the text anew, and the line again with it
+ *   a line, without losses          the same, for they come with it
+ *   a line, with another sample, or without what states are worth
+ *                                   that anew, and the line again with it
  *   a line that is not the last     the line again: the last final one is the one that counts
  *
  * evals.jsonl is only added to, so that going back to an earlier `eval:` costs nothing. final.json
@@ -28,6 +31,18 @@
  * The state stays `done` (or `diverged`, as an evaluation before has said), so a reader never sees
  * results go away while they are made again. */
 
+/* Of what is told beside the loss, and is no part of what an evaluation is (evaluate.c): what one
+ * that was asked for `before` lacks. What it has beyond that does no harm. */
+static bool asks_for_more(arena *a, const node *before, const node *now)
+{
+    eval_options had, wants;
+    if (!eval_options_read(&had, before, a, NULL) || !eval_options_read(&wants, now, a, NULL)) {
+        return false;
+    }
+    bool clears = wants.cleared > 0 && wants.dynamic.kind == DYNAMIC_NONE;
+    return (wants.losses && !had.losses) || (clears && wants.cleared != had.cleared);
+}
+
 /* What was changed, not what was written: a default written out asks for nothing new. */
 static bool asks_for_another(arena *a, const char *folder, const node *eval)
 {
@@ -35,9 +50,9 @@ static bool asks_for_another(arena *a, const char *folder, const node *eval)
     /* Without the record of what was asked nobody knows whether it differs; the folder is left as
      * it is. */
     if (!file_join(path, folder, "final.json", NULL) || !file_exists(path)) return false;
-    const node *before = eval_options_changed(a, node_get(node_load(a, path, NULL), "eval"));
-    const node *now = eval_options_changed(a, eval);
-    return before && now && !node_equal(before, now);
+    const node *had = node_get(node_load(a, path, NULL), "eval");
+    const node *before = eval_options_changed(a, had), *now = eval_options_changed(a, eval);
+    return before && now && (!node_equal(before, now) || asks_for_more(a, had, eval));
 }
 
 bool evaluate_again_wanted(const char *folder, const run_plan *plan)
@@ -171,6 +186,16 @@ static routing_trace *trace_routing(eval_watch *watch, again *x, eval_task *task
     return trace;
 }
 
+/* What the training state knew of layers and training stands in the line before (NULL: none) of the
+ * same evaluation, and is told on. */
+static void put_over(json_t *record, const json_t *before)
+{
+    json_auto_t *both = json_deep_copy(before);
+    json_object_del(both, "sample");
+    json_object_update_recursive(both, record);
+    json_object_update(record, both);
+}
+
 /* s: what was there before, and what is there then. */
 static int evaluate_and_record(again *x, search *s, const eval_task *asked, err *e)
 {
@@ -186,7 +211,7 @@ static int evaluate_and_record(again *x, search *s, const eval_task *asked, err 
     task.keep = &keep;
     if (x->work.eval.losses) task.losses_path = path;
     json_t *more = NULL;
-    routing_trace *trace = trace_routing(&watch, x, &task, s->before);
+    routing_trace *trace = trace_routing(&watch, x, &task, s->found ? -1 : s->before);
     bool ok = diagnose_evaluation(&r, &more, &task, true, e);
     json_auto_t *unknown = ok && trace ? routing_trace_unknown(trace) : NULL;
     routing_trace_free(trace);
@@ -197,9 +222,11 @@ static int evaluate_and_record(again *x, search *s, const eval_task *asked, err 
         if (unknown) json_object_set(record, "layers", unknown);
         json_object_update_recursive(record, more);
         run_verdict_note(record, x->training);
+        put_over(record, s->found);
         /* The line first: what was kept on the way can be used until it stands. */
         status = add_line(x, record, e);
         if (status == EXIT_DONE && !eval_keep_clear(x->folder, e)) status = EXIT_FAILED;
+        json_decref(s->found);
         s->found = json_incref(record);
     }
     json_decref(more);
@@ -207,25 +234,44 @@ static int evaluate_and_record(again *x, search *s, const eval_task *asked, err 
     return status;
 }
 
-/* The figures are there, but another text, or none, was written after them: the line again, with
- * it. */
-static int sample_anew(again *x, json_t *record, const eval_task *task, err *e)
+/* The figures are there, but another text, or none, was written after them, or states cleared on
+ * other tokens, or none: the line again, with that. */
+static int tell_anew(again *x, json_t *record, const eval_task *task, err *e)
 {
-    json_t *sample = sample_draw(&x->work.eval.sample, task->model, x->values, x->work.corpus,
-                                 task->seed, task->stop, e);
-    if (!sample) return task->stop && *task->stop ? EXIT_INTERRUPTED : EXIT_FAILED;
-    json_object_set_new(record, "sample", sample);
+    const eval_options *o = task->options;
+    json_auto_t *worth = NULL;
+    if (!cleared_is(record, o)) {
+        if (!cleared_measure(&worth, task, e)) return EXIT_FAILED;
+        if (!worth) return EXIT_INTERRUPTED;
+        cleared_note(record, worth, o);
+    }
+    if (!sample_is(json_object_get(record, "sample"), &o->sample)) {
+        json_t *sample = sample_draw(&o->sample, task->model, x->values, x->work.corpus, task->seed,
+                                     task->stop, e);
+        if (!sample) return task->stop && *task->stop ? EXIT_INTERRUPTED : EXIT_FAILED;
+        json_object_set_new(record, "sample", sample);
+    }
     return add_line(x, record, e);
+}
+
+/* Where only answers are scored there are none to keep. */
+static bool lacks_losses(const json_t *record, const eval_options *o)
+{
+    return o->losses && json_is_null(json_object_get(record, "losses")) &&
+           !json_object_get(record, "recall");
 }
 
 static int make_missing(again *x, search *s, eval_task *task, err *e)
 {
-    bool sampled = sample_is(json_object_get(s->found, "sample"), &x->work.eval.sample);
+    const eval_options *o = task->options;
+    bool read = s->found && !lacks_losses(s->found, o);
+    bool told =
+        sample_is(json_object_get(s->found, "sample"), &o->sample) && cleared_is(s->found, o);
     /* Made before: it counts again. */
-    if (s->found && sampled) return s->is_final ? EXIT_DONE : add_line(x, s->found, e);
+    if (read && told) return s->is_final ? EXIT_DONE : add_line(x, s->found, e);
     if (!load_values(x, e)) return EXIT_FAILED;
     task->values = x->values;
-    return s->found ? sample_anew(x, s->found, task, e) : evaluate_and_record(x, s, task, e);
+    return read ? tell_anew(x, s->found, task, e) : evaluate_and_record(x, s, task, e);
 }
 
 static bool read_end(again *x, err *e)

@@ -13,7 +13,8 @@
 #include "harness/run/run_verdict.h"
 
 /* Whether the final evaluation of the run in the folder, which was trained to its end, had other
- * options than `plan`; or than its plan.json. False of one that was not. */
+ * options than `plan`, or than its plan.json, or lacks what is to be told beside its loss by these
+ * (`losses`, `cleared`). False of one that was not. */
 bool evaluate_again_wanted(const char *folder, const run_plan *plan);
 bool evaluate_again_planned(const char *folder);
 
