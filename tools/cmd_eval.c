@@ -13,6 +13,7 @@
 #include "harness/run/own_eval.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_open.h"
 #include "harness/train/blowup.h"
 #include "harness/train/train_kernels.h"
 #include "harness/train/trained_model.h"
@@ -356,6 +357,9 @@ static bool eval_run(eval_work *w, const found_run *x, err *e)
 {
     trained_model m;
     eval_options how;
+    /* The identity of an evaluation does not say it: it would stand there as the run's own. */
+    bool recorded = !((const eval_call *)w->call->options)->corpus;
+    if (recorded && !run_open_precision(NULL, x->folder, e)) return false;
     if (!choose_options(&how, w, x->folder, e)) return false;
     const model_sizes sizes = {.context = how.context, .stored = how.stored};
     if (!trained_model_load(&m, x->folder, w->data, &sizes, &w->places, e)) {

@@ -9,6 +9,7 @@
 #include "harness/inspect/inspect_page.h"
 #include "harness/inspect/inspect_record.h"
 #include "harness/run/run_folder.h"
+#include "harness/run/run_open.h"
 #include "harness/train/trained_model.h"
 #include "results/table/table.h"
 #include "tools/find_run.h"
@@ -316,7 +317,8 @@ static int inspect_run(const cli_call *c)
     corpus_places places = cli_places(c->memory, o->data);
     trained_model m;
     int status = EXIT_FAILED;
-    if (trained_model_load(&m, folder, NULL, 0, &places, &e)) {
+    if (run_open_precision(NULL, folder, &e) &&
+        trained_model_load(&m, folder, NULL, 0, &places, &e)) {
         status = inspect_model(c, folder, parts, &m, &e);
         trained_model_close(&m);
     } else {

@@ -46,12 +46,12 @@ bool run_open_still(const workload *w, const planned_run *p, err *e)
                       "of the text before: put that back and run again with --retry failed");
 }
 
-bool run_open_precision(const planned_run *p, const char *folder, err *e)
+bool run_open_precision(const json_t *planned, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
     bool begun = file_join(path, folder, "run.json", NULL) && file_exists(path);
     json_auto_t *record = begun ? json_read(path, NULL) : NULL;
-    const char *precision = json_get_text(record ? record : p->record, "real");
+    const char *precision = json_get_text(record ? record : planned, "real");
     if (!precision || strcmp(precision, host_real()) == 0) return true;
     return err_set(e,
                    "%s: the run is one of a program that computes in %s, this one computes in %s: "
@@ -62,7 +62,7 @@ bool run_open_precision(const planned_run *p, const char *folder, err *e)
 bool run_open(workload *w, const planned_run *p, const char *folder, err *e)
 {
     char runs[FILE_PATH_BYTES];
-    if (!run_open_precision(p, folder, e) || !file_join(runs, folder, "..", e) ||
+    if (!run_open_precision(p->record, folder, e) || !file_join(runs, folder, "..", e) ||
         !workload_open_beside(w, p->spec, p->seed, &p->places, runs, e)) {
         return false;
     }

@@ -15,5 +15,6 @@ bool run_open(workload *w, const planned_run *p, const char *folder, err *e);
 bool run_open_still(const workload *w, const planned_run *p, err *e);
 
 /* Whether this program computes in the precision of the run, as far as that is known: what the
- * other one left would be taken for damage. Nothing is opened. */
-bool run_open_precision(const planned_run *p, const char *folder, err *e);
+ * other one left would be taken for damage, and what this one finds for the other's. planned:
+ * plan.json, for a run that has no run.json; NULL: it does not count. Nothing is opened. */
+bool run_open_precision(const json_t *planned, const char *folder, err *e);

@@ -198,7 +198,7 @@ static int run_locked(worker *w, err *e)
     bool ready = worker_begin_plan(w, e);
     err lost;
     /* Another program's run stays as it is. */
-    if (ready && !run_open_precision(&w->plan, w->folder, e)) return EXIT_FAILED;
+    if (ready && !run_open_precision(w->plan.record, w->folder, e)) return EXIT_FAILED;
     /* From here on files are removed and written, which may be what another machine writes. */
     if (!run_lease_holds(w->lease, &lost)) return *e = lost, EXIT_BUSY;
     if (damage == DAMAGE_PAST) fprintf(stderr, "%s\n", why);

@@ -26,6 +26,24 @@ static void of_another_precision_is_left_alone(void)
         "it was gone on with");
 }
 
+/* What is recorded of a finished run is in its precision: an evaluation's id does not say which. */
+static void of_another_precision_is_not_told_of(void)
+{
+    if (!test_program()) return;
+    EXPECT(program_shell(BEGIN) && program_shell("$LOCI run s.yaml --quiet"), "a finished run");
+    EXPECT(
+        program_shell("sed -i -E 's/\"real\": *\"f..\"/\"real\": \"f16\"/; s/\"crc\"/\"was\"/' "
+                      "$RUN/run.json && cp $RUN/evals.jsonl before && "
+                      "for v in 'eval --split train' inspect; do { $LOCI $v $RUN 2>said; test $? "
+                      "= 1; } && grep -q 'computes in f16, this one computes in f' said || "
+                      "exit 1; done; cmp before $RUN/evals.jsonl && test ! -e $RUN/inspect"),
+        "it was recorded");
+    EXPECT(program_shell("$LOCI eval $RUN --corpus '{corpus: markov, symbols: 8, tokens: 4000, "
+                         "held_out: 900}' && $LOCI eval $RUN/checkpoint && "
+                         "cmp before $RUN/evals.jsonl"),
+           "where nothing is recorded");
+}
+
 static void of_another_compiler_is_told(void)
 {
     if (!test_program()) return;
@@ -56,6 +74,7 @@ extern const test_suite test_other_build;
 const test_suite test_other_build = {
     "tools/other_build",
     {{"of_another_precision_is_left_alone", of_another_precision_is_left_alone},
+     {"of_another_precision_is_not_told_of", of_another_precision_is_not_told_of},
      {"of_another_compiler_is_told", of_another_compiler_is_told},
      {"of_a_shorter_run_is_told", of_a_shorter_run_is_told},
      {0}}};
