@@ -71,7 +71,7 @@ static bool measure_without(json_t *out, const eval_task *task, const model_stat
     return true;
 }
 
-static bool is_asked(const eval_options *o)
+bool cleared_is_asked(const eval_options *o)
 {
     return o->cleared > 0 && o->dynamic.kind == DYNAMIC_NONE;
 }
@@ -81,7 +81,7 @@ static bool is_asked(const eval_options *o)
 bool cleared_measure(json_t **out, const eval_task *task, err *e)
 {
     *out = NULL;
-    if (!is_asked(task->options)) return true;
+    if (!cleared_is_asked(task->options)) return true;
     const layer *const *layers;
     int n = model_layers(task->model, &layers);
     json_t *all = json_object();
@@ -112,5 +112,5 @@ void cleared_note(json_t *record, const json_t *measured, const eval_options *o)
 
 bool cleared_is(const json_t *record, const eval_options *o)
 {
-    return !is_asked(o) || json_get_int(record, "cleared", -1) == o->cleared;
+    return !cleared_is_asked(o) || json_get_int(record, "cleared", -1) == o->cleared;
 }

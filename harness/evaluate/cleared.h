@@ -11,9 +11,11 @@
 
 #include "harness/evaluate/evaluate.h"
 
+/* Not of a model that learns while it reads, whatever is asked. */
+bool cleared_is_asked(const eval_options *o);
+
 /* *out: {"blocks.1.block_recurrent": {"without_state": 0.01}, "": {...}}, empty where nothing is
- * carried; NULL where the model learns while it reads, nothing was asked for, or the task was
- * stopped. Decref it. */
+ * carried; NULL where it is not asked for, or the task was stopped. Decref it. */
 bool cleared_measure(json_t **out, const eval_task *task, err *e);
 
 /* Into the record of the evaluation that it was measured beside: "layers", with the figures that

@@ -39,8 +39,8 @@ static bool asks_for_more(arena *a, const node *before, const node *now)
     if (!eval_options_read(&had, before, a, NULL) || !eval_options_read(&wants, now, a, NULL)) {
         return false;
     }
-    bool clears = wants.cleared > 0 && wants.dynamic.kind == DYNAMIC_NONE;
-    return (wants.losses && !had.losses) || (clears && wants.cleared != had.cleared);
+    return (wants.losses && !had.losses) ||
+           (cleared_is_asked(&wants) && wants.cleared != had.cleared);
 }
 
 /* What was changed, not what was written: a default written out asks for nothing new. */
