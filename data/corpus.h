@@ -74,8 +74,8 @@ typedef struct corpus_places {
 
 /* Whether a `data:` node is right by itself: a corpus that there is, and its options. */
 bool corpus_check(const node *spec, err *e);
-/* Opens (and prepares, if needed) from the spec's `data:` node. */ corpus *
-corpus_open(const node *spec, const corpus_places *places, err *e);
+/* Opens (and prepares, if needed) from the spec's `data:` node. */
+corpus *corpus_open(const node *spec, const corpus_places *places, err *e);
 /* Without its text, which need not be there: no split, but text for ids and ids for text. Of the
  * kinds that are text. tokenizer, hash: what corpus_tokenizer and corpus_hash said of it. */
 corpus *corpus_open_bare(const node *spec, const char *tokenizer, const char *hash,
