@@ -66,7 +66,9 @@ static bool read_speeds(speeds *s, const sweep_time_options *o, err *e)
      * is the final one's. */
     query q = QUERY(db, e,
                     "SELECT r.variant, r.train_flops_per_token, r.forward_flops_per_token, "
-                    "coalesce(r.alone_tokens_per_second, r.tokens / r.train_seconds) AS train, "
+                    "coalesce(CASE WHEN r.alone_host = ?1 AND r.alone_cpu = ?2 AND "
+                    "r.alone_threads = ?3 THEN r.alone_tokens_per_second END, "
+                    "r.tokens / r.train_seconds) AS train, "
                     "(SELECT v.tokens_per_second FROM evaluation v WHERE v.run = r.run AND "
                     "v.final) AS eval FROM run r WHERE r.host = ?1 AND r.cpu = ?2 AND r.threads = "
                     "?3",

@@ -129,6 +129,40 @@ static void by_what_was_recorded(void)
     }
 }
 
+/* Measured alone counts for more, if it was on this machine by as many threads. */
+static void by_what_was_measured_alone(void)
+{
+    host_info h;
+    host_describe(&h);
+    const struct {
+        const char *host;
+        int threads;
+        double seconds;
+    } cases[] = {{h.name, 1, 1}, {"elsewhere", 1, 20}, {h.name, 2, 20}};
+    const fake_experiment was = recorded();
+    err e = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int seed = 1; seed <= 3; seed++) {
+            char id[17], folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+            fake_run_id(id, was.name, "slow", seed);
+            json_auto_t *speed =
+                json_pack("{s:f, s:i, s:s, s:s}", "alone_tokens_per_second", 1000.0,
+                          "alone_threads", cases[i].threads, "host", cases[i].host, "cpu", h.cpu);
+            EXPECT(run_folder_path(folder, was.out, id, &e) &&
+                       file_join(path, folder, "speed.json", &e) && json_write(path, speed, &e),
+                   "%s", e.text);
+        }
+        run_plan run = {.amount = {(double)NAN, 1000, 0, 0}};
+        run_time t;
+        fake_run_id(run.id, "planned", "run", 1);
+        fake_run_id(run.variant, was.name, "slow", 0);
+        experiment x = {.run_count = 1, .runs = &run};
+        const sweep_time_options o = {.out = was.out, .threads = 1};
+        EXPECT(sweep_time_estimate(&t, &(bool){true}, &x, &o, &e), "%s", e.text);
+        EXPECT(fabs(t.train - cases[i].seconds) < 1e-9, "case %zu: %g s", i, t.train);
+    }
+}
+
 /* Two runs of ten steps, trained, so that how fast one is the other still says; NULL: they could
  * not be. The folder of the first into `folder`. */
 static experiment *trained(char folder[FILE_PATH_BYTES])
@@ -215,5 +249,6 @@ const test_suite test_sweep_time = {"harness/sweep_time",
                                     {{"amounts", amounts},
                                      {"side_by_side", side_by_side},
                                      {"by_what_was_recorded", by_what_was_recorded},
+                                     {"by_what_was_measured_alone", by_what_was_measured_alone},
                                      {"mending_is_no_training", mending_is_no_training},
                                      {0}}};
