@@ -92,15 +92,6 @@ static outcome tell_divergence(worker *w, const train_report *r, err *e)
     return DIVERGED;
 }
 
-static bool eval_due(const worker *w)
-{
-    const train_progress *p = &w->trainer->progress;
-    int64_t every = w->work.train.eval_every;
-    /* Not at step 0, where a continued run has nothing to say; not twice at the same step (eval_at
-     * comes with the checkpoint). The last step's is made as the final one, by train_to_the_end. */
-    return every > 0 && p->step > 0 && p->step % every == 0 && p->eval_at != p->step;
-}
-
 /* The order inside a turn is what makes a killed run end with the bits of one that was not:
  *
  *   evaluate what is due   before anything may stop the run, so that no evaluation is left out
@@ -110,7 +101,7 @@ static bool eval_due(const worker *w)
 static outcome train_to_the_end(worker *w, err *e)
 {
     while (!trainer_finished(w->trainer)) {
-        if (eval_due(w)) {
+        if (worker_eval_due(w)) {
             outcome o = worker_eval(w, false, e);
             /* One that was stopped is looked at below, where the run is saved. */
             if (o == WENT_WRONG) return o;

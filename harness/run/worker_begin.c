@@ -31,6 +31,7 @@ bool worker_begin_plan(worker *w, err *e)
 typedef struct cutting {
     const train_progress *p;
     bool ended;              /* no step is to come */
+    bool again;              /* the run's own evaluation is made where it stands */
     int64_t last;            /* step of the last line that is kept */
     char own[EVAL_ID_CHARS]; /* the run's own evaluation, where it stands */
 } cutting;
@@ -51,15 +52,15 @@ static bool keep_eval(void *user, const json_t *line)
     cutting *c = user;
     const train_progress *p = c->p;
     int64_t step = json_get_int(line, "step", -1);
-    /* What else was asked of a model that is trained to its end stays: by loci eval, or by another
-     * `eval:` section. The final line goes: a run that is not done has to evaluate again in any
-     * case, and what the evaluation kept on the way makes that short. At the checkpoint's own step
-     * the line on the way stays only where the checkpoint knows of the evaluation (eval_at);
-     * otherwise it would stand there twice. */
+    bool final = json_is_true(json_object_get(line, "final"));
+    /* What else was asked of the checkpoint's model stays: by loci eval, or, of one that is trained
+     * to its end, by another `eval:` section. The final line goes: a run that is not done has to
+     * evaluate again in any case, and what the evaluation kept on the way makes that short. At the
+     * checkpoint's own step the line goes that is made again, and would stand there twice. */
     const char *id = json_get_text(line, "eval");
-    if (c->ended && step == p->step && id && strcmp(id, c->own) != 0) return true;
-    if (step < 0 || json_is_true(json_object_get(line, "final"))) return false;
-    bool keeps = step < p->step || (step == p->step && p->eval_at == step);
+    if (step == p->step && id && strcmp(id, c->own) != 0) return c->ended || !final;
+    if (step < 0 || final) return false;
+    bool keeps = step < p->step || (step == p->step && !c->again);
     if (keeps) c->last = step;
     return keeps;
 }
@@ -71,7 +72,8 @@ static bool cut_lines(const worker *w, const char *path, line_keep keep, int64_t
                       int64_t *stood, err *e)
 {
     int64_t damaged;
-    cutting c = {&w->trainer->progress, trainer_finished(w->trainer), 0, ""};
+    bool ended = trainer_finished(w->trainer);
+    cutting c = {&w->trainer->progress, ended, ended || worker_eval_due(w), 0, ""};
     worker_eval_id(c.own, w);
     if (!run_lines_filter(path, keep, &c, &damaged, e)) return false;
     if (damaged > 0) {

@@ -13,7 +13,8 @@
 
 /* Which evaluation was the best is said twice: by evals.jsonl, and by the manifest of the model
  * that was kept for it. Where the manifest is lost the other still knows, and the model itself of
- * which step it is: so a worse one is never called the best. */
+ * which step it is: so a worse one is never called the best. As long as the manifest is there it
+ * decides: among the lines may be those of models that nobody kept (loci eval). */
 
 /* What evals.jsonl says of evaluations that can be compared with `like`. */
 typedef struct past {
@@ -136,11 +137,12 @@ bool worker_best_keep(worker *w, const json_t *line, err *e)
 {
     char folder[FILE_PATH_BYTES];
     past p;
-    checkpoint_merit own = {.nats = run_verdict_evaluated(line)};
+    checkpoint_merit kept, own = {.nats = run_verdict_evaluated(line)};
     kind_of(own.kind, w, line);
     if (!file_join(folder, w->folder, CHECKPOINT_BEST, e) ||
         !make_comparable(w, folder, line, &own, e) || !look_back(&p, w, line, -1, e)) {
         return false;
     }
+    if (checkpoint_files_merit(folder, &kept) && !isnan(kept.nats)) p.least = kept.nats;
     return !(own.nats < p.least) || worker_save_model(w, "best", &own, e);
 }

@@ -17,6 +17,15 @@ bool worker_eval_traces(const workload *w, int64_t steps)
            w->eval.dynamic.kind == DYNAMIC_NONE && 2 * steps >= w->train.eval_every;
 }
 
+/* Not at step 0, where a continued run has nothing to say; not twice at the same step (eval_at
+ * comes with the checkpoint). */
+bool worker_eval_due(const worker *w)
+{
+    const train_progress *p = &w->trainer->progress;
+    int64_t every = w->work.train.eval_every;
+    return every > 0 && p->step > 0 && p->step % every == 0 && p->eval_at != p->step;
+}
+
 /* While an evaluation goes on. */
 static void tell_share(void *user, int64_t tokens, int64_t of, double seconds)
 {

@@ -7,6 +7,10 @@
 /* Of the evaluation that worker_eval makes where training stands: what its line is known by. */
 void worker_eval_id(char id[EVAL_ID_CHARS], const worker *w);
 
+/* Whether train.eval_every asks for one where training stands. The last step's is made as the final
+ * one whatever this says. */
+bool worker_eval_due(const worker *w);
+
 /* Evaluates the model as it stands and adds the line to evals.jsonl; final: with losses, slices and
  * the record of what was asked. WENT_WELL, WENT_WRONG with e, or STOPPED: it goes on from there
  * when it is asked for again. */

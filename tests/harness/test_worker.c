@@ -196,6 +196,22 @@ static char *kept_model(const char *folder, const char *name)
     return text;
 }
 
+/* The last line of evals.jsonl (decref it). */
+static json_t *last_evaluation(const char *folder)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    file_join(path, folder, "evals.jsonl", &e);
+    char *text = file_read(path, NULL, &e);
+    EXPECT(text && *text, "%s", e.text);
+    if (!text) return NULL;
+    text[strlen(text) - 1] = 0;
+    char *line = strrchr(text, '\n');
+    json_t *o = json_loads(line ? line + 1 : text, 0, NULL);
+    free(text);
+    return o;
+}
+
 /* Models that are kept on the way: every fourth step's and the best, whenever the run is killed. */
 static void kept_models(void)
 {
@@ -205,7 +221,7 @@ static void kept_models(void)
         "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, accumulate: 2, log_every: "
         "2,\n"
         "  eval_every: 3, checkpoint_seconds: 0, keep_every: 4, keep_best: true}\n";
-    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], name[64];
+    char whole[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], evals[FILE_PATH_BYTES], name[64];
     if (!test_program()) return;
     trial_folder(whole, "whole", TRIAL_SPEC, keeping, 3);
     EXPECT(trial_worker(whole, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(whole).reason);
@@ -226,9 +242,22 @@ static void kept_models(void)
             free(y);
         }
     }
-    char *best = kept_model(whole, "best");
+    /* What somebody asked of a model on the way, which nobody kept, is in no other one's way. */
+    err e = {0};
+    trial_folder(folder, "kept-asked", TRIAL_SPEC, keeping, 3);
+    trial_worker(folder, "step:5", -1, 0);
+    json_auto_t *asked = last_evaluation(folder);
+    json_object_set_new(asked, "eval", json_string("0123456789abcdef"));
+    json_object_set_new(asked, "step", json_integer(4));
+    json_object_set_new(asked, "nats", json_real(1));
+    EXPECT(file_join(evals, folder, "evals.jsonl", &e) && run_lines_append_record(evals, asked, &e),
+           "%s", e.text);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    char *best = kept_model(whole, "best"), *same = kept_model(folder, "best");
     EXPECT(best && strstr(best, "nats_per_token"), "%s", best);
+    EXPECT(best && same && strcmp(best, same) == 0, "%s, not %s", same, best);
     free(best);
+    free(same);
 }
 
 /* Longer, and saved by the clock rather than at every step. */
@@ -253,22 +282,6 @@ static void stopped_politely(void)
            (long long)s.step, (long long)before);
 }
 
-/* The last line of evals.jsonl (decref it). */
-static json_t *last_evaluation(const char *folder)
-{
-    char path[FILE_PATH_BYTES];
-    err e = {0};
-    file_join(path, folder, "evals.jsonl", &e);
-    char *text = file_read(path, NULL, &e);
-    EXPECT(text && *text, "%s", e.text);
-    if (!text) return NULL;
-    text[strlen(text) - 1] = 0;
-    char *line = strrchr(text, '\n');
-    json_t *o = json_loads(line ? line + 1 : text, 0, NULL);
-    free(text);
-    return o;
-}
-
 /* A finished run is evaluated as its plan asks now, even if somebody has asked for the same figures
  * before: only a final evaluation has losses per token. Going back evaluates nothing. */
 static void evaluated_again(void)
@@ -285,6 +298,9 @@ static void evaluated_again(void)
     json_object_set_new(wanted, "losses", json_null());
     file_join(path, folder, "evals.jsonl", &e);
     EXPECT(run_lines_append_record(path, wanted, &e), "%s", e.text);
+    /* What was kept of another that was stopped goes with the next one's line. */
+    file_join(path, folder, "part-0123456789abcdef.safetensors", &e);
+    EXPECT(file_write(path, "part", 4, &e), "%s", e.text);
     for (int i = 0; i < 2; i++) {
         trial_folder(folder, "again", TRIAL_SPEC, i ? "eval: {rows: 3}" : "eval: {rows: 2}", 3);
         EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
@@ -295,10 +311,94 @@ static void evaluated_again(void)
         EXPECT(losses && file_join(path, folder, losses, &e) && file_exists(path), "%d: %s", i,
                losses);
         EXPECT(!i || json_equal(now, first), "evaluated anew");
+        EXPECT(files_named(folder, "part-") == 0, "%d: parts stay", i);
         json_decref(now);
     }
     json_decref(first);
     json_decref(wanted);
+}
+
+/* A model of another step that was put in its place is none that the run ended with. */
+static void evaluated_by_another_model(void)
+{
+    char folder[FILE_PATH_BYTES], early[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    err e = {0};
+    if (!undisturbed(folder)) return;
+    trial_folder(early, "early", TRIAL_SPEC, NULL, 3);
+    trial_worker(early, "step:5", -1, 0);
+    EXPECT(file_join(to, folder, "checkpoint", &e) && file_remove_tree(to, &e) &&
+               file_join(early, test_inside("early"), "checkpoint", &e) &&
+               file_rename(early, to, &e),
+           "%s", e.text);
+    trial_folder(folder, "whole", TRIAL_SPEC, "eval: {rows: 2}", 3);
+    int code = trial_worker(folder, NULL, -1, 0);
+    EXPECT(file_join(to, folder, "log.txt", &e), "%s", e.text);
+    text_auto *log = file_read(to, NULL, &e);
+    EXPECT(code == EXIT_FAILED && log && strstr(log, "is of step 4, and the run ended at 10"),
+           "%d: %s", code, log);
+    EXPECT(trial_status(folder).state == RUN_DONE, "%s", trial_status(folder).reason);
+}
+
+/* Lines of evals.jsonl with these words. */
+static int lines_with(const char *folder, const char *words)
+{
+    char path[FILE_PATH_BYTES];
+    int count = 0;
+    err e = {0};
+    EXPECT(file_join(path, folder, "evals.jsonl", &e), "%s", e.text);
+    text_auto *text = file_read(path, NULL, &e);
+    for (const char *at = text; at && (at = strstr(at, words)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* Of the checkpoint's own step that line goes which is made again. One that somebody asked for
+ * (loci eval) took as long, and that model is gone once training goes on. */
+static void asked_on_the_way(void)
+{
+    static const char OTHER[] = "0123456789abcdef";
+    static const char SECOND[] = "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, "
+                                 "accumulate: 2, log_every: 2, eval_every: 2, "
+                                 "checkpoint_seconds: 0}\n";
+    static const struct {
+        const char *eval;
+        int step; /* -1: none is said */
+        bool final, stays;
+    } ASKED[] = {{"own", 4, false, true}, /* train.eval_every asks for none of this step */
+                 {OTHER, 4, false, true},
+                 {"fedcba9876543210", 4, true, false},
+                 {"aaaaaaaaaaaaaaaa", -1, false, false}};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "asked", TRIAL_SPEC, SECOND, 3);
+    trial_worker(folder, "eval_line:2", -1, 0);
+    json_auto_t *own = last_evaluation(folder);
+    EXPECT(json_get_int(own, "step", 0) == 4, "no line of step 4");
+    file_remove_tree(folder, &e);
+    trial_folder(folder, "asked", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:5", -1, 0);
+    EXPECT(file_join(path, folder, "evals.jsonl", &e), "%s", e.text);
+    for (size_t i = 0; i < sizeof ASKED / sizeof *ASKED; i++) {
+        json_auto_t *line = json_copy(own);
+        if (i > 0) json_object_set_new(line, "eval", json_string(ASKED[i].eval));
+        if (ASKED[i].step < 0) json_object_del(line, "step");
+        json_object_set_new(line, "final", json_boolean(ASKED[i].final));
+        EXPECT(run_lines_append_record(path, line, &e), "%s", e.text);
+    }
+    trial_worker(folder, "step:1", -1, 0);
+    for (size_t i = 0; i < sizeof ASKED / sizeof *ASKED; i++) {
+        const char *id = i > 0 ? ASKED[i].eval : json_get_text(own, "eval");
+        EXPECT(lines_with(folder, id) == ASKED[i].stays, "%s: %d", ASKED[i].eval,
+               lines_with(folder, id));
+    }
+    trial_folder(folder, "asked", TRIAL_SPEC, SECOND, 3);
+    for (int i = 0; i < 2; i++) {
+        trial_worker(folder, i ? NULL : "eval_line:1", -1, 0);
+        int lines = lines_with(folder, json_get_text(own, "eval"));
+        EXPECT(lines == 1, "%d: %d lines", i, lines);
+    }
 }
 
 /* With two workers in one folder the second does nothing, and says so. */
@@ -368,6 +468,8 @@ const test_suite test_worker = {"harness/worker",
                                  {"kept_models", kept_models},
                                  {"stopped_politely", stopped_politely},
                                  {"evaluated_again", evaluated_again},
+                                 {"evaluated_by_another_model", evaluated_by_another_model},
+                                 {"asked_on_the_way", asked_on_the_way},
                                  {"one_worker_per_folder", one_worker_per_folder},
                                  {"what_was_being_written", what_was_being_written},
                                  {"seconds_become_steps", seconds_become_steps},
