@@ -139,34 +139,38 @@ static bool build(importing *x, err *e)
 
 /* ---- its parameters ---- */
 
-static bool has_all(const importing *x, const char *prefix)
+static int count_there(const importing *x, const char *prefix)
 {
     const params *p = model_params_const(x->model);
+    int there = 0;
     for (int i = 0; i < p->count; i++) {
         char name[512];
         snprintf(name, sizeof name, "%s%s", prefix, p->list[i].name);
-        if (!safetensors_find(x->file, name)) return false;
+        there += safetensors_find(x->file, name) != NULL;
     }
-    return true;
+    return there;
 }
 
-/* What stands before every name: what stands before the first parameter's in a file that has all of
- * them behind it. Other programs wrap models, and every name then begins with the wrapper's
- * ("module.", "_orig_mod."). Ends of names are not unique, hence the question whether all are
- * there. */
+/* What stands before every name: what stands before the first parameter's, where the file has most
+ * of them behind it. Other programs wrap models, and every name then begins with the wrapper's
+ * ("module.", "_orig_mod."). Ends of names are not unique, hence the question how many are there;
+ * what is missing, or too much, is then told of these. */
 static const char *find_prefix(const importing *x)
 {
-    const char *first = model_params_const(x->model)->list[0].name;
+    const char *first = model_params_const(x->model)->list[0].name, *best = "";
     size_t n = strlen(first);
+    int most = 0;
     for (int i = 0; i < safetensors_count(x->file); i++) {
         const char *name = safetensors_at(x->file, i)->name;
         size_t before = strlen(name) - MIN(strlen(name), n);
         if (strcmp(name + before, first) != 0) continue;
         char *prefix = arena_strdup(x->memory, name);
         prefix[before] = 0;
-        if (has_all(x, prefix)) return prefix;
+        int there = count_there(x, prefix);
+        if (there > most) best = prefix;
+        most = MAX(most, there);
     }
-    return ""; /* whatever is missing is then told by its plain name */
+    return best;
 }
 
 /* Of the tensor as a whole: how many, not where. */

@@ -14,7 +14,10 @@
 
 static const char SPEC[] = "name: edit\ndata: {corpus: markov, symbols: 20, tokens: 4k}\n"
                            "model:\n  width: 8\n  context: 16\n  blocks:\n    - ffn: {hidden: 8}\n"
+                           "    - hash_ffn: {experts: 2, hidden: 8}\n"
                            "train: {budget: {steps: 3}, batch: 4}\n";
+
+static const char TABLE[] = "blocks.1.hash_ffn.table";
 
 static program_result run(void)
 {
@@ -38,13 +41,15 @@ static const char *model_file(void)
 }
 
 typedef struct edit {
-    const char *prefix;     /* of all names */
-    const char *more;       /* name of an additional tensor */
-    const char *less;       /* name of one that is left out */
-    bool metadata;          /* kept */
-    bool half;              /* head.weight as F16 */
-    real factor;            /* of head.weight */
-    const char *run, *spec; /* what the metadata say in place of the file's own; NULL: these */
+    const char *prefix; /* of all names */
+    const char *more;   /* name of an additional tensor */
+    const char *less;   /* name of one that is left out */
+    bool metadata;      /* kept */
+    bool half;          /* head.weight as F16 */
+    real factor;        /* of head.weight */
+    const char *of;     /* of that tensor instead */
+    /* What the metadata say in place of the file's own; NULL: these. */
+    const char *run, *spec, *tokenizer;
 } edit;
 
 /* What five lines of Python do. */
@@ -63,6 +68,10 @@ static void change(const char *from, const char *to, const edit *how)
     for (int i = 0; i < COUNT; i++) {
         texts[i] = (st_text){KEYS[i], safetensors_metadata(s, KEYS[i])};
     }
+    if (how->more) {
+        static const float one = 1;
+        list[n++] = (st_entry){how->more, ST_F32, 0, {0}, &one};
+    }
     for (int i = 0; i < safetensors_count(s) && n + 1 < MAX; i++) {
         const st_tensor *t = safetensors_at(s, i);
         if (how->less && strcmp(t->name, how->less) == 0) continue;
@@ -73,7 +82,7 @@ static void change(const char *from, const char *to, const edit *how)
         st_entry *entry = &list[n++];
         *entry = (st_entry){arena_strdup(a, name), ST_REAL, t->rank, {0}, values};
         memcpy(entry->shape, t->shape, (size_t)t->rank * sizeof *t->shape);
-        if (strcmp(t->name, "head.weight") != 0) continue;
+        if (strcmp(t->name, how->of ? how->of : "head.weight") != 0) continue;
         for (int64_t k = 0; k < t->count; k++) {
             values[k] *= how->factor;
         }
@@ -86,10 +95,6 @@ static void change(const char *from, const char *to, const edit *how)
             entry->data = ones;
         }
     }
-    if (how->more) {
-        static const float one = 1;
-        list[n++] = (st_entry){how->more, ST_F32, 0, {0}, &one};
-    }
     safetensors_close(s); /* it may be what is replaced; all of it was copied but the texts */
     s = safetensors_open(from, &e);
     for (int i = 0; i < COUNT; i++) {
@@ -97,6 +102,7 @@ static void change(const char *from, const char *to, const edit *how)
     }
     if (how->spec) texts[0].value = how->spec;
     if (how->run) texts[1].value = how->run;
+    if (how->tokenizer) texts[5].value = how->tokenizer;
     EXPECT(safetensors_save(to, list, n, texts, how->metadata ? COUNT : 0, NULL, &e), "%s", e.text);
     safetensors_close(s);
     arena_free(a);
@@ -153,7 +159,8 @@ static program_result started_untrained(const char *from)
     char text[FILE_PATH_BYTES + 512];
     snprintf(text, sizeof text,
              "data: {corpus: markov, symbols: 20, tokens: 4k}\n"
-             "model: {width: 8, context: 16, blocks: [{ffn: {hidden: 8}}]}\n"
+             "model: {width: 8, context: 16, blocks: [{ffn: {hidden: 8}}, "
+             "{hash_ffn: {experts: 2, hidden: 8}}]}\n"
              "init_from: {checkpoint: %s}\ntrain: {budget: {steps: 0}, batch: 4}\n",
              from);
     corpora_write("untrained.yaml", text, -1);
@@ -165,6 +172,7 @@ static void refused(void)
     program_result r = run();
     if (r.status < 0) return;
     char from[FILE_PATH_BYTES], file[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    char text[FILE_PATH_BYTES + 64];
     snprintf(from, sizeof from, "%s", model_file());
     snprintf(file, sizeof file, "%s/edited.safetensors", test_folder());
     snprintf(to, sizeof to, "%s/to", test_folder());
@@ -174,6 +182,22 @@ static void refused(void)
     expect_refused(LOCI("import", "checkpoint", file, "--to", to), "'other' is no parameter");
     change(from, file, &(edit){.factor = 1, .metadata = true, .less = "head.weight"});
     expect_refused(LOCI("import", "checkpoint", file, "--to", to), "lacks the parameter 'head.w");
+    /* Of a wrapped model with a copy of one of its parameters beside: what there is more, or less,
+     * is told of the one of which most is there. */
+    change(from, file,
+           &(edit){
+               .prefix = "module.", .factor = 1, .metadata = true, .more = "ema.embedding.weight"});
+    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "'ema.embedding.weight' is no");
+    change(from, file,
+           &(edit){.prefix = "module.", .factor = 1, .metadata = true, .less = "head.weight"});
+    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "lacks the parameter 'head.w");
+    change(from, file, &(edit){.factor = (real)0.5, .metadata = true, .of = TABLE});
+    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "whole numbers from 0 to 1");
+    change(from, file, &(edit){.factor = 1, .metadata = true, .tokenizer = "0123456789abcdef"});
+    corpora_write("words.txt", "some words\n", -1);
+    snprintf(text, sizeof text, "{corpus: text, path: '%s'}", test_inside("words.txt"));
+    expect_refused(LOCI("import", "checkpoint", file, "--corpus", text, "--to", to),
+                   "tokens of another vocabulary (tokenizer 0123456789ab) than this text's (bytes");
     corpora_write("damaged/run.json", "{", -1);
     change(from, test_inside("damaged/edited.safetensors"), &(edit){.factor = 1});
     expect_refused(
@@ -251,9 +275,10 @@ static void said_by_a_stranger(void)
 /* A run's id that is a path would have a section of somebody's plan.json taken for what was cut. */
 static void no_run(void)
 {
-    static const char CUT[] = "name: edit\ndata: {corpus: markov, symbols: 20, tokens: 4k}\n"
-                              "model:\n  width: 8\n  context: 16\n  blocks:\n    - ffn: {hidden: "
-                              "8}\nclaims: [{says: words}]\n";
+    static const char CUT[] =
+        "name: edit\ndata: {corpus: markov, symbols: 20, tokens: 4k}\n"
+        "model:\n  width: 8\n  context: 16\n  blocks:\n    - ffn: {hidden: "
+        "8}\n    - hash_ffn: {experts: 2, hidden: 8}\nclaims: [{says: words}]\n";
     static const char PLAN[] = "{\"spec\": {\"claims\": [{\"says\": \"/private/words\"}]}}";
     static const char *const RUNS[] = {"../elsewhere", "../../elsewhere", "linked", ".hidden"};
     program_result r = run();
