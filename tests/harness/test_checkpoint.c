@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "harness/train/checkpoint.h"
+#include "harness/train/checkpoint_files.h"
 #include "harness/train/trained_model.h"
 #include "tests/support/corpora.h"
 #include "tests/support/trial_specs.h"
@@ -240,6 +242,83 @@ static void only_its_own_files(void)
     workload_close(&w);
 }
 
+/* A better one takes the place of a worse one, and one without figures that of none. */
+static void better_ones_are_kept(void)
+{
+    static const struct {
+        double nats; /* NaN: none */
+        int64_t kept;
+    } CASES[] = {{(double)NAN, 1}, {2, 2}, {(double)NAN, 2}, {3, 2}, {2, 2}, {1, 6}};
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, NULL);
+    if (!t) return;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const checkpoint_merit merit = {.nats = CASES[i].nats};
+        run_steps(t, 1);
+        EXPECT(checkpoint_keep(folder_here(), t, "run", isnan(merit.nats) ? NULL : &merit, &e),
+               "%s", e.text);
+        safetensors *s = checkpoint_files_open(folder_here(), "model", &e);
+        int64_t step = s ? checkpoint_files_number(s, "step") : -1;
+        EXPECT(step == CASES[i].kept, "%zu: of step %lld: %s", i, (long long)step, e.text);
+        safetensors_close(s);
+    }
+    trainer_free(t);
+    workload_close(&w);
+}
+
+/* The training state anew, with so many counts, and with or without its place in the
+ * text.
+ */
+static void rewrite_train(int64_t counts, bool placed)
+{
+    enum { MOST = 64 };
+    char path[FILE_PATH_BYTES], manifest[FILE_PATH_BYTES], hex[SHA256_HEX];
+    st_entry list[MOST];
+    int64_t bytes;
+    err e = {0};
+    EXPECT(checkpoint_files_path(path, folder_here(), "train", &e), "%s", e.text);
+    file_join(manifest, folder_here(), "manifest.json", NULL);
+    safetensors *s = safetensors_open(path, &e);
+    int n = s ? safetensors_count(s) : 0;
+    EXPECT(n > 0 && n <= MOST, "%d arrays: %s", n, e.text);
+    for (int i = 0; i < n && i < MOST; i++) {
+        const st_tensor *x = safetensors_at(s, i);
+        list[i] = (st_entry){x->name, x->dtype, x->rank, {0}, x->data};
+        memcpy(list[i].shape, x->shape, (size_t)x->rank * sizeof *x->shape);
+        if (strcmp(x->name, "progress.counts") == 0) list[i].shape[0] = counts;
+    }
+    const st_text place = {"cursor", s ? safetensors_metadata(s, "cursor") : ""};
+    EXPECT(safetensors_save(path, list, n, &place, placed, hex, &e), "%s", e.text);
+    safetensors_close(s);
+    json_auto_t *o = json_read(manifest, &e);
+    json_t *file = json_object_get(json_object_get(o, "files"), strrchr(path, '/') + 1);
+    bool ok = file && file_stat(path, &bytes, NULL, &e);
+    if (ok) json_object_set_new(file, "sha256", json_string(hex));
+    if (ok) json_object_set_new(file, "bytes", json_integer(bytes));
+    EXPECT(ok && json_write(manifest, o, &e), "%s", e.text);
+}
+
+/* Of a program that saves other things. */
+static void parts_are_missing(void)
+{
+    workload w;
+    err e = {0};
+    trainer *t = trainer_for(&w, NULL);
+    if (!t) return;
+    run_steps(t, 2);
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    rewrite_train(3, true);
+    EXPECT(checkpoint_load(folder_here(), t, &e), "%s", e.text);
+    rewrite_train(2, true);
+    expect_refused(NULL, "progress: missing");
+    EXPECT(checkpoint_save(folder_here(), t, "run", &e), "%s", e.text);
+    rewrite_train(3, false);
+    expect_refused(NULL, "cursor: missing");
+    trainer_free(t);
+    workload_close(&w);
+}
+
 static void model_to_use(void)
 {
     workload w;
@@ -283,5 +362,7 @@ const test_suite test_checkpoint = {"harness/checkpoint",
                                      {"tables hold choices", tables_hold_choices},
                                      {"states are possible", states_are_possible},
                                      {"only_its_own_files", only_its_own_files},
+                                     {"better_ones_are_kept", better_ones_are_kept},
+                                     {"parts_are_missing", parts_are_missing},
                                      {"model_to_use", model_to_use},
                                      {0}}};

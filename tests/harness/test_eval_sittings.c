@@ -190,8 +190,8 @@ static void seal(char *data, size_t bytes)
     safetensors_close(s);
 }
 
-/* A number of an array of a safetensors file, the first or the last, becomes these 8 bytes. */
-static void change_array(const char *path, const char *name, bool last, const void *number,
+/* These 8 bytes at a place in an array of a safetensors file; -1: its last. */
+static void change_array(const char *path, const char *name, int64_t place, const void *number,
                          bool sealed)
 {
     size_t bytes;
@@ -206,7 +206,7 @@ static void change_array(const char *path, const char *name, bool last, const vo
     if (at) {
         char *end;
         int64_t begin = strtoll(strchr(at, '[') + 1, &end, 10), behind = strtoll(end + 1, NULL, 10);
-        memcpy(data + 8 + header + (last ? behind - 8 : begin), number, 8);
+        memcpy(data + 8 + header + (place < 0 ? behind - 8 : begin + place), number, 8);
         if (sealed) seal(data, bytes);
         EXPECT(file_write(path, data, bytes, &e), "%s", e.text);
     }
@@ -224,7 +224,7 @@ typedef struct damage {
     int64_t whole;
     double sum;    /* where `whole` is 0 */
     bool complete; /* the evaluation that was kept */
-    bool last;     /* of the text's last document, of which nothing was read */
+    int64_t place; /* in bytes; -1: the last, of a document of which nothing was read */
     bool unsealed; /* nothing is wrong with it but that it was not written so */
 } damage;
 
@@ -246,7 +246,7 @@ static void begins_anew(trainer *t, const eval_options *o, const damage *list, s
         if (d->complete) task.reader.heard = end_late;
         EXPECT(evaluate(&r, &task, &e) && r.stopped == !d->complete, "%s", e.text);
         evaluate_deinit(&r);
-        change_array(path, d->name, d->last, d->whole ? (const void *)&d->whole : &d->sum,
+        change_array(path, d->name, d->place, d->whole ? (const void *)&d->whole : &d->sum,
                      !d->unsealed);
         now.stop = 0;
         task.reader.heard = NULL;
@@ -259,33 +259,50 @@ static void begins_anew(trainer *t, const eval_options *o, const damage *list, s
     evaluate_deinit(&one);
 }
 
-/* Sums that this text cannot have, or that it may have and were not written; and, where what rows
- * have learned goes on from document to document, a row behind another that could be loaded. */
+/* Sums that this text cannot have, or that it may have and were not written. */
 static void parts_that_cannot_be(void)
 {
-    static const damage LIST[] = {{"documents.tokens", -1, 0, false, false, false},
-                                  {"documents.tokens", (int64_t)1 << 62, 0, false, false, false},
-                                  {"documents.tokens", 151, 0, false, false, false},
-                                  {"documents.tokens", 100, 0, true, false, false},
-                                  {"documents.nats", 0, -1e300, false, false, false},
-                                  {"documents.nats", 0, 7, false, true, false},
-                                  {"documents.nats", 0, 7, false, false, true},
-                                  {"seconds", 0, (double)NAN, false, false, false},
-                                  {"position.0", -8, 0, false, false, false},
-                                  {"document.0", INT64_MIN, 0, false, false, false}};
-    static const damage BEHIND[] = {{"position.1", -8, 0, false, false, false}};
+    static const damage LIST[] = {{"documents.tokens", -1, 0, false, 0, false},
+                                  {"documents.tokens", (int64_t)1 << 62, 0, false, 0, false},
+                                  {"documents.tokens", 151, 0, false, 0, false},
+                                  {"documents.tokens", 100, 0, true, 0, false},
+                                  {"documents.nats", 0, -1e300, false, 0, false},
+                                  {"documents.nats", 0, 7, false, -1, false},
+                                  {"documents.nats", 0, 7, false, 0, true},
+                                  {"seconds", 0, (double)NAN, false, 0, false},
+                                  {"position.0", -8, 0, false, 0, false},
+                                  {"document.0", INT64_MIN, 0, false, 0, false}};
     const eval_options plain = {.split = SPLIT_VALIDATION, .rows = 3};
     workload w;
     trainer *t = evaluated_trained(&w, NULL);
     if (!t) return;
     begins_anew(t, &plain, LIST, sizeof LIST / sizeof *LIST);
+    trainer_free(t);
+    workload_close(&w);
+}
+
+/* Where what rows have learned goes on from document to document: a row behind another that could
+ * be loaded, and a table of choices of which one is none. */
+static void rows_that_cannot_be(void)
+{
+    static const char TABLE[] =
+        "model: {width: 16, context: 8, blocks: [{hash_ffn: {experts: 3}}]}\n";
+    static const char HOW[] = "{rows: 3, dynamic: {kind: sgd, rate: 0.1, carry: true}}";
     arena_auto *a = arena_new(1 << 14);
     err e = {0};
     eval_options learns;
-    static const char HOW[] = "{rows: 3, dynamic: {kind: sgd, rate: 0.1, carry: true}}";
+    workload w;
     const node *section = node_parse(a, HOW, strlen(HOW), "eval", &e);
     EXPECT(section && eval_options_read(&learns, section, a, &e), "%s", e.text);
-    begins_anew(t, &learns, BEHIND, 1);
+    trainer *t = evaluated_trained(&w, TABLE);
+    if (!t) return;
+    const params *p = model_params_const(w.eval_model);
+    int table = params_find(p, "blocks.0.hash_ffn.table");
+    EXPECT(table >= 0, "no table");
+    int64_t place = table < 0 ? 0 : p->list[table].offset * (int64_t)sizeof(real);
+    const damage list[] = {{"position.1", -8, 0, false, 0, false},
+                           {"learned.1", 0, 1e9, false, place, false}};
+    begins_anew(t, &learns, list, 2);
     trainer_free(t);
     workload_close(&w);
 }
@@ -352,7 +369,7 @@ static void seconds_add_up(void)
         EXPECT(evaluate(&r, &task, &e) && r.stopped == !i, "%s", e.text);
         EXPECT(i == 0 || (r.seconds >= before && r.seconds < before + 100), "%g s", r.seconds);
         evaluate_deinit(&r);
-        if (i == 0) change_array(path, "seconds", false, &before, true);
+        if (i == 0) change_array(path, "seconds", 0, &before, true);
     }
     trainer_free(t);
     workload_close(&w);
@@ -418,6 +435,7 @@ const test_suite test_eval_sittings = {"harness/eval_sittings",
                                        {{"several_sittings", several_sittings},
                                         {"parts_that_do_not_fit", parts_that_do_not_fit},
                                         {"parts_that_cannot_be", parts_that_cannot_be},
+                                        {"rows_that_cannot_be", rows_that_cannot_be},
                                         {"seconds_add_up", seconds_add_up},
                                         {"losses_that_were_changed", losses_that_were_changed},
                                         {"watches_that_do_not_fit", watches_that_do_not_fit},

@@ -111,7 +111,7 @@ static void made_anew_it_is_unknown(void)
         int last;
         bool told;
     } cases[] = {
-        {"eval_every: 4", 2, true}, {"eval_every: 6", 1, true}, {"eval_every: 3", 3, false}};
+        {"eval_every: 6", 1, true}, {"eval_every: 3", 3, false}, {"eval_every: 4", 2, true}};
     char folder[FILE_PATH_BYTES], name[32], more[1024];
     if (!test_program()) return;
     for (int i = 0; i < 3; i++) {
@@ -140,6 +140,14 @@ static void made_anew_it_is_unknown(void)
         }
         EXPECT(json_get_double(before, "nats") == json_get_double(after, "nats"), "other figures");
     }
+    /* Of another protocol there was none before. */
+    strcat(more, "eval: {rows: 2}\n");
+    trial_folder(folder, name, TRIAL_SPEC, more, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == 0, "%s", trial_status(folder).reason);
+    json_auto_t *other = evaluation_at(folder, 3);
+    json_t *layers = json_object_get(other, "layers");
+    EXPECT(other && !json_object_get(json_object_get(layers, "blocks.0.hash_ffn"), "changed"),
+           "it was compared");
 }
 
 static void block_by_block(void)

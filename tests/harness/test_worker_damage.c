@@ -64,6 +64,16 @@ static void corrupt_checkpoint_is_said(void)
     EXPECT(code == EXIT_FAILED && s.state == RUN_FAILED && strstr(s.reason, "corrupt"), "%d: %s",
            code, s.reason);
     EXPECT(file_exists(path), "the file was removed: %s", path);
+    /* Nor is it the end of a run of which nothing says how it stands. */
+    trial_folder(folder, "corrupt-too", TRIAL_SPEC, NULL, 3);
+    trial_worker(folder, "step:5", -1, 0);
+    damaged_run_file(folder, "status.json", REMOVED);
+    damaged_run_file(folder, "checkpoint/train-4.safetensors", FLIPPED);
+    s = trial_status(folder);
+    EXPECT(!s.ended, "%s: %s", run_status_state_name(s.state), s.reason);
+    code = trial_worker(folder, NULL, -1, 0);
+    s = trial_status(folder);
+    EXPECT(code == EXIT_FAILED && strstr(s.reason, "corrupt"), "%d: %s", code, s.reason);
 }
 
 /* A run that cannot be opened any more has not lost the steps that its status says. */
@@ -204,6 +214,32 @@ static void gap_before_checkpoint_is_told(void)
     }
 }
 
+static bool not_of_step_9(void *user, const json_t *line)
+{
+    (void)user;
+    return json_get_int(line, "step", -1) != 9;
+}
+
+/* Evaluations on the way that are lost are missed whatever was asked of the last model. */
+static void asked_at_the_end_is_none_on_the_way(void)
+{
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "lost", TRIAL_SPEC, NULL, 3);
+    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+    json_auto_t *asked =
+        json_pack("{s:s, s:i, s:b, s:s, s:f, s:i}", "eval", "0123456789abcdef", "step", 10, "final",
+                  0, "split", "test", "nats", 2.0, "tokens", 1);
+    EXPECT(file_join(path, folder, "evals.jsonl", &e) &&
+               run_lines_filter(path, not_of_step_9, NULL, NULL, &e) &&
+               run_lines_append_record(path, asked, &e),
+           "%s", e.text);
+    run_status s = trial_status(folder);
+    EXPECT(s.state == RUN_DONE && strstr(s.gap, "has no evaluation of step 9"), "%s: %s",
+           run_status_state_name(s.state), s.gap);
+}
+
 /* Who asks for more lines than a run began with, or than the process before logged, has lost none;
  * and what it logged since is missed. */
 static void other_cadence_is_no_gap(void)
@@ -211,12 +247,19 @@ static void other_cadence_is_no_gap(void)
     static const char MORE[] = "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, "
                                "accumulate: 2, log_every: 1,\n"
                                "  eval_every: 1, checkpoint_seconds: 0}\n";
-    char folder[FILE_PATH_BYTES];
+    char folder[FILE_PATH_BYTES], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    err e = {0};
     if (!test_program()) return;
     trial_folder(folder, "cadence", TRIAL_SPEC, NULL, 3);
     trial_worker(folder, "step:6", -1, 0);
     trial_folder(folder, "cadence", TRIAL_SPEC, MORE, 3);
     EXPECT(!trial_status(folder).gap[0], "%s", trial_status(folder).gap);
+    /* Where it is lost what the run was trained by, the plan does not say it. */
+    EXPECT(file_join(from, folder, "run.json", &e) && file_join(to, folder, "run.was", &e) &&
+               file_rename(from, to, &e),
+           "%s", e.text);
+    EXPECT(!trial_status(folder).gap[0], "%s", trial_status(folder).gap);
+    EXPECT(file_rename(to, from, &e), "%s", e.text);
     trial_worker(folder, "step:1", -1, 0);
     EXPECT(!trial_status(folder).gap[0], "%s", trial_status(folder).gap);
     trial_worker(folder, "step:3", -1, 0);
@@ -315,6 +358,7 @@ const test_suite test_worker_damage = {
      {"damage_is_mended", damage_is_mended},
      {"past_is_kept", past_is_kept},
      {"gap_before_checkpoint_is_told", gap_before_checkpoint_is_told},
+     {"asked_at_the_end_is_none_on_the_way", asked_at_the_end_is_none_on_the_way},
      {"other_cadence_is_no_gap", other_cadence_is_no_gap},
      {"what_comes_again_is_no_gap", what_comes_again_is_no_gap},
      {"dropped_line_is_said", dropped_line_is_said},

@@ -70,8 +70,15 @@ static void records_need_no_training(void)
                (long long)s.step, s.gap);
         EXPECT(whole && file_write(evals, whole, bytes, &e), "%s", e.text);
     }
+    /* A status without a state, as an editor may leave it. */
+    char speed[FILE_PATH_BYTES], status[FILE_PATH_BYTES];
+    EXPECT(file_join(status, folder, "status.json", &e) &&
+               file_write(status, "{\"step\": 10}", 12, &e),
+           "%s", e.text);
+    is_damaged_end("status.json", folder);
+    mended_untrained("status.json", folder, NULL, EXIT_DONE);
+    EXPECT(trial_status(folder).state == RUN_DONE, "%s", trial_status(folder).reason);
     /* What `loci bench` has noted is not measured anew. */
-    char speed[FILE_PATH_BYTES];
     EXPECT(file_join(speed, folder, "speed.json", &e) && file_write(speed, "{\"al", 4, &e), "%s",
            e.text);
     is_damaged_end("speed.json", folder);
@@ -167,7 +174,7 @@ static void cut_evaluation_is_a_gap(void)
     static const char *const cut[] = {"{\"eval\":\"0123456789abcdef\",\"step\":10,\"tokens_seen\":"
                                       "80,\"final\":false,\"split\":\"te",
                                       "{\"eval\":\"0123456789abcdef\",\"step\":10,\"tokens_seen\":"
-                                      "80,\"final\":true,\"split\":\"te"};
+                                      "80,\"final\":true,\"split\":\"te\n"};
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     err e = {0};
     if (!test_program()) return;
@@ -183,6 +190,9 @@ static void cut_evaluation_is_a_gap(void)
         run_status s = trial_status(folder);
         EXPECT(i != 1 ? s.state == RUN_DONE && strstr(s.gap, "evals.jsonl") : s.ended,
                "%d: %s: %s%s", i, run_status_state_name(s.state), s.gap, s.reason);
+        if (i == 1) mended_untrained("cut", folder, NULL, EXIT_DONE);
+        s = trial_status(folder);
+        EXPECT(i != 1 || (s.state == RUN_DONE && !s.gap[0]), "%s%s", s.gap, s.reason);
         EXPECT(whole && file_write(path, whole, bytes, &e), "%s", e.text);
     }
 }

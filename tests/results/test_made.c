@@ -124,6 +124,17 @@ static void times_of_several_machines_decide_nothing(void)
                     "'large', seed 2: had elsewhere (a processor), 1 thread, not somewhere");
 }
 
+/* Threads are each rank's. */
+static void ranks_are_of_the_machine(void)
+{
+    arena_auto *a = arena_new(0);
+    fake_experiment x = written();
+    edit(&x, 1, 2, "s/\"threads\"/\"ranks\": 3, \"threads\"/");
+    expect_said(a, &x,
+                "different machines or threads (somewhere (a processor), 1 thread; somewhere (a "
+                "processor), 1 thread of each of 3 ranks)");
+}
+
 /* Where the variant's seeds were measured alone. */
 static void measure(const fake_experiment *x, int variant, int threads, const char *host)
 {
@@ -163,6 +174,7 @@ const test_suite test_made = {
     {{"nothing_is_said_of_one_build", nothing_is_said_of_one_build},
      {"builds_are_told", builds_are_told},
      {"a_run_of_several_builds_is_told", a_run_of_several_builds_is_told},
+     {"ranks_are_of_the_machine", ranks_are_of_the_machine},
      {"speeds_of_several_machines_are_not_shown", speeds_of_several_machines_are_not_shown},
      {"times_of_several_machines_decide_nothing", times_of_several_machines_decide_nothing},
      {0}}};

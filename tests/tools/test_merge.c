@@ -43,6 +43,14 @@ static void copy(const char *from, const char *to)
     EXPECT(system(command) == 0, "%s", command);
 }
 
+/* A shell's command, in the folder of the runs there. */
+static void in_runs(const char *out, const char *what)
+{
+    char command[2 * FILE_PATH_BYTES];
+    snprintf(command, sizeof command, "cd '%s/%s/runs' && %s", test_folder(), out, what);
+    EXPECT(system(command) == 0, "%s", command);
+}
+
 /* The ids of the runs there (arena's), and how many of them are done. */
 static int64_t runs_of(const char *out, arena *a, const char *const **names, int *done)
 {
@@ -92,6 +100,14 @@ static void further_stays(void)
                    "theirs (saved at step 3) takes the place of ours (saved at step 2)");
     program_expect(r, 0, NULL, "4 runs");
     program_expect(merge("early", "here"), 0, NULL, " 0 runs");
+    /* What will be trained again is no further, nor is what no run comes to. */
+    copy("there", "torn");
+    in_runs("torn", "truncate -s 9 */checkpoint/model-*");
+    program_expect(merge("torn", "early"), 0, NULL, " 0 runs");
+    copy("there", "torn");
+    in_runs("torn", "sed -i -z -e 's/\"step\": *[0-9]*/\"step\": 9223372036854775805/' "
+                    "-e 's/,[^,]*\"crc\": *\"[0-9a-f]*\"//' */checkpoint/manifest.json");
+    program_expect(merge("torn", "early"), 0, NULL, " 0 runs");
     train("there", SIX, 0);
     r = merge("there", "here");
     program_expect(r, 0, NULL, "theirs (done) takes the place of ours (saved at step 3)");
