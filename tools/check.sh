@@ -26,8 +26,12 @@ format() { sources '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
 # Of what is built anyway, what the compiler said then; of the rest, what it says now.
 # shellcheck disable=SC2016 # make's variables
 said() { make --no-print-directory KIND="$1" CC="$2" "${@:3}" said WARNED='$(ALL_C)'; }
-# shellcheck disable=SC2016
-warnings() { make --no-print-directory KIND="$1" CC=clang WERROR=-Werror warnings WARNED='$(ALL_C)'; }
+# Of what is not built of a kind.
+unbuilt() {
+    local left
+    left=$(sources '*.c' ':!core/train/ranks_mpi.c' | while read -r file; do [ -e "build/$1/${file%.c}.o" ] || echo "$file"; done)
+    make --no-print-directory KIND="$1" CC=clang WERROR=-Werror warnings WARNED="$(tr '\n' ' ' <<<"$left")"
+}
 scripts() { sources '*.sh' .ci/run | xargs shellcheck; }
 tidy() { make --no-print-directory tidy; }
 
@@ -49,6 +53,7 @@ sanitized() {
     make --no-print-directory KIND=fuzz CC=clang loci test-binary || return
     TMPDIR=$(mktemp -d -p "$(tools/in_memory.sh 2048)" loci-check-XXXXXX)
     export TMPDIR
+    chmod a+rx "$TMPDIR" # for the user without rights that some tests become
     ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=8:${ASAN_OPTIONS:-} \
     LOCI_TORTURE=${LOCI_TORTURE:-101} LOCI_PROGRAM=$PWD/build/fuzz/bin/loci \
         build/fuzz/test "-j$(($(nproc) + 1))" || status=$?
@@ -77,9 +82,9 @@ gate "shellcheck" scripts
 gate "includes" tools/includes.sh
 gate "threads under TSan" raced
 gate "warnings, gcc, optimising" said release "${CC:-gcc}"
-# In double gcc builds what is arithmetic; the rest, where it sees a `real` at all, clang reads.
+# In double gcc builds what is arithmetic; the rest clang reads.
 gate "warnings, gcc, double" said f64 "${CC:-gcc}" ARITHMETIC=1
-gate "warnings, clang, double" warnings f64
+gate "warnings, clang, double" unbuilt f64
 if [ -n "${TIDY:-}" ]; then gate "clang-tidy" tidy; fi
 wait
 tools/tally.sh "$logs/tally"
