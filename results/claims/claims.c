@@ -107,15 +107,36 @@ static const char *protocol_words(arena *a, const compared_variant *const *v)
     return text_end_in(&text, a);
 }
 
-/* A figure of a model that read twice as much is not only the model's. */
-static const char *training_words(arena *a, const compared_variant *const *v)
+/* Pairs count that differ in one side, and then this one is no second training in any of them. */
+static void put_models(FILE *f, const compared_variant *v)
 {
-    char own[16], other[16], text[256];
-    if (!v[0] || !v[1] || !compare_unlike_training(v[0], v[1])) return "";
-    table_si(own, (double)compare_scored(v[0])->trained_tokens);
-    table_si(other, (double)compare_scored(v[1])->trained_tokens);
-    snprintf(text, sizeof text, "trained on %s tokens, the other on %s", own, other);
-    return arena_strdup(a, text);
+    int seeds = 0, again = 0;
+    for (int i = 0; v && i < v->run_count; i++) {
+        seeds += v->runs[i].scored;
+        again += compare_repeats(v, NULL, i);
+    }
+    if (again == 0) return;
+    int n = seeds - again;
+    fprintf(f, "%s'%s' is %d model%s in %d seeds", ftell(f) ? "; " : "", v->label, n,
+            n == 1 ? "" : "s", seeds);
+}
+
+/* A figure of a model that read twice as much is not only the model's. judged: on how many seeds;
+ * of one the verdict's own words say what the others are. */
+static const char *training_words(arena *a, const compared_variant *const *v, int judged)
+{
+    text_memory text;
+    FILE *f = text_begin(&text);
+    if (v[0] && v[1] && compare_unlike_training(v[0], v[1])) {
+        char own[16], other[16];
+        table_si(own, (double)compare_scored(v[0])->trained_tokens);
+        table_si(other, (double)compare_scored(v[1])->trained_tokens);
+        fprintf(f, "trained on %s tokens, the other on %s", own, other);
+    }
+    for (int i = 0; judged > 1 && i < 2; i++) {
+        put_models(f, v[i]);
+    }
+    return text_end_in(&text, a);
 }
 
 /* Of the statement that decides the claim, or is furthest from it: the verdict's numbers are
@@ -133,7 +154,7 @@ static bool describe(stated_claim *c, evidence_source *x, err *e)
     c->cost = cost_of(x->memory, v[0]);
     c->other_cost = cost_of(x->memory, v[1]);
     c->protocol = protocol_words(x->memory, v);
-    c->training = figure->kind == FIGURE_RUN ? "" : training_words(x->memory, v);
+    c->training = figure->kind == FIGURE_RUN ? "" : training_words(x->memory, v, c->verdict->n);
     c->figure = figure->title;
     c->unit = s->kind == STATEMENT_AT_MOST ? "times" : s->relative ? "%" : figure->unit;
     /* Shares are shown in %; of "at most" the estimate is a factor. */

@@ -19,7 +19,7 @@ typedef struct stated_claim {
     int seeds_now;
     claim_cost cost, other_cost; /* of the statement that decides */
     const char *protocol;        /* in words */
-    const char *training;        /* how unlike the two sides were trained; "" */
+    const char *training;        /* how unlike the sides were trained, which is one model; "" */
     const char *figure;          /* what the deciding statement is about: "bits per byte" */
     const char *unit;            /* of estimate and margin: "bits/byte", "%", "times" */
     double scale;                /* of the estimate to that unit: 100 for % */

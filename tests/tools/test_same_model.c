@@ -57,6 +57,38 @@ static void one_for_all_seeds(void)
     EXPECT(strstr(r.out, "one: undecided") && strstr(r.out, "two: holds"), "%s", r.out);
 }
 
+/* Pairs of three trainings with the model that they went on from are three, and it is said that
+ * they have one side. */
+static void one_for_one_side(void)
+{
+    program_result r = LOCI("run", tiny_sweep(), "--quiet");
+    if (r.status < 0) return;
+    char text[1024];
+    json_auto_t *o = json_read(test_inside("out/experiments/tiny.json"), NULL);
+    const char *run = json_get_text(json_array_get(json_object_get(o, "runs"), 0), "run");
+    snprintf(text, sizeof text,
+             "extends: tiny.yaml\n"
+             "name: side\n"
+             "sweep:\n"
+             "  baseline: before\n"
+             "  seeds: 3\n"
+             "  grid: null\n"
+             "  list:\n"
+             "    - {label: before, init_from: {run: %s}, train.budget: {steps: 0}}\n"
+             "    - {label: after, init_from: {run: %s, skip: [\"blocks.*\"]}, train.budget: "
+             "{steps: 9}}\n"
+             "claims: [{name: one, better: after, than: before}, "
+             "{name: two, variant: after, within: 1 %%, of: before, on: params}]\n",
+             run, run);
+    corpora_write("side.yaml", text, -1);
+    program_expect(LOCI("run", test_inside("side.yaml"), "--quiet"), 0, NULL, NULL);
+    program_expect(LOCI("compare", "side"), 0, "'before' (3 seeds, 1 model)", NULL);
+    r = LOCI("claims", "side");
+    const char *said = strstr(r.out, "'before' is 1 model in 3 seeds");
+    EXPECT(said && !strstr(strchr(said, '\n'), "1 model in") && strstr(r.out, "; 3 seeds"), "%s",
+           r.out);
+}
+
 /* Before anything is trained, and with the place. A run that is done asks for nothing. */
 static void sources_are_looked_for(void)
 {
@@ -87,5 +119,6 @@ static void sources_are_looked_for(void)
 
 const test_suite test_same_model = {"tools/same_model",
                                     {{"one_for_all_seeds", one_for_all_seeds},
+                                     {"one_for_one_side", one_for_one_side},
                                      {"sources_are_looked_for", sources_are_looked_for},
                                      {0}}};
