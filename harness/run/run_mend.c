@@ -255,6 +255,15 @@ static int mend_evaluation(const mend *m, const volatile sig_atomic_t *stop, err
     return ok ? evaluate_again(m->folder, m->lease, judge, stop, e) : EXIT_FAILED;
 }
 
+/* Of a run that had blown up, and whose status was whole. */
+static bool stays_diverged(const mend *m, err *e)
+{
+    run_status s;
+    if (!run_status_read(&s, m->folder, NULL) || s.state != RUN_DIVERGED) return false;
+    err_set(e, "%s", s.reason);
+    return true;
+}
+
 int run_mend(const char *folder, run_lease *lease, const volatile sig_atomic_t *stop,
              const char *why, err *e)
 {
@@ -269,6 +278,7 @@ int run_mend(const char *folder, run_lease *lease, const volatile sig_atomic_t *
     if (m.work.memory) workload_close(&m.work);
     int status = EXIT_FAILED;
     if (ok && !m.diverged) status = mend_evaluation(&m, stop, e);
+    if (status == EXIT_DONE && stays_diverged(&m, e)) status = EXIT_FAILED;
     if (!ok && !run_lease_holds(lease, &lost)) status = EXIT_BUSY;
     json_decref(m.plan.record);
     json_decref(m.final);

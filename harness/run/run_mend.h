@@ -1,5 +1,6 @@
-/* A finished run of which records are damaged (DAMAGE_END): what they said is written anew, and
- * nothing is trained.
+/* A run that was trained to its end, and of which records are damaged (DAMAGE_END): what they said
+ * is written anew, and nothing is trained. One that its final evaluation said to have diverged
+ * stays so.
  *
  *   run.json      from the plan and the text; what only the lost one knew is null
  *   status.json   from the final evaluation, or the model, and the last line of metrics, if that is

@@ -32,6 +32,7 @@ typedef struct search {
     json_t *record; /* what it was trained by: run.json, of a finished one else the plan */
     int64_t saved;  /* step of the checkpoint; -1: there is none */
     bool done;
+    bool diverged;
     bool stateless; /* a run was begun, and nothing says how it stands */
     bool trains;    /* the checkpoint holds what training goes on from: */
     char state[FILE_PATH_BYTES],
@@ -298,6 +299,7 @@ static bool status_is_whole(search *s)
     bool ok = read_object(s, "status.json", false, &o);
     const char *status = json_get_text(o, "status");
     s->done = status && strcmp(status, "done") == 0;
+    s->diverged = status && strcmp(status, "diverged") == 0;
     s->step = json_get_int(o, "step", 0);
     if (ok && o && !status) ok = err_set(&s->why, "%s: does not say its status", s->path);
     s->stateless = !o || !ok;
@@ -320,16 +322,21 @@ static bool can_train_on(search *s)
     return strcmp(hex, s->state_hash) == 0;
 }
 
+static bool all_records_are_whole(search *s)
+{
+    return record_is_whole(s, "plan.json", true, "spec") &&
+           record_is_whole(s, "run.json", true, "run") &&
+           record_is_whole(s, "final.json", false, "eval") &&
+           record_is_whole(s, "speed.json", false, "alone_tokens_per_second");
+}
+
 /* Of a run that is done. Its records are written anew from its plan and its lines, and what its
  * model can evaluate from that. Where a process can go on at the end of training it does so for
  * the evaluation: it knows more than the model says. What else is missing of its past would take
  * training again, which is done only where the run is worth nothing without. */
 static run_damage find_in_results(search *s)
 {
-    bool records = !s->stateless && record_is_whole(s, "plan.json", true, "spec") &&
-                   record_is_whole(s, "run.json", true, "run") &&
-                   record_is_whole(s, "final.json", false, "eval") &&
-                   record_is_whole(s, "speed.json", false, "alone_tokens_per_second");
+    bool records = !s->stateless && all_records_are_whole(s);
     err of_records = s->why;
     bool checkpoint = checkpoint_is_whole(s);
     err of_checkpoint = s->why;
@@ -449,6 +456,18 @@ run_damage run_damage_find(char *why, const char *folder)
     return run_damage_find_known(why, folder, &none);
 }
 
+/* A run that was trained to its end, and that its final evaluation said to be worth nothing: its
+ * records are mended like those of one that is done. */
+static bool judged_lacks_records(search *s)
+{
+    run_damage_lines l;
+    if (!s->diverged || all_records_are_whole(s)) return false;
+    err of_records = s->why;
+    read_lines(s, "evals.jsonl", &s->known->evals, &l, NULL);
+    s->why = of_records;
+    return l.final && l.final_step == s->step;
+}
+
 /* What a run was before it trained; its results say that of a finished one. */
 static bool records_are_whole(search *s)
 {
@@ -469,6 +488,8 @@ run_damage run_damage_find_known(char *why, const char *folder, const run_damage
         found = find_in_results(&s);
     } else if (!checkpoint_is_whole(&s)) {
         found = DAMAGE_TRAINING;
+    } else if (judged_lacks_records(&s)) {
+        found = DAMAGE_END;
     } else if (!status || !records_are_whole(&s)) {
         found = s.saved < 0 ? DAMAGE_TRAINING : DAMAGE_RECORD;
     } else if (!lines_reach_checkpoint(&s)) {

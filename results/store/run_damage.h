@@ -23,7 +23,8 @@ typedef enum run_damage {
 } run_damage;
 
 /* Of a run that is not done: plan.json, run.json, status.json and its checkpoint, as far as they
- * are there. Of one that is, also that nothing of its results is missing; where only its status is
+ * are there; of one whose final evaluation said that it had diverged, the rest of its records, too.
+ * Of one that is, also that nothing of its results is missing; where only its status is
  * lost, a final evaluation, or a checkpoint without a training state, says that it was. Not to be
  * asked of a folder that another process works on. why [ERR_TEXT_BYTES]: which file, and what is
  * wrong with it, with what mends DAMAGE_PAST; "" for DAMAGE_NONE. */

@@ -237,6 +237,32 @@ static void lost_divergence_is_found(void)
            run_status_state_name(s.state), s.reason);
 }
 
+/* Nor is a record of such a run lost for as long as nobody trains it again. */
+static void diverged_records_are_mended(void)
+{
+    static const char *const cases[] = {"final.json", "run.json", "speed.json"};
+    char folder[FILE_PATH_BYTES], speed[FILE_PATH_BYTES];
+    err e = {0};
+    if (!test_program()) return;
+    trial_folder(folder, "blown-up", TRIAL_SPEC,
+                 "optimizer: {lr: 30}\nschedule: {kind: constant}\n", 3);
+    trial_worker(folder, NULL, -1, 0);
+    run_status was = trial_status(folder);
+    EXPECT(was.state == RUN_DIVERGED && file_join(speed, folder, "speed.json", &e), "%s",
+           was.reason);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const char *name = cases[i / 2];
+        if (i == 1) damaged_run_without_state(folder);
+        EXPECT(file_write(speed, "{\"alone", 8, &e), "%s", e.text); /* as one of `bench` was cut */
+        if (i / 2 < 2) damaged_run_file(folder, name, 5);
+        is_damaged_end(name, folder);
+        mended_untrained(name, folder, NULL, EXIT_FAILED);
+        run_status s = trial_status(folder);
+        EXPECT(s.state == RUN_DIVERGED && s.step == was.step && strcmp(s.reason, was.reason) == 0,
+               "%s: %s: %s", name, run_status_state_name(s.state), s.reason);
+    }
+}
+
 /* Where neither a model nor a final evaluation is left it is trained again, and what is whole lies
  * beside until then, also where the process is killed while it puts it there. */
 static void training_again_sets_aside(void)
@@ -412,6 +438,7 @@ const test_suite test_worker_mend = {
      {"cut_evaluation_is_a_gap", cut_evaluation_is_a_gap},
      {"killed_mending_goes_on", killed_mending_goes_on},
      {"lost_divergence_is_found", lost_divergence_is_found},
+     {"diverged_records_are_mended", diverged_records_are_mended},
      {"training_again_sets_aside", training_again_sets_aside},
      {"lines_are_never_lost", lines_are_never_lost},
      {"best_stays_the_best", best_stays_the_best},
