@@ -54,8 +54,9 @@ typedef struct sheet {
     table *t;
     const comparison *c;
     const compared_variant *v;
-    bool heads;
+    bool heads; /* what is shown, by all variants, is asked then alone: rows are many */
     int column; /* the next one, of a row */
+    int decimals[COMPARE_METRIC_COUNT];
 } sheet;
 
 enum { NAME = TABLE_LEFT | TABLE_WHOLE };
@@ -103,7 +104,7 @@ static void put_mean(sheet *s, table_head h, estimate e, compare_metric m, bool 
     char low[64], high[64];
     int column = cell(s, h);
     if (column >= 0) {
-        table_mean(s->t, column, e.mean, e.half, compare_table_decimals(s->c, m), difference);
+        table_mean(s->t, column, e.mean, e.half, s->decimals[m], difference);
     }
     snprintf(low, sizeof low, "%s_low", h.key);
     snprintf(high, sizeof high, "%s_high", h.key);
@@ -112,9 +113,10 @@ static void put_mean(sheet *s, table_head h, estimate e, compare_metric m, bool 
 }
 
 /* A column of dashes tells people nothing; bits per byte stand until there is any figure. */
-static bool any_mean(const comparison *c, compare_metric m)
+static bool any_mean(const sheet *s, compare_metric m)
 {
-    for (int i = 0; i < c->count; i++) {
+    const comparison *c = s->c;
+    for (int i = 0; s->heads && i < c->count; i++) {
         if (c->variants[i].value[m].n > 0) return true;
     }
     return m == COMPARE_BITS_PER_BYTE && !compare_first_scored(c);
@@ -163,10 +165,10 @@ static void put_figures(sheet *s)
      * for. */
     bool words = c->lossy || c->metric == COMPARE_WORD_PERPLEXITY;
     put_metric(s, COMPARE_BITS_PER_BYTE, "bits/byte", "mean \u00b1 95 %",
-               any_mean(c, COMPARE_BITS_PER_BYTE));
+               any_mean(s, COMPARE_BITS_PER_BYTE));
     if (!words) put_difference(s);
     put_metric(s, COMPARE_WORD_PERPLEXITY, "word perplexity", "mean \u00b1 95 %",
-               words && any_mean(c, COMPARE_WORD_PERPLEXITY));
+               words && any_mean(s, COMPARE_WORD_PERPLEXITY));
     if (words) put_difference(s);
     put_metric(s, COMPARE_PERPLEXITY, "perplexity", "per token", true);
 }
@@ -212,7 +214,7 @@ static void put_routing(sheet *s)
     for (int m = 0; m < ROUTING_FIGURES; m++) {
         table_head h = heads[m];
         h.flags = TABLE_PROGRAMS | TABLE_SPARE;
-        for (int i = 0; i < s->c->count; i++) {
+        for (int i = 0; s->heads && i < s->c->count; i++) {
             if (isfinite(s->c->variants[i].routing[m])) h.flags = TABLE_SPARE;
         }
         put_real(s, h, s->v->routing[m], 3);
@@ -297,6 +299,9 @@ table *compare_table(arena *a, const comparison *c)
     /* While heads are written figures of the empty variant are formed and thrown away. */
     const compared_variant none = {.label = ""};
     sheet s = {.t = table_new(a), .c = c, .v = &none, .heads = true};
+    for (int m = 1; m < COMPARE_METRIC_COUNT; m++) {
+        s.decimals[m] = compare_table_decimals(c, (compare_metric)m);
+    }
     put_row(&s);
     s.heads = false;
     for (int i = 0; i < c->count; i++) {
