@@ -52,3 +52,13 @@ bool compare_group_read(compare_group *x, arena *a, store *s, const compare_grou
     x->chosen = text_end_in(&values, a);
     return query_close(&q);
 }
+
+void compare_group_join(compare_group *list, int count)
+{
+    for (int i = 0; i < count; i++) {
+        int k = 0;
+        while (k < i && (list[k].first != k || strcmp(list[k].key, list[i].key) != 0))
+            k++;
+        list[i].first = k;
+    }
+}

@@ -83,15 +83,15 @@ static double mean_value(const compared_variant *v, compare_metric m, int *n)
 
 /* The variant of the group that is best by its mean; of more seeds, if some have fewer. -1: none
  * has been scored. */
-static int best_of(const comparison *by, const compare_group *list, const char *key,
-                   compare_metric m)
+static int best_of(const comparison *by, const compare_group *list, int first, compare_metric m)
 {
     int best = -1, seeds = 0;
     double least = (double)INFINITY;
-    for (int i = 0; i < by->count; i++) {
+    for (int i = first; i < by->count; i++) {
         int n;
+        if (list[i].first != first) continue;
         double mean = mean_value(&by->variants[i], m, &n);
-        if (strcmp(list[i].key, key) != 0 || n == 0) continue;
+        if (n == 0) continue;
         /* More seeds first: a mean of one lucky run is no better than a mean of three. Ties stay
          * with the first in the plan, so that the choice is the same each time. */
         if (n > seeds || (n == seeds && mean < least)) {
@@ -110,7 +110,7 @@ static bool at_edge(const comparison *by, const compare_group *list, int chosen)
     bool below = false, above = false;
     double x = list[chosen].number;
     for (int i = 0; i < by->count; i++) {
-        if (strcmp(list[i].key, list[chosen].key) != 0) continue;
+        if (list[i].first != list[chosen].first) continue;
         below = below || list[i].number < x;
         above = above || list[i].number > x;
     }
@@ -145,21 +145,16 @@ static void keep_best(comparison *c, const comparison *by, const compare_group *
     int kept = 0;
     compared_variant *out = c->variants;
     for (int i = 0; i < by->count; i++) {
-        bool first = true, holds_baseline = false;
-        int tried = 0, best = best_of(by, list, list[i].key, m);
-        for (int k = 0; k < by->count; k++) {
-            if (strcmp(list[k].key, list[i].key) != 0) continue;
-            first = first && k >= i;
+        if (list[i].first != i) continue;
+        bool holds_baseline = false;
+        int tried = 0, best = best_of(by, list, i, m), chosen = best < 0 ? i : best;
+        for (int k = i; k < by->count; k++) {
+            if (list[k].first != i) continue;
             holds_baseline = holds_baseline || by->variants[k].is_baseline;
             tried++;
-        }
-        if (!first) continue;
-        int chosen = best < 0 ? i : best;
-        for (int k = i; k < by->count; k++) {
-            if (k == chosen || strcmp(list[k].key, list[i].key) != 0) continue;
             /* Runs that diverged at values that were not chosen are no failures of the variant, but
              * are not hidden. By where the choice was made: elsewhere they need no result. */
-            c->unchosen_lost += count_lost(&by->variants[k]);
+            if (k != chosen) c->unchosen_lost += count_lost(&by->variants[k]);
         }
         compared_variant *v = &out[kept++];
         *v = c->variants[chosen]; /* never one that was overwritten: kept <= i <= chosen */
@@ -200,8 +195,8 @@ static comparison *on_split(arena *a, store *s, const comparison *by, const comp
     evaluation_request r = {
         .experiment = by->experiment, .split = split, .protocol = o->protocol, .labels = labels};
     for (int i = 0; i < by->count; i++) {
-        bool chosen = best_of(by, list, list[i].key, metric) == i;
-        if (chosen) labels[r.label_count++] = by->variants[i].plan_label;
+        int best = list[i].first == i ? best_of(by, list, i, metric) : -1;
+        if (best >= 0) labels[r.label_count++] = by->variants[best].plan_label;
     }
     comparison *c = compare_read_as(a, s, &r, e);
     if (!c || !compare_at(c, a, s, &how, e)) return NULL;
@@ -242,10 +237,13 @@ static void note_lacking(comparison *c, arena *a, const comparison *by)
 static bool check_alike(const comparison *by, const compare_group *list, const char *words,
                         compare_metric m, err *e)
 {
-    for (int i = 0; m == COMPARE_PERPLEXITY && i < by->count; i++) {
-        for (int k = 0; k < i; k++) {
-            const compared_variant *x = &by->variants[k], *y = &by->variants[i];
-            if (strcmp(list[i].key, list[k].key) != 0 || !compare_unlike_tokens(x, y, m)) continue;
+    for (int i = 0; i < by->count; i++) {
+        const compared_variant *x = NULL; /* the first of the group that has figures */
+        for (int k = i; k < by->count && list[i].first == i; k++) {
+            const compared_variant *y = &by->variants[k];
+            if (list[k].first != i || !compare_scored(y)) continue;
+            if (!x) x = y;
+            if (!compare_unlike_tokens(x, y, m)) continue;
             return err_set(
                 e,
                 "--tune %s: the tokens of '%s' and '%s' are of different tokenizers, and "
@@ -270,6 +268,7 @@ comparison *compare_tune(arena *a, store *s, const char *experiment, const compa
         if (!compare_group_read(&list[i], a, s, &grouping, by->variants[i].plan_label, e))
             return NULL;
     }
+    compare_group_join(list, by->count);
     if (!check_alike(by, list, o->tune, compare_choose_metric(by, o->metric), e)) return NULL;
     comparison *c = on_split(a, s, by, list, o->split ? o->split : "test", o, e);
     if (c && !o->split) note_lacking(c, a, by);
