@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "results/store/collect.h"
 #include "results/table/export.h"
 #include "tests/support/fake_results.h"
@@ -100,6 +101,20 @@ static void sqlite_one_liners(void)
     free(text);
 }
 
-const test_suite test_readme = {
-    "results/readme",
-    {{"sqlite_one_liners", sqlite_one_liners}, {"duckdb_one_liner", duckdb_one_liner}, {0}}};
+static void names_the_schema(void)
+{
+    char title[64];
+    text_auto *text = file_read("results/README.md", NULL, NULL);
+    snprintf(title, sizeof title, "\n## The schema, version %d\n", STORE_VERSION);
+    if (text) {
+        EXPECT(strstr(text, title), "results/README.md lacks %s", title);
+    } else {
+        test_skip("no results/README.md");
+    }
+}
+
+const test_suite test_readme = {"results/readme",
+                                {{"names_the_schema", names_the_schema},
+                                 {"sqlite_one_liners", sqlite_one_liners},
+                                 {"duckdb_one_liner", duckdb_one_liner},
+                                 {0}}};
