@@ -17,8 +17,6 @@ static const char SPEC[] = "name: edit\ndata: {corpus: markov, symbols: 20, toke
                            "    - hash_ffn: {experts: 2, hidden: 8}\n"
                            "train: {budget: {steps: 3}, batch: 4}\n";
 
-static const char TABLE[] = "blocks.1.hash_ffn.table";
-
 static program_result run(void)
 {
     corpora_write("edit.yaml", SPEC, -1);
@@ -65,9 +63,6 @@ static void change(const char *from, const char *to, const edit *how)
     st_text texts[COUNT];
     st_entry list[MAX];
     int n = 0;
-    for (int i = 0; i < COUNT; i++) {
-        texts[i] = (st_text){KEYS[i], safetensors_metadata(s, KEYS[i])};
-    }
     if (how->more) {
         static const float one = 1;
         list[n++] = (st_entry){how->more, ST_F32, 0, {0}, &one};
@@ -98,7 +93,7 @@ static void change(const char *from, const char *to, const edit *how)
     safetensors_close(s); /* it may be what is replaced; all of it was copied but the texts */
     s = safetensors_open(from, &e);
     for (int i = 0; i < COUNT; i++) {
-        texts[i].value = safetensors_metadata(s, KEYS[i]);
+        texts[i] = (st_text){KEYS[i], safetensors_metadata(s, KEYS[i])};
     }
     if (how->spec) texts[0].value = how->spec;
     if (how->run) texts[1].value = how->run;
@@ -167,8 +162,24 @@ static program_result started_untrained(const char *from)
     return LOCI("run", test_inside("untrained.yaml"));
 }
 
-static void refused(void)
+/* Of a wrapped model with a copy of one of its parameters beside, what there is more, or less, is
+ * told of the one of which most is there. */
+static void of_another_model(void)
 {
+    static const struct {
+        edit how;
+        const char *said;
+    } CASES[] = {
+        {{.factor = 1}, "--like RUN"},
+        {{.factor = 1, .metadata = true, .more = "other"}, "'other' is no parameter"},
+        {{.factor = 1, .metadata = true, .less = "head.weight"}, "lacks the parameter 'head.w"},
+        {{.factor = 1, .metadata = true, .prefix = "module.", .more = "ema.embedding.weight"},
+         "'ema.embedding.weight' is no parameter"},
+        {{.factor = 1, .metadata = true, .prefix = "module.", .less = "head.weight"},
+         "lacks the parameter 'head.w"},
+        {{.factor = (real)0.5, .metadata = true, .of = "blocks.1.hash_ffn.table"},
+         "whole numbers from 0 to 1"}};
+    static const edit WORDS = {.factor = 1, .metadata = true, .tokenizer = "0123456789abcdef"};
     program_result r = run();
     if (r.status < 0) return;
     char from[FILE_PATH_BYTES], file[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
@@ -176,28 +187,25 @@ static void refused(void)
     snprintf(from, sizeof from, "%s", model_file());
     snprintf(file, sizeof file, "%s/edited.safetensors", test_folder());
     snprintf(to, sizeof to, "%s/to", test_folder());
-    change(from, file, &(edit){.factor = 1});
-    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "--like RUN");
-    change(from, file, &(edit){.factor = 1, .metadata = true, .more = "other"});
-    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "'other' is no parameter");
-    change(from, file, &(edit){.factor = 1, .metadata = true, .less = "head.weight"});
-    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "lacks the parameter 'head.w");
-    /* Of a wrapped model with a copy of one of its parameters beside: what there is more, or less,
-     * is told of the one of which most is there. */
-    change(from, file,
-           &(edit){
-               .prefix = "module.", .factor = 1, .metadata = true, .more = "ema.embedding.weight"});
-    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "'ema.embedding.weight' is no");
-    change(from, file,
-           &(edit){.prefix = "module.", .factor = 1, .metadata = true, .less = "head.weight"});
-    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "lacks the parameter 'head.w");
-    change(from, file, &(edit){.factor = (real)0.5, .metadata = true, .of = TABLE});
-    expect_refused(LOCI("import", "checkpoint", file, "--to", to), "whole numbers from 0 to 1");
-    change(from, file, &(edit){.factor = 1, .metadata = true, .tokenizer = "0123456789abcdef"});
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        change(from, file, &CASES[i].how);
+        expect_refused(LOCI("import", "checkpoint", file, "--to", to), CASES[i].said);
+    }
+    change(from, file, &WORDS);
     corpora_write("words.txt", "some words\n", -1);
     snprintf(text, sizeof text, "{corpus: text, path: '%s'}", test_inside("words.txt"));
     expect_refused(LOCI("import", "checkpoint", file, "--corpus", text, "--to", to),
                    "tokens of another vocabulary (tokenizer 0123456789ab) than this text's (bytes");
+}
+
+static void refused(void)
+{
+    program_result r = run();
+    if (r.status < 0) return;
+    char from[FILE_PATH_BYTES], file[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
+    snprintf(from, sizeof from, "%s", model_file());
+    snprintf(file, sizeof file, "%s/edited.safetensors", test_folder());
+    snprintf(to, sizeof to, "%s/to", test_folder());
     corpora_write("damaged/run.json", "{", -1);
     change(from, test_inside("damaged/edited.safetensors"), &(edit){.factor = 1});
     expect_refused(
@@ -353,6 +361,7 @@ static void folders_of_others(void)
 
 const test_suite test_import_checkpoint = {"tools/import_checkpoint",
                                            {{"taken in", taken_in},
+                                            {"of another model", of_another_model},
                                             {"refused", refused},
                                             {"changed in place", changed_in_place},
                                             {"said by a stranger", said_by_a_stranger},
