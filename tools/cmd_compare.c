@@ -61,10 +61,13 @@ static bool print_table(const comparison *x, store *s, const cli_call *c, err *e
 
 /* ---- what a table of another shape has to have said below it ---- */
 
-static void print_mark(FILE *out, const char *text, bool markdown)
+/* What the mark says, where there is one, and what is to be said in any case. */
+static void print_mark(FILE *out, const char *mark, const char *text, bool markdown)
 {
     /* Behind a table of Markdown a line would be one more row. */
-    fprintf(out, "%s*: %s.\n", markdown ? "\n" : "", text);
+    if (markdown) fputc('\n', out);
+    if (mark) fprintf(out, "*: %s. ", mark);
+    fprintf(out, "%s.\n", text);
 }
 
 static bool any_lost(const comparison *c)
@@ -93,13 +96,20 @@ static void chosen_words(FILE *out, const comparison *c, bool markdown)
     compare_notes_chosen(out, c);
 }
 
+/* What the words below such a table are about. */
+typedef struct shown {
+    const comparison *x, *y; /* y NULL: there is one */
+    bool marked;
+} shown;
+
 static void pivot_words(FILE *out, const void *about, bool markdown)
 {
-    print_mark(
-        out, "the best. Where other axes leave several variants to a cell, it is the best of them",
-        markdown);
-    lost_words(out, about, NULL);
-    chosen_words(out, about, markdown);
+    const shown *b = about;
+    print_mark(out, b->marked ? "the best" : NULL,
+               "Where other axes leave several variants to a cell, it is the best of them",
+               markdown);
+    lost_words(out, b->x, NULL);
+    chosen_words(out, b->x, markdown);
 }
 
 /* ---- views ---- */
@@ -116,23 +126,19 @@ static int print_pivot(const cli_call *c, const comparison *x, store *s, err *e)
         return EXIT_USAGE;
     }
     /* An axis that is none is a matter of usage: said with the axes that there are. */
-    table *t = compare_view_pivot(c->memory, s, x, rows, columns, e);
+    shown about = {.x = x};
+    table *t = compare_view_pivot(&about.marked, c->memory, s, x, rows, columns, e);
     if (!t) return EXIT_USAGE;
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
-    table_words(stdout, (table_format)o->format, pivot_words, x);
+    table_words(stdout, (table_format)o->format, pivot_words, &about);
     return EXIT_DONE;
 }
 
-typedef struct both {
-    const comparison *x, *y;
-} both;
-
 static void side_words(FILE *out, const void *about, bool markdown)
 {
-    const both *b = about;
-    print_mark(out,
-               "the better of the two by its mean; a difference whose interval holds 0 is noise",
-               markdown);
+    const shown *b = about;
+    print_mark(out, b->marked ? "the better of the two by its mean" : NULL,
+               "A difference whose interval holds 0 is noise", markdown);
     lost_words(out, b->x, b->y);
     chosen_words(out, b->x, markdown);
     chosen_words(out, b->y, markdown);
@@ -153,8 +159,10 @@ static int print_both(const cli_call *c, const comparison *x, store *s, err *e)
      */
     const comparison *y = name ? reading_compare(c->memory, s, name, &how, e) : NULL;
     if (!y) return EXIT_USAGE;
-    table_print(stdout, compare_side(c->memory, x, y), (table_format)o->format, cli_colour(stdout));
-    table_words(stdout, (table_format)o->format, side_words, &(const both){x, y});
+    shown about = {.x = x, .y = y};
+    table *t = compare_side(&about.marked, c->memory, x, y);
+    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    table_words(stdout, (table_format)o->format, side_words, &about);
     return EXIT_DONE;
 }
 

@@ -65,7 +65,7 @@ bool compare_side_alike(const comparison *x, const comparison *y)
     return count_common(x, y) > 0 || alike(compare_first_scored(x), compare_first_scored(y));
 }
 
-table *compare_side(arena *a, const comparison *x, const comparison *y)
+table *compare_side(bool *marked, arena *a, const comparison *x, const comparison *y)
 {
     table *t = table_new(a);
     const compare_metric m = x->metric;
@@ -77,6 +77,7 @@ table *compare_side(arena *a, const comparison *x, const comparison *y)
     const compare_cell difference =
         compare_cell_head(t, a, "difference", "paired by seed", TABLE_KEPT);
     int same = table_column(t, "scored_alike", "", "", TABLE_PROGRAMS);
+    *marked = false;
     /* First all of x, then those of y that have no partner: a pair is met once, as y's own has no
      * `own`. */
     for (int i = 0; i < x->count + y->count; i++) {
@@ -88,8 +89,10 @@ table *compare_side(arena *a, const comparison *x, const comparison *y)
         if (common > 0 && (!own || !other)) continue;
         table_row(t);
         table_text(t, label, "%s", v->label);
-        if (own) compare_cell_variant(t, &first, own, m, digits, mark_of(own, other, m));
-        if (other) compare_cell_variant(t, &second, other, m, digits, mark_of(other, own, m));
+        const char *own_mark = mark_of(own, other, m), *other_mark = mark_of(other, own, m);
+        *marked = *marked || *own_mark || *other_mark;
+        if (own) compare_cell_variant(t, &first, own, m, digits, own_mark);
+        if (other) compare_cell_variant(t, &second, other, m, digits, other_mark);
         if (!own || !other) continue;
         compare_cell_put(t, &difference, paired(a, own, other, m), digits, true);
         table_int(t, same, scored_alike(own, other));

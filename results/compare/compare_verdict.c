@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "results/compare/compare_table.h"
 
@@ -100,6 +101,29 @@ static void say_lost(sentence *s, const compared_variant *v)
         v->difference.mean < 0 || v->difference.mean > 0 ? ", which may be why" : "");
 }
 
+/* It has ended, without a result: only who asks for it has it again. */
+static bool is_over(const compared_run *r)
+{
+    return compare_is_lost(r) && strcmp(r->status, "interrupted") != 0;
+}
+
+/* Where all have ended waiting for more is in vain. */
+static void say_no_pair(sentence *s, const comparison *c, const compared_variant *v,
+                        const verdict *x)
+{
+    int coming = 0;
+    for (int i = 0; i < v->run_count; i++) {
+        const compared_run *own = &v->runs[i];
+        const compared_run *partner = compare_run(&c->variants[c->baseline], own->seed);
+        coming += partner && !is_over(own) && !is_over(partner);
+    }
+    say(s, "'%s' cannot be compared%s: no seed has a result of both it and '%s'%s.", x->label,
+        coming ? " yet" : "", x->base,
+        coming     ? ""
+        : v->pairs ? ", and none comes by itself (why: below)"
+                   : ", and none is planned for both");
+}
+
 /* Five cases, from no pair to a clear difference. Two of them are noise: the interval contains 0,
  * or it does not but the correction takes the claim back; in the second p is shown before and
  * after, as a reader who saw the interval alone would think otherwise. A clear one only seems so
@@ -108,8 +132,7 @@ static void say_difference(sentence *s, const comparison *c, const compared_vari
 {
     const verdict x = verdict_of(c, v);
     if (x.d.n == 0) {
-        say(s, "'%s' cannot be compared yet: no seed has a result of both it and '%s'.", x.label,
-            x.base);
+        say_no_pair(s, c, v, &x);
     } else if (x.d.n == 1) {
         say_one_seed(s, &x, v->repeated_pairs);
     } else if (stats_differs(x.d) && !compare_clear(v)) {

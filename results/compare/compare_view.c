@@ -245,7 +245,7 @@ static int best_cell(const comparison *c, const pivot *p)
     return best;
 }
 
-table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *rows,
+table *compare_view_pivot(bool *marked, arena *a, store *s, const comparison *c, const char *rows,
                           const char *columns, err *e)
 {
     const char *axes[2] = {find_axis(a, s, c->experiment, rows, strlen(rows), e), NULL};
@@ -256,6 +256,7 @@ table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *r
     table *t = table_new(a);
     /* One number of digits for all cells: they are all of one metric. */
     int digits = compare_table_decimals(c, c->metric), head, best = best_cell(c, &p);
+    *marked = best >= 0;
     const char *dot = strrchr(axes[1], '.');
     compare_cell *cells = ARENA_NEW(a, compare_cell, p.columns);
     head = table_column(t, axes[0], axes[0], compare_metric_title(c->metric),

@@ -17,6 +17,7 @@ void compare_view_sort(comparison *c, arena *a, int by);
 
 /* A row for each value of one axis, a column for each of the other, the mean with its interval in
  * each cell, the best of all marked. Where several variants are in a cell, the best. One that lost
- * runs says of how many its mean is, and is the best of none that did not. NULL and e. */
-table *compare_view_pivot(arena *a, store *s, const comparison *c, const char *rows,
+ * runs says of how many its mean is, and is the best of none that did not. *marked: one is. NULL
+ * and e. */
+table *compare_view_pivot(bool *marked, arena *a, store *s, const comparison *c, const char *rows,
                           const char *columns, err *e);

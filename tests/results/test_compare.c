@@ -7,6 +7,7 @@
 #include "results/compare/compare.h"
 #include "results/compare/compare_load.h"
 #include "results/compare/compare_notes.h"
+#include "results/compare/compare_verdict.h"
 #include "results/report/status.h"
 #include "results/store/collect.h"
 #include "tests/support/compared.h"
@@ -373,6 +374,29 @@ static void wrong_names(void)
     arena_free(a);
 }
 
+/* Whether a result may still come is said, so that nobody waits for what has ended. */
+static void no_pair_yet_or_ever(void)
+{
+    static const char *const cases[][2] = {{"planned", "compared yet: no seed"},
+                                           {"interrupted", "compared yet: no seed"},
+                                           {"failed", "none comes by itself"},
+                                           {"diverged", "none comes by itself"}};
+    fake_experiment x = compared_fake(2, 2);
+    arena *a = arena_new(0);
+    comparison *c = compared_written(a, &x);
+    if (!c) return;
+    compared_variant *v = &c->variants[1];
+    v->difference.n = 0;
+    v->runs[0].status = "diverged";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[COMPARE_VERDICT_BYTES];
+        v->runs[1].status = cases[i][0];
+        compare_verdict(text, c, 1);
+        EXPECT(strstr(text, cases[i][1]), "%s: %s", cases[i][0], text);
+    }
+    arena_free(a);
+}
+
 const test_suite test_compare = {"results/compare",
                                  {{"units", units},
                                   {"figures", figures},
@@ -388,4 +412,5 @@ const test_suite test_compare = {"results/compare",
                                   {"markdown_lists", markdown_lists},
                                   {"like_the_final_one", like_the_final_one},
                                   {"wrong_names", wrong_names},
+                                  {"no_pair_yet_or_ever", no_pair_yet_or_ever},
                                   {0}}};

@@ -77,11 +77,12 @@ static void sorted(void)
 
 static void pivot(void)
 {
+    bool marked;
     store *s = open_fake("memory", 4);
     arena *a = arena_new(0);
     err e = {0};
     comparison *c = load(a, s, &(compare_options){0}, &e);
-    table *t = c ? compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e) : NULL;
+    table *t = c ? compare_view_pivot(&marked, a, s, c, "reach", "optimizer.lr", &e) : NULL;
     EXPECT(t && t->rows == 2 && t->columns == 1 + 2 * COMPARE_CELL_COLUMNS, "%s", e.text);
     if (!t) return;
     const int second = 1 + COMPARE_CELL_COLUMNS;
@@ -98,14 +99,15 @@ static void pivot(void)
     }
     EXPECT(best, "no such variant");
     if (best) best->lost = 1;
-    t = compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e);
+    t = compare_view_pivot(&marked, a, s, c, "reach", "optimizer.lr", &e);
     EXPECT(t && strncmp(t->line[1].cell[1].text, "(3 of 3) ", 9) == 0 &&
                (t->line[0].cell[1].text[0] == '*') + (t->line[0].cell[second].text[0] == '*') +
                        (t->line[1].cell[second].text[0] == '*') ==
                    1,
            "%s", t ? t->line[1].cell[1].text : e.text);
     if (best) best->lost = 0;
-    EXPECT(!compare_view_pivot(a, s, c, "reach", "width", &e) && strstr(e.text, "no such axis"),
+    EXPECT(!compare_view_pivot(&marked, a, s, c, "reach", "width", &e) &&
+               strstr(e.text, "no such axis"),
            "%s", e.text);
     arena_free(a);
     store_close(s);
@@ -114,6 +116,7 @@ static void pivot(void)
 /* Per token of another tokenizer no cell is the best, and none shows the better of two. */
 static void pivot_tokens(void)
 {
+    bool marked = false;
     const int second = 1 + COMPARE_CELL_COLUMNS;
     store *s = open_fake("memory", 4);
     arena *a = arena_new(0);
@@ -121,22 +124,22 @@ static void pivot_tokens(void)
     comparison *c = load(a, s, &(compare_options){.metric = COMPARE_PERPLEXITY}, &e);
     EXPECT(c, "%s", e.text);
     if (!c) return;
-    table *t = compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e);
+    table *t = compare_view_pivot(&marked, a, s, c, "reach", "optimizer.lr", &e);
     int marks = 0;
     for (int i = 0; t && i < 4; i++) {
         marks += t->line[i / 2].cell[i % 2 ? second : 1].text[0] == '*';
     }
-    EXPECT(marks == 1, "%d cells: %s", marks, e.text);
+    EXPECT(marks == 1 && marked, "%d cells: %s", marks, e.text);
     for (int k = 0; k < c->variants[1].run_count; k++) {
         c->variants[1].runs[k].tokenizer = c->variants[1].runs[k].corpus = "other";
     }
-    t = compare_view_pivot(a, s, c, "reach", "optimizer.lr", &e);
-    EXPECT(t, "%s", e.text);
+    t = compare_view_pivot(&marked, a, s, c, "reach", "optimizer.lr", &e);
+    EXPECT(t && !marked, "%s", e.text);
     for (int i = 0; t && i < 4; i++) {
         const char *text = t->line[i / 2].cell[i % 2 ? second : 1].text;
         EXPECT(text[0] != '*', "%s", text);
     }
-    EXPECT(!compare_view_pivot(a, s, c, "reach", "reach", &e) &&
+    EXPECT(!compare_view_pivot(&marked, a, s, c, "reach", "reach", &e) &&
                strstr(e.text, "different tokenizers"),
            "%s", e.text);
     arena_free(a);
@@ -145,6 +148,7 @@ static void pivot_tokens(void)
 
 static void side_by_side(void)
 {
+    bool marked;
     store_close(open_fake("memory", 4));
     store *s = open_fake("other", 2);
     arena *a = arena_new(0);
@@ -153,7 +157,7 @@ static void side_by_side(void)
     comparison *y = x ? compare_load(a, s, "other", &(compare_options){0}, &e) : NULL;
     EXPECT(y, "%s", e.text);
     if (!y) return;
-    table *t = compare_side(a, x, y);
+    table *t = compare_side(&marked, a, x, y);
     const int second = COMPARE_CELL_COLUMNS;
     EXPECT(t->rows == 2 && t->columns == 2 + 3 * COMPARE_CELL_COLUMNS &&
                t->line[0].cell[1 + 2 * second].kind == CELL_REAL,
@@ -164,14 +168,15 @@ static void side_by_side(void)
            "%g %s, %g %s", mean[0], t->line[0].cell[1].text, mean[1],
            t->line[0].cell[1 + second].text);
     y->variants[0].value[y->metric].mean = mean[0] - 0.1;
-    t = compare_side(a, x, y);
-    EXPECT(t->line[0].cell[1 + second].text[0] == '*' && t->line[0].cell[1].text[0] != '*', "%s",
-           t->line[0].cell[1 + second].text);
+    t = compare_side(&marked, a, x, y);
+    EXPECT(marked && t->line[0].cell[1 + second].text[0] == '*' &&
+               t->line[0].cell[1].text[0] != '*',
+           "%s", t->line[0].cell[1 + second].text);
     /* Per token of another tokenizer neither is better. */
     x->metric = COMPARE_PERPLEXITY;
     y->variants[0].runs[0].tokenizer = y->variants[0].runs[0].corpus = "other";
     y->variants[0].value[x->metric].mean = x->variants[0].value[x->metric].mean - 0.1;
-    t = compare_side(a, x, y);
+    t = compare_side(&marked, a, x, y);
     EXPECT(t->line[0].cell[1 + second].text[0] != '*' && t->line[0].cell[1].text[0] != '*' &&
                t->line[0].cell[1 + 2 * second].kind == CELL_EMPTY,
            "%s", t->line[0].cell[1 + second].text);
@@ -179,7 +184,7 @@ static void side_by_side(void)
     y->variants[0].runs[0].tokenizer = y->variants[0].runs[1].tokenizer;
     y->variants[0].runs[0].corpus = y->variants[0].runs[1].corpus;
     y->variants[0].lost = 1;
-    t = compare_side(a, x, y);
+    t = compare_side(&marked, a, x, y);
     EXPECT(t->line[0].cell[1 + second].text[0] == '(' && t->line[0].cell[1].text[0] != '*', "%s",
            t->line[0].cell[1 + second].text);
     EXPECT(compare_side_alike(x, y), "one protocol");
@@ -187,7 +192,7 @@ static void side_by_side(void)
     EXPECT(!compare_side_alike(x, y), "two protocols");
     y->variants[0].label = "one";
     y->variants[1].label = "two";
-    t = compare_side(a, x, y);
+    t = compare_side(&marked, a, x, y);
     EXPECT(t->rows == 6 && t->line[0].cell[1 + second].kind == CELL_EMPTY, "%d rows", t->rows);
     arena_free(a);
     store_close(s);
