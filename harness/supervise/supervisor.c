@@ -437,6 +437,7 @@ bool supervisor_run(supervisor_result *r, const experiment *x, const supervisor_
         sigset_t before;
         block_signals(&s, &before);
         run_queue(&s);
+        supervisor_jobs_say_alike(&s);
         /* Asked to stop, the process is about to end, and says how: a repeat may not end it first.
          */
         if (!s.stop_asked) sigprocmask(SIG_SETMASK, &before, NULL);

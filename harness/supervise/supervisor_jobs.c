@@ -48,8 +48,31 @@ __attribute__((format(printf, 5, 6))) static void say_end(supervisor *s, const j
     }
 }
 
+/* Said even if quiet, as what went wrong is. */
+void supervisor_jobs_say_alike(supervisor *s)
+{
+    char text[64];
+    if (s->alike == 0) return;
+    snprintf(text, sizeof text, "%d more failed for the same reason", s->alike);
+    s->alike = 0;
+    if (s->progress) {
+        progress_say(s->progress, "%s", text);
+    } else {
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+/* A text that was replaced, or a full disk, may end hundreds of runs: their long line is said once.
+ */
 static void say_bad(supervisor *s, const job *j, int number, const run_status *status)
 {
+    bool failed = status->state == RUN_FAILED && *status->reason;
+    if (failed && strcmp(s->said_why, status->reason) == 0) {
+        s->alike++;
+        return;
+    }
+    supervisor_jobs_say_alike(s);
+    snprintf(s->said_why, sizeof s->said_why, "%s", failed ? status->reason : "");
     const char *kind = run_status_kind_name(status->kind),
                *state = run_status_state_name(status->state);
     /* "diverged (diverged)" and "failed (other)" say nothing. */
@@ -85,6 +108,7 @@ void supervisor_jobs_stop(supervisor *s)
 /* As after a first signal: what is going on saves, and the same command goes on. */
 static void give_up(supervisor *s)
 {
+    supervisor_jobs_say_alike(s);
     supervisor_jobs_say(s, "%d failed: no more are started, running jobs save their state", s->bad);
     s->result->gave_up = true;
     supervisor_jobs_stop(s);

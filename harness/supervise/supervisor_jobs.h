@@ -63,7 +63,9 @@ typedef struct supervisor {
     struct queue_left left;
     int waiter; /* descriptor of the lock of who waits for sources; -1: none */
     bool said_full, said_waiting;
-    json_t *beginnings; /* finished runs that longer ones go on from; NULL: none */
+    char said_why[ERR_TEXT_BYTES]; /* of the last one that failed, */
+    int alike;                     /* and how many more did so, which is still to be said */
+    json_t *beginnings;            /* finished runs that longer ones go on from; NULL: none */
     sigset_t signals;
 } supervisor;
 
@@ -80,6 +82,9 @@ void supervisor_jobs_end(supervisor *s, job *j, const run_status *status);
 
 /* The job has failed before it began, and its run's status says so. */
 void supervisor_jobs_fail(supervisor *s, job *j, run_kind kind, const err *why);
+
+/* How many runs failed with the words that were said last; nothing if none did. */
+void supervisor_jobs_say_alike(supervisor *s);
 
 /* The results lie where locks do not reach across machines: says so and stops everything. */
 void supervisor_jobs_unlocked(supervisor *s, const job *j);

@@ -12,15 +12,19 @@
  * same to the byte. */
 
 /* Failed and diverged runs, each with its reason: never left out. With the run's id, which `loci
- * show` takes. */
+ * show` takes. One that many have is said once. */
 static void print_failures(FILE *out, const comparison *c, const char *item)
 {
+    const char *said = "";
     for (int i = 0; i < c->count; i++) {
         for (int k = 0; k < c->variants[i].run_count; k++) {
             const compared_run *r = &c->variants[i].runs[k];
             if (!compare_is_lost(r)) continue;
+            const char *why = compare_reason(r);
             fprintf(out, "%s%s, seed %lld: %s: %s (run %s)\n", item, c->variants[i].label,
-                    (long long)r->seed, r->status, compare_reason(r), r->run);
+                    (long long)r->seed, r->status, strcmp(why, said) == 0 ? "the same" : why,
+                    r->run);
+            said = why;
         }
     }
 }

@@ -70,6 +70,24 @@ static void is_not_kept_of_a_text_that_was_replaced_meanwhile(void)
            "what became of it");
 }
 
+/* What ends every run of a sweep is said once, with how many. */
+static void is_said_once(void)
+{
+    if (!test_program()) return;
+    begin();
+    EXPECT(
+        program_shell("sed 's/{steps: 2}/{steps: 200}, checkpoint_seconds: 0/' s.yaml >m.yaml && "
+                      "echo 'sweep: {seeds: 4}' >>m.yaml && "
+                      "{ $LOCI run m.yaml --jobs 1 --out wild 2>said & } && "
+                      "until test -f wild/runs/*/checkpoint/manifest.json; do sleep 0.01; done && "
+                      "cp other text && { wait; true; } && cat said && "
+                      "test $(grep -c 'text is another one' said) = 1 && "
+                      "grep -q '^2 more failed for the same reason' said && "
+                      "grep -q '0 trained, 0 finished before, 4 failed' said && "
+                      "test $($LOCI compare m --out wild | grep -c 'failed: the same (run ') = 2"),
+        "what was said of it");
+}
+
 /* Nor is a model that is kept on the way, which would be left as it is when its step comes again.
  */
 static void no_model_of_such_a_text_is_kept(void)
@@ -125,6 +143,7 @@ const test_suite test_replaced_text = {
      {"is_not_evaluated_on_another_text", is_not_evaluated_on_another_text},
      {"is_not_kept_of_a_text_that_was_replaced_meanwhile",
       is_not_kept_of_a_text_that_was_replaced_meanwhile},
+     {"is_said_once", is_said_once},
      {"no_model_of_such_a_text_is_kept", no_model_of_such_a_text_is_kept},
      {"a_plan_of_before_is_taken_as_it_is", a_plan_of_before_is_taken_as_it_is},
      {"does_not_start_from_another_model", does_not_start_from_another_model},
