@@ -78,6 +78,13 @@ static supervisor_options options_of(const cli_call *c, const corpus_places *pla
                                 .ranks = ranks};
 }
 
+/* What begins those again that ended badly. */
+static const char *retry_of(const supervisor_result *r)
+{
+    int failed = r->failed - r->stayed;
+    return r->diverged == 0 ? "failed" : r->diverged == failed ? "diverged" : "all";
+}
+
 static int train_runs(const cli_call *c, const experiment *x, const corpus_places *places,
                       rank_group *ranks, err *e)
 {
@@ -96,7 +103,8 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
         if (r.interrupted) fprintf(stderr, ", %d interrupted", r.interrupted);
         if (r.busy) fprintf(stderr, ", %d left to another process", r.busy);
         if (r.failed > r.stayed) {
-            fprintf(stderr, " (why: loci status %s; again: --retry failed)", x->spec->name);
+            fprintf(stderr, " (why: loci status %s; again: --retry %s)", x->spec->name,
+                    retry_of(&r));
         }
         if (r.stayed) {
             fprintf(stderr, ", %d of them as before (why: above; again: the same command)",

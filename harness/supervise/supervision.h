@@ -35,7 +35,8 @@ typedef struct supervisor_result {
     int evaluated; /* the same, but given the final evaluation that the spec asks for now */
     int mended;    /* the same, and records that were damaged were written anew */
     int failed;    /* failed or diverged, here or before; of these */
-    int stayed;    /* are as they were: evaluating or mending a finished run failed */
+    int diverged;
+    int stayed; /* are as they were: evaluating or mending a finished run failed */
     int interrupted;
     int busy;     /* left to another process */
     int most;     /* runs that went on at a time */

@@ -70,6 +70,7 @@ static bool sort_run(supervisor *s, const run_plan *plan, err *e)
         j->evaluates = status.state == RUN_DIVERGED && evaluate_again_wanted(j->folder, plan);
         if (j->evaluates || supervision_retries(s->o, status.state)) break;
         s->result->failed++;
+        s->result->diverged += status.state == RUN_DIVERGED;
         return true;
     case RUN_RUNNING: /* by another process: whatever becomes of it is looked at later */
     case RUN_PLANNED:

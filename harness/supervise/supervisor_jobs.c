@@ -177,6 +177,7 @@ static void count_end(supervisor *s, const job *j, const run_status *status)
     case RUN_PLANNED:
     default:
         s->result->failed++;
+        s->result->diverged += status->state == RUN_DIVERGED;
         if (j->evaluates || j->mends) s->result->stayed += status->state == RUN_FAILED;
         s->bad++;
         say_bad(s, j, number, status);

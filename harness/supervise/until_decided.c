@@ -113,6 +113,7 @@ static void add_result(supervisor_result *all, const supervisor_result *one)
     all->evaluated += one->evaluated;
     all->mended += one->mended;
     all->failed = one->failed;
+    all->diverged = one->diverged;
     all->stayed = one->stayed;
     all->interrupted = one->interrupted;
     all->busy = one->busy;
