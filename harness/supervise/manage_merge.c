@@ -73,10 +73,10 @@ static bool unite_notes(const char *to, const char *from, err *e)
            notes_unite(ours, theirs, e);
 }
 
-static bool unite_asked(const merging *m, const char *to, const char *from, err *e)
+static bool unite_asked(const merging *m, const char *to, const char *from, int64_t end, err *e)
 {
     int added = 0;
-    bool ok = unite_notes(to, from, e) && merge_evals(&added, from, to, e);
+    bool ok = unite_notes(to, from, e) && merge_evals(&added, from, to, end, e);
     m->report->evaluations += added;
     return ok;
 }
@@ -118,7 +118,7 @@ static bool put_in_place(arena *a, const char *fresh, const char *target, err *e
 /* Copied beside, which may take long and end anywhere, then put in place. Both folders are locked:
  * nobody begins to train in one of them meanwhile. */
 static bool replace_run(const merging *m, const char *source, const char *target, const char *id,
-                        err *e)
+                        int64_t end, err *e)
 {
     manage_report *r = m->report;
     char fresh[FILE_PATH_BYTES], name[256];
@@ -135,21 +135,22 @@ static bool replace_run(const merging *m, const char *source, const char *target
     if (lock >= 0 && !copied) file_remove_tree(fresh, NULL);
     /* What was asked here of a run that lacked something of its past is asked of theirs, too. */
     int kept;
-    bool ok = copied && merge_evals_into(&kept, target, fresh, e) &&
+    bool ok = copied && merge_evals_into(&kept, target, fresh, end, e) &&
               unite_notes(target, source, e) && put_in_place(m->memory, fresh, target, e);
     if (lock >= 0) close(lock);
     r->runs += ok;
     return ok;
 }
 
-/* *wanted: whether theirs is to come here; what is told of it, unless the run is a new one. */
-static bool look_at_run(bool *wanted, const merging *m, const char *source, const char *target,
-                        const char *id, err *e)
+/* *wanted: whether theirs is to come here; what is told of it, unless the run is a new one. *end:
+ * see merge_run_choose. */
+static bool look_at_run(bool *wanted, int64_t *end, const merging *m, const char *source,
+                        const char *target, const char *id, err *e)
 {
     err why;
     merge_run_choice choice;
     bool is_new = !file_is_folder(target);
-    if (!merge_run_choose(&choice, &why, source, target, e)) return false;
+    if (!merge_run_choose(&choice, end, &why, source, target, e)) return false;
     *wanted = choice == MERGE_THEIRS;
     if (choice == MERGE_NEITHER || (*wanted && !is_new)) tell(m, !*wanted, id, &why);
     return true;
@@ -160,15 +161,17 @@ static bool bring_run(const merging *m, const char *id, err *e)
     char source[FILE_PATH_BYTES], target[FILE_PATH_BYTES], runs[FILE_PATH_BYTES];
     char theirs[FILE_PATH_BYTES];
     bool wanted;
+    int64_t end;
     if (!run_folder_path(source, m->from, id, e) || !run_folder_path(target, m->out, id, e)) {
         return false;
     }
     if (!manage_is_run(m->report, source)) return true;
-    if (!file_join(theirs, source, "lock", e) || !look_at_run(&wanted, m, source, target, id, e)) {
+    if (!file_join(theirs, source, "lock", e) ||
+        !look_at_run(&wanted, &end, m, source, target, id, e)) {
         return false;
     }
     /* What people say of a run, or have asked of it, is worth bringing all the same. */
-    if (!wanted) return !file_is_folder(target) || unite_asked(m, target, source, e);
+    if (!wanted) return !file_is_folder(target) || unite_asked(m, target, source, end, e);
     /* Shared, as the folder may be somebody's that is only read; where there is none to take, the
      * run has never been begun, or was copied here. */
     int lock = file_lock_shared(theirs);
@@ -177,7 +180,8 @@ static bool bring_run(const merging *m, const char *id, err *e)
         m->report->kept++;
         return true;
     }
-    bool ok = file_own_folder(runs, m->out, "runs", e) && replace_run(m, source, target, id, e);
+    bool ok =
+        file_own_folder(runs, m->out, "runs", e) && replace_run(m, source, target, id, end, e);
     if (lock >= 0) close(lock);
     return ok;
 }

@@ -8,7 +8,6 @@
 #include "core/base/file.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
-#include "harness/run/run_status.h"
 #include "harness/train/checkpoint_files.h"
 
 /* Final evaluations and those on the way belong to how a run was trained, here or there: of these
@@ -64,16 +63,6 @@ static bool add_line(void *user, const json_t *line)
     return true;
 }
 
-/* The step of a finished run's model; -1: it is none, or cannot be read. lacks: one that has to be
- * mended counts, too. */
-static int64_t finished_at(const char *folder, bool lacks)
-{
-    run_status s;
-    err ignored;
-    bool known = run_status_read(&s, folder, &ignored);
-    return known && (s.state == RUN_DONE || (lacks && s.ended)) ? s.step : -1;
-}
-
 static bool same_model(const char *theirs, const char *ours)
 {
     arena_auto *a = arena_new(1 << 12);
@@ -83,23 +72,12 @@ static bool same_model(const char *theirs, const char *ours)
     return one && two && strcmp(one, two) == 0;
 }
 
-/* The step of the very model that both have; -1: they have none in common. */
-static int64_t common_step(const char *theirs, const char *ours)
-{
-    int64_t step = finished_at(ours, false);
-    bool same = step >= 0 && finished_at(theirs, true) == step && same_model(theirs, ours);
-    return same ? step : -1;
-}
-
-bool merge_evals_into(int *added, const char *theirs, const char *ours, err *e)
+static bool add_all(int *added, const char *theirs, const char *ours, int64_t end, err *e)
 {
     char from[FILE_PATH_BYTES];
-    *added = 0;
-    int64_t step = common_step(theirs, ours);
-    if (step < 0) return true;
     json_auto_t *known = json_object();
     adding a = {
-        .theirs = theirs, .ours = ours, .step = step, .known = known, .added = added, .e = e};
+        .theirs = theirs, .ours = ours, .step = end, .known = known, .added = added, .e = e};
     if (!file_join(from, theirs, "evals.jsonl", e) || !file_join(a.to, ours, "evals.jsonl", e)) {
         return false;
     }
@@ -108,13 +86,19 @@ bool merge_evals_into(int *added, const char *theirs, const char *ours, err *e)
            !e->text[0] && bring_speed(&a, e);
 }
 
-bool merge_evals(int *added, const char *theirs, const char *ours, err *e)
+bool merge_evals_into(int *added, const char *theirs, const char *ours, int64_t end, err *e)
 {
     *added = 0;
-    if (common_step(theirs, ours) < 0) return true;
+    return end < 0 || !same_model(theirs, ours) || add_all(added, theirs, ours, end, e);
+}
+
+bool merge_evals(int *added, const char *theirs, const char *ours, int64_t end, err *e)
+{
+    *added = 0;
+    if (end < 0 || !same_model(theirs, ours)) return true;
     int lock = run_folder_lock(ours, e);
     if (lock < 0) return lock == RUN_FOLDER_BUSY;
-    bool ok = merge_evals_into(added, theirs, ours, e);
+    bool ok = add_all(added, theirs, ours, end, e);
     close(lock);
     return ok;
 }

@@ -4,8 +4,9 @@
 #include "core/base/base.h"
 
 /* Adds evaluations by `loci eval` that are there and not here, and a speed that was measured alone
- * where none is here. Only of the very model that is here, of two finished runs;
- * *added: how many evaluations. Ours is locked meanwhile; nothing where somebody works on it. */
-bool merge_evals(int *added, const char *theirs, const char *ours, err *e);
+ * where none is here. Only of the very model that is here, of two runs that were trained to the
+ * same step, their `end` (merge_run_choose; -1: nothing is done). *added: how many evaluations.
+ * Ours is locked meanwhile; nothing where somebody works on it. */
+bool merge_evals(int *added, const char *theirs, const char *ours, int64_t end, err *e);
 /* The same without the lock: of a folder that nobody else knows yet. */
-bool merge_evals_into(int *added, const char *theirs, const char *ours, err *e);
+bool merge_evals_into(int *added, const char *theirs, const char *ours, int64_t end, err *e);

@@ -110,17 +110,25 @@ static bool compare_logs(int64_t *differs, const char *theirs, const char *ours,
 
 /* ---- the choice ---- */
 
-bool merge_run_choose(merge_run_choice *choice, err *why, const char *theirs, const char *ours,
-                      err *e)
+static int64_t common_end(const run_status *stays, const run_status *other)
+{
+    bool both = stays->state == RUN_DONE && (other->state == RUN_DONE || other->ended);
+    return both && stays->step == other->step ? stays->step : -1;
+}
+
+bool merge_run_choose(merge_run_choice *choice, int64_t *end, err *why, const char *theirs,
+                      const char *ours, err *e)
 {
     run_status s, t;
     int64_t our, their, differs = 0;
     char now[64], then[64];
     *choice = MERGE_OURS;
     if (!how_far(&their, &t, theirs, e) || !how_far(&our, &s, ours, e)) return false;
+    *end = common_end(&s, &t);
     if (their <= our && our != NOTHING) return true;
     if (our > PLANNED && !compare_logs(&differs, theirs, ours, e)) return false;
     *choice = differs == 0 ? MERGE_THEIRS : MERGE_NEITHER;
+    if (*choice == MERGE_THEIRS) *end = common_end(&t, &s);
     describe(now, &t, their);
     describe(then, &s, our);
     if (differs == 0) err_set(why, "theirs (%s) takes the place of ours (%s)", now, then);

@@ -12,6 +12,7 @@ typedef enum merge_run_choice {
 /* A run that was trained to its end is further than one that was not, a whole one than one that
  * lacks something of its past; of two under way it is the one with the later checkpoint. What both
  * have logged must be equal, times aside, where theirs is to take the place of ours. why, unless
- * ours stays: one sentence. False and e: a file cannot be read. */
-bool merge_run_choose(merge_run_choice *choice, err *why, const char *theirs, const char *ours,
-                      err *e);
+ * ours stays: one sentence. *end: the step that both were trained to, if the one that stays is
+ * finished; else -1. False and e: a file cannot be read. */
+bool merge_run_choose(merge_run_choice *choice, int64_t *end, err *why, const char *theirs,
+                      const char *ours, err *e);
