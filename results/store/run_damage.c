@@ -31,8 +31,7 @@ typedef struct search {
     int64_t step;   /* from status.json: of the last one trained */
     json_t *record; /* what it was trained by: run.json, of a finished one else the plan */
     int64_t saved;  /* step of the checkpoint; -1: there is none */
-    bool done;
-    bool diverged;
+    bool done, diverged;
     bool stateless; /* a run was begun, and nothing says how it stands */
     bool trains;    /* the checkpoint holds what training goes on from: */
     char state[FILE_PATH_BYTES],
@@ -322,11 +321,15 @@ static bool can_train_on(search *s)
     return strcmp(hex, s->state_hash) == 0;
 }
 
+static bool records_are_whole(search *s, bool needed)
+{
+    return record_is_whole(s, "plan.json", needed, "spec") &&
+           record_is_whole(s, "run.json", needed, "run");
+}
+
 static bool all_records_are_whole(search *s)
 {
-    return record_is_whole(s, "plan.json", true, "spec") &&
-           record_is_whole(s, "run.json", true, "run") &&
-           record_is_whole(s, "final.json", false, "eval") &&
+    return records_are_whole(s, true) && record_is_whole(s, "final.json", false, "eval") &&
            record_is_whole(s, "speed.json", false, "alone_tokens_per_second");
 }
 
@@ -461,18 +464,9 @@ run_damage run_damage_find(char *why, const char *folder)
 static bool judged_lacks_records(search *s)
 {
     run_damage_lines l;
-    if (!s->diverged || all_records_are_whole(s)) return false;
-    err of_records = s->why;
+    if (!s->diverged) return false;
     read_lines(s, "evals.jsonl", &s->known->evals, &l, NULL);
-    s->why = of_records;
-    return l.final && l.final_step == s->step;
-}
-
-/* What a run was before it trained; its results say that of a finished one. */
-static bool records_are_whole(search *s)
-{
-    return record_is_whole(s, "plan.json", false, "spec") &&
-           record_is_whole(s, "run.json", false, "run");
+    return l.final && l.final_step == s->step && !all_records_are_whole(s);
 }
 
 run_damage run_damage_find_known(char *why, const char *folder, const run_damage_known *known)
@@ -490,7 +484,7 @@ run_damage run_damage_find_known(char *why, const char *folder, const run_damage
         found = DAMAGE_TRAINING;
     } else if (judged_lacks_records(&s)) {
         found = DAMAGE_END;
-    } else if (!status || !records_are_whole(&s)) {
+    } else if (!status || !records_are_whole(&s, false)) {
         found = s.saved < 0 ? DAMAGE_TRAINING : DAMAGE_RECORD;
     } else if (!lines_reach_checkpoint(&s)) {
         found = DAMAGE_PAST;
