@@ -179,12 +179,9 @@ bool json_write(const char *path, const json_t *value, err *e)
     text_auto *text = json_text(own, JSON_INDENT(1));
     if (!text)
         return err_set(e, "%s: a value cannot be written as JSON (text that is not UTF-8?)", path);
-    size_t bytes = strlen(text);
-    text_auto *sealed = needed_memory(bytes + JSON_SEAL_BYTES + 1);
-    memcpy(sealed, text, bytes);
-    if (json_object_size(own) > 0) bytes = json_seal(JSON_SEAL_FILE, sealed, bytes);
-    sealed[bytes] = '\n'; /* in place of the NUL: the length is given */
-    return file_write(path, sealed, bytes + 1, e);
+    size_t bytes;
+    text_auto *sealed = json_sealed(JSON_SEAL_FILE, text, &bytes);
+    return file_write(path, sealed, bytes, e);
 }
 
 /* As a person would compare them: 15 digits, so that two ways to compute one number are no

@@ -9,14 +9,7 @@ char *json_line_text(const json_t *record, size_t *bytes)
     json_object_del(own, "crc");
     text_auto *text = json_dumps(own, JSON_COMPACT | JSON_REAL_PRECISION(17));
     CHECK(text, "a record that is no JSON");
-    size_t plain = strlen(text);
-    char *line = malloc(plain + JSON_SEAL_BYTES + 2);
-    CHECK(line, "out of memory");
-    memcpy(line, text, plain);
-    *bytes = json_seal(JSON_SEAL_LINE, line, plain);
-    line[(*bytes)++] = '\n';
-    line[*bytes] = 0;
-    return line;
+    return json_sealed(JSON_SEAL_LINE, text, bytes);
 }
 
 json_t *json_line_load(const char *line, size_t bytes, size_t flags, json_error_t *wrong)

@@ -1,6 +1,7 @@
 #include "core/base/json_seal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -24,15 +25,34 @@ static size_t seal_of(char seal[JSON_SEAL_BYTES + 1], const form *f, const char 
     return (size_t)length;
 }
 
+/* An object of one key or more. */
+static bool is_object(const form *f, const char *text, size_t bytes)
+{
+    size_t end = strlen(f->end);
+    return bytes > end + 1 && memcmp(text + bytes - end, f->end, end) == 0;
+}
+
 size_t json_seal(json_seal_kind kind, char *text, size_t bytes)
 {
     const form *f = &FORMS[kind];
     char seal[JSON_SEAL_BYTES + 1];
     size_t end = strlen(f->end);
-    CHECK(bytes > end + 1 && memcmp(text + bytes - end, f->end, end) == 0, "an object");
+    CHECK(is_object(f, text, bytes), "an object");
     size_t length = seal_of(seal, f, text, bytes - end);
     memcpy(text + bytes - end, seal, length);
     return bytes - end + length;
+}
+
+char *json_sealed(json_seal_kind kind, const char *text, size_t *bytes)
+{
+    size_t plain = strlen(text);
+    char *sealed = malloc(plain + JSON_SEAL_BYTES + sizeof "\n");
+    CHECK(sealed, "out of memory for %zu bytes of JSON", plain);
+    memcpy(sealed, text, plain + 1);
+    *bytes = is_object(&FORMS[kind], text, plain) ? json_seal(kind, sealed, plain) : plain;
+    sealed[(*bytes)++] = '\n';
+    sealed[*bytes] = 0;
+    return sealed;
 }
 
 json_seal_state json_seal_look(const char *text, size_t bytes)

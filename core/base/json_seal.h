@@ -22,6 +22,9 @@ enum { JSON_SEAL_BYTES = 22 };
 /* text: `bytes` of an object of one key or more, without line break behind it, and room for the
  * seal. Its new length. */
 size_t json_seal(json_seal_kind kind, char *text, size_t bytes);
+/* A copy of a text with a line break behind it and, of such an object, with its seal. Its length
+ * too; the caller frees it. */
+char *json_sealed(json_seal_kind kind, const char *text, size_t *bytes);
 
 typedef enum json_seal_state { JSON_UNSEALED, JSON_SEALED, JSON_CHANGED } json_seal_state;
 

@@ -78,7 +78,7 @@ static void heads_forward(const attention_work *w, int64_t row, int64_t head, in
     const attention_keep *a = w->a;
     int64_t d = a->s.head_dim;
     attention_tile n = attention_tile_at(w, row, head, 0, 1);
-    real *y = a->y->data + (row * a->s.heads + head) * d, inverse[ATTENTION_QUERIES];
+    real *y = a->y->data + (row * a->s.heads + head) * d, inverse[ATTENTION_QUERIES] = {0};
     blas_gemm_heads(a->g, true, heads, n.stride, d, a->s.scale,
                     attention_tile_row(&a->q, row, 0, head, d), d,
                     attention_tile_row(&a->k, row, n.lo, head, d), attention_tile_stride(&a->k),

@@ -91,7 +91,8 @@ static bool fail_parser(loader *l)
                        p->problem_offset, p->problem ? p->problem : "unreadable");
     }
     size_t at = byte_of(l, p->problem_mark.index);
-    char there = at < l->bytes ? l->text[at] : 0;
+    char there = 0;
+    if (at < l->bytes) there = l->text[at];
     char what[512];
     snprintf(what, sizeof what, "%s%s%s", p->problem ? p->problem : "not YAML",
              p->context ? ", " : "", p->context ? p->context : "");

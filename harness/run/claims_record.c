@@ -160,8 +160,10 @@ static void keep_doubt(json_t *now, const json_t *old, bool results)
     const char *hash = json_get_text(now, "hash"), *name = json_get_text(now, "name");
     const json_t *same = hash ? recorded(old, hash, NULL) : NULL;
     const json_t *named = name ? recorded(old, NULL, name) : NULL;
-    bool late = same ? json_is_true(json_object_get(same, "after_the_fact"))
-                     : named && results && is_later(now, named); /* in other words then */
+    const char *changed = json_get_text(same, "changed");
+    bool late = same
+                    ? json_is_true(json_object_get(same, "after_the_fact")) || (changed && *changed)
+                    : named && results && is_later(now, named); /* in other words then */
     if (late) json_object_set_new(now, "after_the_fact", json_true());
     if (same && is_later(now, same)) {
         json_object_set(now, "recorded_at", json_object_get(same, "recorded_at"));
