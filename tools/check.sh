@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+# shellcheck source=tools/test_folders.sh
+source tools/test_folders.sh
 
 gate() { # name command...
     local name=$1 began=$SECONDS
@@ -46,20 +46,12 @@ fi
 # The build of the fuzz targets, most of which `make test` has left: one compiler's sanitizers are
 # enough. Leaks of libraries are not ours; ours are found. Fewer of the calls that can fail are tried
 # than in `make test`. What was freed is kept back in less memory than ASan would, and remembered with
-# fewer callers: a seventh less of a core. `make test` leaves its files on a disk; here they lie in memory,
-# and one suite more than there are cores is at work, as many of them wait: both together take a third less.
+# fewer callers: a seventh less of a core. One suite more than there are cores is at work, as many of them wait.
 sanitized() {
-    local status=0
     make --no-print-directory KIND=fuzz CC=clang loci test-binary || return
-    TMPDIR=$(mktemp -d -p "$(tools/in_memory.sh 2048)" loci-check-XXXXXX)
-    export TMPDIR
-    chmod a+rx "$TMPDIR" # for the user without rights that some tests become
     ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=8:${ASAN_OPTIONS:-} \
     LOCI_TORTURE=${LOCI_TORTURE:-101} LOCI_PROGRAM=$PWD/build/fuzz/bin/loci \
-        build/fuzz/test "-j$(($(nproc) + 1))" || status=$?
-    # Folders of what failed are there to be looked at.
-    [ "$status" != 0 ] || rm -rf "$TMPDIR"
-    return "$status"
+        build/fuzz/test "-j$(($(nproc) + 1))"
 }
 
 # What threads do with each other: lanes, their sums, calls that follow each other through layers.
@@ -87,4 +79,5 @@ gate "warnings, gcc, double" said f64 "${CC:-gcc}" ARITHMETIC=1
 gate "warnings, clang, double" unbuilt f64
 if [ -n "${TIDY:-}" ]; then gate "clang-tidy" tidy; fi
 wait
+finished=1
 tools/tally.sh "$logs/tally"

@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 fuzz_seconds=${FUZZ_SECONDS:-3}
-logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+# shellcheck source=tools/test_folders.sh
+source tools/test_folders.sh
 
 build() { # kind make-arguments...: leaves what the compiler said in the log
     local kind=$1 began=$SECONDS
@@ -75,5 +75,6 @@ if release; then
     LOCI_PROGRAM=$PWD/build/release/bin/loci suite release build/release/test "-j$cores"
     wait
 fi
+finished=1
 echo "$((SECONDS - started)) s"
 tools/tally.sh "$logs"/tally-*

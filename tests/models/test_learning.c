@@ -1,6 +1,7 @@
 /* Small models learn what can be learnt: all of a Markov source but its entropy, all of one batch.
  */
 #include "core/train/optim.h"
+#include "tests/support/draw.h"
 #include "tests/support/model_run.h"
 #include "tests/test.h"
 
@@ -151,6 +152,7 @@ static void markov(void)
     const char *const cases[] = {"blocks: [{attention: {heads: 2}, ffn: {hidden: 32}}]",
                                  "blocks: [{lstm: {}}]"};
     for (int i = 0; i < 2; i++) {
+        if (!drawn_if_slow("markov", cases[i])) continue;
         double over = excess(cases[i], 300);
         EXPECT(fabs(over) < 0.02, "%s: %g nats above the entropy", cases[i], over);
     }
@@ -164,6 +166,7 @@ static void one_batch(void)
         "norm: {kind: rmsnorm}, blocks: [{repeat: 2, attention: {heads: 2, positions: t5}, ffn: "
         "{activation: swiglu}}]"};
     for (int i = 0; i < 2; i++) {
+        if (!drawn_if_slow("one_batch", cases[i])) continue;
         training t;
         training_init(&t, cases[i]);
         fill_tokens(t.tokens, ROWS * TIME, 1);

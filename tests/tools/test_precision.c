@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/support/corpora.h"
+#include "tests/support/draw.h"
 #include "tests/support/program.h"
 #include "tests/test.h"
 
@@ -40,6 +41,7 @@ static void evaluated_at_either(void)
                  {"rounded", "precision: bfloat16", "bfloat16", "float32"},
                  {"tiles", "precision: bfloat16, gemm: tiles", "bfloat16", "float32"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (!drawn_if_slow("precision", cases[i].name)) continue;
         train(cases[i].name, cases[i].train);
         char *trained = figures(cases[i].name, "trained"),
              *own = figures(cases[i].name, cases[i].own),

@@ -1,6 +1,7 @@
 /* Every verb's help, and what it says and returns for words and options that it cannot take. The
  * verbs come from `loci help`, their options from their `--help`: a new one is tested as it is. */
 #include "core/base/file.h"
+#include "tests/support/draw.h"
 #include "tests/support/program.h"
 #include "tests/test.h"
 
@@ -47,6 +48,7 @@ static void every_help(void)
     read_verbs(&verbs);
     for (int i = 0; i < verbs.count; i++) {
         const char *name = verbs.names[i];
+        if (!drawn_if_slow("help", name)) continue;
         program_result r = LOCI(name, "--help");
         EXPECT(r.status == 0 && !*r.err, "%s --help: status %d, stderr: %s", name, r.status, r.err);
         snprintf(part, sizeof part, "Usage: loci %s", name);
