@@ -121,7 +121,7 @@ static bool measure(speed *one, experiment *x, int run, needs what, const sweep_
     const run_plan *p = &x->runs[run];
     workload w;
     err ignored;
-    double step;
+    double step = (double)NAN;
     arena_auto *a = arena_new(1 << 16);
     const node *own = experiment_spec(x, run, &ignored);
     /* Unknown until it is measured: NaN is passed over by every median. */

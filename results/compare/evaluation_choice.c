@@ -146,7 +146,7 @@ static void note_option(chooser *x, const json_t *own, const candidate *c)
     protocol_option *o = arena_push_zero(x->memory, 1, sizeof *o);
     *o = (protocol_option){.key = key, .words = OWN, .difference = difference};
     o->plain = !json_object_get(difference, "dynamic") && !json_object_get(difference, "precision");
-    if (json_object_size(difference) > 0) {
+    if (c && json_object_size(difference) > 0) {
         protocol_print_difference(text_begin(&m), c->protocol, own);
         o->words = text_end_in(&m, x->memory);
     }
