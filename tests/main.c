@@ -139,7 +139,8 @@ bool test_sub(const char *format, ...)
     return true;
 }
 
-/* In memory what takes half as long there; of one of four suites, others each day, on a disk. */
+/* In memory, where all of them together take a third less; of one of four suites, others each day,
+ * on a disk. */
 static const char *folders_base(void)
 {
     const char *memory = getenv("LOCI_TEST_MEMORY"), *base = getenv("TMPDIR");
