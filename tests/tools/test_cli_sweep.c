@@ -182,7 +182,13 @@ static void changes_are_shown(void)
     program_expect(LOCI("run", file, "--set", seed), 0, NULL, "2 trained");
     static const char *const said[] = {"changed since it was run last: block, keys\n",
                                        "  optimizer.lr: 0.01 -> 0.02\n", "another `name:`"};
-    program_result r = LOCI("run", file, "--set", seed, "--set", "optimizer.lr=2e-2", "--dry-run");
+    /* How a run is logged changes nothing of a finished one. */
+    program_result r = LOCI("run", file, "--set", seed, "--set", "train.log_every=7");
+    program_expect(r, 0, NULL, "not for finished runs:\n  train.log_every: ");
+    program_expect(r, 0, NULL, " -> 7\ntiny: 0 trained, 2 finished before");
+    r = LOCI("run", file, "--set", seed);
+    EXPECT(r.status < 0 || !strstr(r.err, "finished runs:"), "nothing is asked: %s", r.err);
+    r = LOCI("run", file, "--set", seed, "--set", "optimizer.lr=2e-2", "--dry-run");
     for (int i = 0; i < 3; i++)
         program_expect(r, 0, "planned", said[i]);
     r = LOCI("run", file, "--set", seed, "--set", "optimizer.lr=2e-2");
