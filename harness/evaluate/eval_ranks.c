@@ -138,7 +138,6 @@ static char *pack_seen(const eval_watch *w, size_t *bytes)
     return data;
 }
 
-/* The bytes are copied to where numbers may lie. */
 static bool unpack_seen(const eval_watch *w, const char *at, size_t bytes)
 {
     const char *end = at + bytes;
@@ -147,11 +146,7 @@ static bool unpack_seen(const eval_watch *w, const char *at, size_t bytes)
         seen_head head;
         memcpy(&head, at, sizeof head);
         const char *name = at + sizeof head, *data = name + head.name_bytes;
-        void *aligned = malloc((size_t)head.bytes + 1);
-        CHECK(aligned, "out of memory for what was seen (%lld bytes)", (long long)head.bytes);
-        memcpy(aligned, data, (size_t)head.bytes);
-        ok = w->restore(w->user, name, aligned, (size_t)head.bytes, true);
-        free(aligned);
+        ok = w->restore(w->user, name, data, (size_t)head.bytes, true);
         at = data + head.bytes;
     }
     return ok;

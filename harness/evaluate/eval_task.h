@@ -88,7 +88,8 @@ typedef struct eval_watch {
     /* Of evaluations that are kept on the way (eval_keep); NULL: what it counts cannot be. restore
      * without `take` only says whether it would take these bytes under that name. */
     int (*keep)(void *user, eval_array *list, int capacity); /* how many of them */
-    /* Adds what was kept, or what another rank has seen, to what is there. */
+    /* Adds what was kept, or what another rank has seen, to what is there; data lies at any
+     * address. */
     bool (*restore)(void *user, const char *name, const void *data, size_t bytes, bool take);
 } eval_watch;
 

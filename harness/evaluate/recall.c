@@ -128,7 +128,7 @@ static int keep_counts(void *user, eval_array *list, int capacity)
 }
 
 /* The distances come back with the scores: the same as list_distances found, since answers are
- * counted by them. By memcpy: numbers of a file lie at any address. */
+ * counted by them. */
 static bool are_scores(const recall *s, const char *data)
 {
     for (int i = 0; i < MAX_RECALL; i++) {

@@ -193,10 +193,11 @@ static bool restore_sample(void *user, const char *name, const void *data, size_
     trace *t = &((routing_trace *)user)->now;
     /* The length first: a name alone would add a layer. */
     int l = bytes == (size_t)t->count * sizeof(int32_t) ? layer_index(t, name) : -1;
-    const int32_t *seen = data;
     for (int64_t i = 0; l >= 0 && take && i < t->count; i++) {
+        int32_t seen;
+        memcpy(&seen, (const char *)data + (size_t)i * sizeof seen, sizeof seen);
         /* Of a sample that ranks share each sees a part. */
-        if (seen[i] != NOT_SEEN) t->experts[l][i] = seen[i];
+        if (seen != NOT_SEEN) t->experts[l][i] = seen;
     }
     return l >= 0;
 }
