@@ -140,9 +140,12 @@ bool worker_best_keep(worker *w, const json_t *line, err *e)
     checkpoint_merit kept, own = {.nats = run_verdict_evaluated(line)};
     kind_of(own.kind, w, line);
     if (!file_join(folder, w->folder, CHECKPOINT_BEST, e) ||
-        !make_comparable(w, folder, line, &own, e) || !look_back(&p, w, line, -1, e)) {
+        !make_comparable(w, folder, line, &own, e)) {
         return false;
     }
-    if (checkpoint_files_merit(folder, &kept) && !isnan(kept.nats)) p.least = kept.nats;
-    return !(own.nats < p.least) || worker_save_model(w, "best", &own, e);
+    if (!checkpoint_files_merit(folder, &kept) || isnan(kept.nats)) {
+        if (!look_back(&p, w, line, -1, e)) return false;
+        kept.nats = p.least;
+    }
+    return !(own.nats < kept.nats) || worker_save_model(w, "best", &own, e);
 }
