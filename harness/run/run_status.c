@@ -212,11 +212,14 @@ static bool status_of(run_status *s, const json_t *o, const char *path, err *e)
 }
 
 /* What nobody works on, but cannot be used as it is, is to be taken up again. Not asked while the
- * lock is held: files are half replaced while their writer lives. */
-static bool look_for_damage(run_status *s, const char *folder, err *e)
+ * lock is held: files are half replaced while their writer lives. said: what status.json says;
+ * NULL: it could not be read, and is looked at again. */
+static bool look_for_damage(run_status *s, const char *folder, json_t *said, err *e)
 {
+    static const char *const NAME[] = {"status.json"};
     char why[ERR_TEXT_BYTES];
-    run_damage damage = run_damage_find(why, folder);
+    const run_damage_known known = {.names = NAME, .objects = &said, .count = 1};
+    run_damage damage = run_damage_find_known(why, folder, &known);
     if (damage == DAMAGE_NONE) return true;
     if (damage == DAMAGE_UNKNOWN) return err_set(e, "%s", why);
     if (damage == DAMAGE_PAST) {
@@ -247,7 +250,7 @@ bool run_status_read(run_status *s, const char *folder, err *e)
         snprintf(s->reason, sizeof s->reason, "its process was killed");
     }
     /* Not to be read a moment ago, and whole at the second look: a disk that fails. */
-    return look_for_damage(s, folder, e) && (ok || s->kind == KIND_DAMAGED);
+    return look_for_damage(s, folder, o, e) && (ok || s->kind == KIND_DAMAGED);
 }
 
 /* Under the lock, for in between another machine's worker may have begun the run, or even ended it;
