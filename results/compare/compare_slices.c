@@ -149,22 +149,48 @@ static int partner(const compared_variant *base, const run_slices *of_base, cons
     return -1;
 }
 
+/* A variant beside the baseline. Which seeds are pairs is the same of all slices, and is asked
+ * once: each answer walks along the seeds and their text. */
+typedef struct beside {
+    const compared_variant *v, *base;
+    const run_slices *own, *of_base;
+    int *partner;         /* [runs] */
+    bool *again, *paired; /* [runs] one model again; of a partner, and no pair again */
+} beside;
+
+static beside pair(arena *a, const compared_variant *v, const run_slices *own,
+                   const compared_variant *base, const run_slices *of_base)
+{
+    beside x = {.v = v,
+                .base = base,
+                .own = own,
+                .of_base = of_base,
+                .partner = ARENA_NEW(a, int, v->run_count),
+                .again = ARENA_NEW(a, bool, v->run_count),
+                .paired = ARENA_NEW(a, bool, v->run_count)};
+    for (int i = 0; i < v->run_count; i++) {
+        x.partner[i] = partner(base, of_base, &v->runs[i], &own[i]);
+        x.again[i] = compare_repeats(v, NULL, i);
+        x.paired[i] = x.partner[i] >= 0 && !compare_repeats(v, base, i);
+    }
+    return x;
+}
+
 /* Bootstrap over parts of the text of the difference, each the mean over paired seeds. Parts
  * without tokens of the bucket are left out: they cannot be drawn in the text either. The same
  * statistic as for documents, sum of differences over sum of tokens. */
-static interval over_text(const compared_variant *v, const run_slices *own,
-                          const compared_variant *base, const run_slices *of_base, int bucket)
+static interval over_text(const beside *s, int bucket)
 {
     double top[PARTS] = {0}, bottom[PARTS];
     const run_slices *paired = NULL;
     int pairs = 0, n = 0;
-    for (int i = 0; i < v->run_count; i++) {
-        int k = partner(base, of_base, &v->runs[i], &own[i]);
-        if (k < 0) continue;
-        paired = &own[i];
+    for (int i = 0; i < s->v->run_count; i++) {
+        if (s->partner[i] < 0) continue;
+        const run_slices *its = &s->of_base[s->partner[i]];
+        paired = &s->own[i];
         pairs++;
         for (int part = 0; part < PARTS; part++) {
-            top[part] += (own[i].nats[bucket][part] - of_base[k].nats[bucket][part]) / log(2.0);
+            top[part] += (paired->nats[bucket][part] - its->nats[bucket][part]) / log(2.0);
         }
     }
     for (int part = 0; paired && part < PARTS; part++) {
@@ -175,30 +201,28 @@ static interval over_text(const compared_variant *v, const run_slices *own,
     return stats_bootstrap(top, bottom, n, STATS_CONFIDENCE);
 }
 
-static void fill_cell(compared_slice *cell, arena *a, const compared_variant *v,
-                      const run_slices *own, const compared_variant *base,
-                      const run_slices *of_base, int bucket)
+static void fill_cell(compared_slice *cell, arena *a, const beside *s, int bucket)
 {
-    double *x = ARENA_NEW(a, double, v->run_count), *y = ARENA_NEW(a, double, v->run_count);
-    double *one = ARENA_NEW(a, double, v->run_count);
+    const int n = s->v->run_count;
+    double *x = ARENA_NEW(a, double, n), *y = ARENA_NEW(a, double, n);
+    double *one = ARENA_NEW(a, double, n);
     /* Least and most are of the runs that have the slice, pairs or not: what a plot's band
      * shows. */
     cell->least = (double)INFINITY;
     cell->most = -(double)INFINITY;
-    for (int i = 0; i < v->run_count; i++) {
-        int k = partner(base, of_base, &v->runs[i], &own[i]);
+    for (int i = 0; i < n; i++) {
         /* A bucket without tokens gives 0 / 0, NaN, and is left out. */
-        x[i] = own[i].any ? bits(&own[i], bucket) : (double)NAN;
-        y[i] = k < 0 || compare_repeats(v, base, i) ? (double)NAN : bits(&of_base[k], bucket);
-        one[i] = compare_repeats(v, NULL, i) ? (double)NAN : x[i];
+        x[i] = s->own[i].any ? bits(&s->own[i], bucket) : (double)NAN;
+        y[i] = s->paired[i] ? bits(&s->of_base[s->partner[i]], bucket) : (double)NAN;
+        one[i] = s->again[i] ? (double)NAN : x[i];
         if (!isfinite(x[i])) continue;
         cell->least = fmin(cell->least, x[i]);
         cell->most = fmax(cell->most, x[i]);
     }
-    cell->value = stats_mean(one, v->run_count, STATS_CONFIDENCE);
-    cell->difference = stats_paired(x, y, v->run_count, STATS_CONFIDENCE);
+    cell->value = stats_mean(one, n, STATS_CONFIDENCE);
+    cell->difference = stats_paired(x, y, n, STATS_CONFIDENCE);
     cell->over_text = (interval){(double)NAN, (double)NAN};
-    if (v != base) cell->over_text = over_text(v, own, base, of_base, bucket);
+    if (s->v != s->base) cell->over_text = over_text(s, bucket);
 }
 
 /* The slices of the text that the baseline's first run with slices scored. The first run decides
@@ -247,9 +271,11 @@ static bool fill(slice_comparison *x, arena *a, arena *scratch, const comparison
         for (int k = 0; k < v->run_count; k++) {
             x->known[i] = x->known[i] || same_text(&own[k], first);
         }
-        for (int k = 0; x->known[i] && k < x->count; k++) {
-            fill_cell(&x->cells[(int64_t)i * x->count + k], scratch, v, own, base, of_base,
-                      bucket_of(x->low[k]));
+        if (x->known[i]) {
+            const beside pairs = pair(scratch, v, own, base, of_base);
+            compared_slice *cells = &x->cells[(int64_t)i * x->count];
+            for (int k = 0; k < x->count; k++)
+                fill_cell(&cells[k], scratch, &pairs, bucket_of(x->low[k]));
         }
         arena_rewind(scratch, mark);
     }
