@@ -46,17 +46,23 @@ bool run_open_still(const workload *w, const planned_run *p, err *e)
                       "of the text before: put that back and run again with --retry failed");
 }
 
+bool run_open_same_precision(const json_t *record)
+{
+    const char *precision = json_get_text(record, "real");
+    return !precision || strcmp(precision, host_real()) == 0;
+}
+
 bool run_open_precision(const json_t *planned, const char *folder, err *e)
 {
     char path[FILE_PATH_BYTES];
     bool begun = file_join(path, folder, "run.json", NULL) && file_exists(path);
     json_auto_t *record = begun ? json_read(path, NULL) : NULL;
-    const char *precision = json_get_text(record ? record : planned, "real");
-    if (!precision || strcmp(precision, host_real()) == 0) return true;
+    const json_t *says = record ? record : planned;
+    if (run_open_same_precision(says)) return true;
     return err_set(e,
                    "%s: the run is one of a program that computes in %s, this one computes in %s: "
                    "go on with the other (`make` computes in f32, `make KIND=f64` in f64)",
-                   folder, precision, host_real());
+                   folder, json_get_text(says, "real"), host_real());
 }
 
 bool run_open(workload *w, const planned_run *p, const char *folder, err *e)

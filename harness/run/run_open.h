@@ -18,3 +18,5 @@ bool run_open_still(const workload *w, const planned_run *p, err *e);
  * other one left would be taken for damage, and what this one finds for the other's. planned:
  * plan.json, for a run that has no run.json; NULL: it does not count. Nothing is opened. */
 bool run_open_precision(const json_t *planned, const char *folder, err *e);
+/* The same of what a plan.json or run.json says. */
+bool run_open_same_precision(const json_t *record);

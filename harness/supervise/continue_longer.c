@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
-#include "core/base/host.h"
 #include "core/base/json_line.h"
 #include "core/base/text.h"
 #include "harness/evaluate/evaluate.h"
 #include "harness/run/run_folder.h"
 #include "harness/run/run_lines.h"
+#include "harness/run/run_open.h"
 #include "harness/run/run_status.h"
 #include "harness/train/checkpoint.h"
 #include "harness/train/checkpoint_files.h"
@@ -128,9 +128,7 @@ static json_t *finished_record(const char *folder)
     if (!whole || !file_join(path, folder, "run.json", NULL) || !file_exists(path)) return NULL;
     json_t *record = json_read(path, NULL);
     /* Other arithmetic, or numbers of another precision: other bits from the first step on. */
-    const char *precision = json_get_text(record, "real");
-    if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS &&
-        (!precision || strcmp(precision, host_real()) == 0)) {
+    if (json_get_int(record, "numerics", -1) == LOCI_NUMERICS && run_open_same_precision(record)) {
         return record;
     }
     json_decref(record);
