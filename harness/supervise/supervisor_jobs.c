@@ -28,8 +28,18 @@ void supervisor_jobs_say(supervisor *s, const char *format, ...)
     progress_say(s->progress, "%s", text);
 }
 
-/* "[3/12] long, seed 1: ..."; what went wrong is said even if quiet. Longer ones are cut: a line on
- * the screen; the whole reason stands in status.json. */
+/* What went wrong is said even if quiet. */
+static void say_line(supervisor *s, bool bad, const char *text)
+{
+    if (s->progress) {
+        progress_say(s->progress, "%s", text);
+    } else if (bad) {
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+/* "[3/12] long, seed 1: ..." Longer ones are cut: a line on the screen; the whole reason stands in
+ * status.json. */
 __attribute__((format(printf, 5, 6))) static void say_end(supervisor *s, const job *j, int number,
                                                           bool bad, const char *format, ...)
 {
@@ -41,25 +51,16 @@ __attribute__((format(printf, 5, 6))) static void say_end(supervisor *s, const j
     vsnprintf(text + n, sizeof text - (size_t)n, format, args);
     va_end(args);
     one_line(text, sizeof text);
-    if (s->progress) {
-        progress_say(s->progress, "%s", text);
-    } else if (bad) {
-        fprintf(stderr, "%s\n", text);
-    }
+    say_line(s, bad, text);
 }
 
-/* Said even if quiet, as what went wrong is. */
 void supervisor_jobs_say_alike(supervisor *s)
 {
     char text[64];
     if (s->alike == 0) return;
     snprintf(text, sizeof text, "%d more failed for the same reason", s->alike);
     s->alike = 0;
-    if (s->progress) {
-        progress_say(s->progress, "%s", text);
-    } else {
-        fprintf(stderr, "%s\n", text);
-    }
+    say_line(s, true, text);
 }
 
 /* A text that was replaced, or a full disk, may end hundreds of runs: their long line is said once.
