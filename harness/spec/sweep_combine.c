@@ -325,7 +325,8 @@ static bool expand_block(expander *x, const sweep_block *b)
         bool wanted = find_active(b, at, active) && !excluded(b, by_pick, at, active);
         if (wanted) add_combo(x, b, at, active);
         if (x->out->count > SWEEP_MAX_KEPT) {
-            return node_err(x->e, b->at, "more than 100,000 variants; leave some out");
+            return node_err(x->e, b->at,
+                            "more than 100,000 variants; an experiment has at most 20,000");
         }
         for (d = b->dimension_count - 1; d >= 0; d--) {
             if (++at[d] < b->dimensions[d].count) break;
