@@ -104,7 +104,6 @@ static bool record_is_whole(search *s, const char *name, bool needed, const char
 void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
 {
     int64_t step = json_get_int(line, "step", -1);
-    l->count++;
     l->last_step = step;
     if (json_is_true(json_object_get(line, "final"))) {
         l->final = true;

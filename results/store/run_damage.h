@@ -48,7 +48,7 @@ static inline bool run_damage_counts(run_damage d)
 
 /* What a file of lines says as far as it matters here. `on_the_way`: before the end. */
 typedef struct run_damage_lines {
-    int64_t count, last_step, last_on_the_way;
+    int64_t last_step, last_on_the_way;
     bool final;
     int64_t final_step;
     bool whole; /* every line is an object, and the last one has its end */
