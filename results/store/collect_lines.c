@@ -15,7 +15,7 @@ static bool put_line(collector *c, const char *id, const json_t *line, const cha
                      collect_line put, err *e)
 {
     if (!put(c, id, line, e)) return err_prefix(e, "%s:%d", path, number);
-    if (c->lines) run_damage_count(c->lines, line, c->step);
+    if (c->lines) run_damage_count(c->lines, line, &c->own);
     return true;
 }
 

@@ -51,7 +51,7 @@ typedef struct collector {
     char damage[ERR_TEXT_BYTES]; /* of the entry that was read last; "": none */
     err *skipped; /* set to the first damaged line, and each is left out; NULL: it is an error */
     run_damage_lines *lines;    /* counts the lines that are read; NULL: nobody does */
-    int64_t step;               /* the last of the run that is read, as its status says */
+    run_damage_own own;         /* evaluations of the run that is read */
     bool there, first;          /* of the file that was asked about last: it is; nothing is known */
     json_t *known;              /* {PATH: STAMP} of all files that were ever collected */
     const run_reading *reading; /* of the run that is put */

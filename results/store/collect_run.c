@@ -289,7 +289,8 @@ static bool collect_files(collector *c, const char *id, const char *folder, json
     }
     /* What is counted of lines depends on the last step: without a status that was read just now
      * they are counted by who looks for damage. */
-    c->step = json_get_int(from[STATUS], "step", 0);
+    const json_t *record = json_object_get(from[RUN], "spec") ? from[RUN] : from[PLAN];
+    c->own = run_damage_own_evals(record, json_get_int(from[STATUS], "step", 0));
     c->skipped = skipped;
     c->lines = from[STATUS] ? &known->metrics : NULL;
     bool ok = collect_lines_metrics(c, id, folder, fresh, e);

@@ -100,19 +100,6 @@ static bool record_is_whole(search *s, const char *name, bool needed, const char
 
 /* ---- lines ---- */
 
-/* What training repeats after a checkpoint lies behind `end` or at a step that was counted. */
-void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end)
-{
-    int64_t step = json_get_int(line, "step", -1);
-    l->last_step = step;
-    if (json_is_true(json_object_get(line, "final"))) {
-        l->final = true;
-        l->final_step = step;
-    } else if (step > l->last_on_the_way && step < end) {
-        l->last_on_the_way = step;
-    }
-}
-
 /* Of a damaged line: an evaluation that somebody asked for, cut off on a full disk perhaps, says so
  * in its first words, and is none that a run ends with. */
 static bool may_be_final(const char *line, size_t bytes)
@@ -134,12 +121,13 @@ static bool read_lines(search *s, const char *name, const run_damage_lines *know
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
     if (l->whole || !file_exists(s->path)) return true;
     text_auto *text = read_text(s, &bytes);
+    const run_damage_own own = run_damage_own_evals(s->record, s->step);
     const char *at = text, *end;
     int64_t number = 1, wrong = 0;
     for (; text && (end = memchr(at, '\n', bytes - (size_t)(at - text))); at = end + 1, number++) {
         json_auto_t *line = json_line_load(at, (size_t)(end - at), 0, NULL);
         if (json_is_object(line)) {
-            run_damage_count(l, line, s->step);
+            run_damage_count(l, line, &own);
             if (json_is_true(json_object_get(line, "final"))) last_final = number;
         } else {
             if (may_be_final(at, (size_t)(end - at))) last_wrong = number;
@@ -364,30 +352,11 @@ static run_damage find_in_results(search *s)
 
 /* ---- a run that goes on ---- */
 
-/* The last multiple of `every` up to a step that was made since the process began at `from`; else
- * what stood there then. */
-static int64_t last_due(int64_t step, int64_t every, int64_t from, int64_t stood)
-{
-    int64_t due = every > 0 && step > 0 ? step - step % every : 0;
-    return due > from ? due : MIN(stood, step);
-}
-
-run_damage_due run_damage_lines_due(const json_t *record, int64_t saved)
-{
-    const json_t *train = json_object_get(json_object_get(record, "spec"), "train");
-    const json_t *resumed = json_object_get(record, "resumed");
-    int64_t from = json_get_int(resumed, "step", 0);
-    /* An evaluation at the checkpoint's own step may have been stopped. */
-    return (run_damage_due){last_due(saved, json_get_int(train, "log_every", 0), from,
-                                     json_get_int(resumed, "metrics", 0)),
-                            last_due(saved - 1, json_get_int(train, "eval_every", 0), from,
-                                     json_get_int(resumed, "evals", 0))};
-}
-
 /* Lines of steps that the checkpoint has behind it are not made again. Younger ones are, and the
  * last, which was being written when the process died, may be of any form: damaged is what stands
- * before one of those, or takes the place of the last that is due. */
-static bool lines_reach(search *s, const char *name, int64_t due)
+ * before one of those, or takes the place of the last that is due. own: of evaluations; else
+ * NULL. */
+static bool lines_reach(search *s, const char *name, int64_t due, const run_damage_own *own)
 {
     size_t bytes;
     if (!file_join(s->path, s->folder, name, &s->why)) return false;
@@ -400,7 +369,7 @@ static bool lines_reach(search *s, const char *name, int64_t due)
         int64_t step = json_get_int(line, "step", -1);
         if (!json_is_object(line) && wrong == 0) wrong = number;
         if (step < 0 || step > s->saved || json_is_true(json_object_get(line, "final"))) continue;
-        last = step;
+        if (!own || run_damage_own_step(own, step)) last = step;
         if (found == 0) found = wrong;
     }
     if (found > 0) {
@@ -416,7 +385,9 @@ static bool lines_reach_checkpoint(search *s)
 {
     if (s->saved <= 0) return true;
     run_damage_due due = run_damage_lines_due(s->record, s->saved);
-    if (lines_reach(s, "metrics.jsonl", due.metrics) && lines_reach(s, "evals.jsonl", due.evals)) {
+    const run_damage_own own = run_damage_own_evals(s->record, s->saved);
+    if (lines_reach(s, "metrics.jsonl", due.metrics, NULL) &&
+        lines_reach(s, "evals.jsonl", due.evals, &own)) {
         return true;
     }
     err why = s->why;

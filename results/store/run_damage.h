@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/base/json.h"
+#include "results/store/run_damage_lines.h"
 
 typedef enum run_damage {
     DAMAGE_NONE,
@@ -45,25 +46,6 @@ static inline bool run_damage_counts(run_damage d)
 {
     return d == DAMAGE_NONE || d == DAMAGE_PAST;
 }
-
-/* What a file of lines says as far as it matters here. `on_the_way`: before the end. */
-typedef struct run_damage_lines {
-    int64_t last_step, last_on_the_way;
-    bool final;
-    int64_t final_step;
-    bool whole; /* every line is an object, and the last one has its end */
-} run_damage_lines;
-#define RUN_DAMAGE_NO_LINES ((run_damage_lines){.last_step = -1, .last_on_the_way = -1})
-/* end: the run's last step. */
-void run_damage_count(run_damage_lines *l, const json_t *line, int64_t end);
-
-/* Up to which steps metrics.jsonl and evals.jsonl have to reach at a checkpoint at step `saved`: as
- * often as `record` (run.json; the plan has the same) says that was logged and evaluated since the
- * process began, and no less than it found then (`resumed`). NULL: nothing is known. */
-typedef struct run_damage_due {
-    int64_t metrics, evals;
-} run_damage_due;
-run_damage_due run_damage_lines_due(const json_t *record, int64_t saved);
 
 /* The same for who has just read the folder's files: they are not read twice. */
 typedef struct run_damage_known {

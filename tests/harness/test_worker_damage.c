@@ -214,30 +214,42 @@ static void gap_before_checkpoint_is_told(void)
     }
 }
 
-static bool not_of_step_9(void *user, const json_t *line)
+static bool not_of_step(void *step, const json_t *line)
 {
-    (void)user;
-    return json_get_int(line, "step", -1) != 9;
+    return json_get_int(line, "step", -1) != *(int64_t *)step;
 }
 
-/* Evaluations on the way that are lost are missed whatever was asked of the last model. */
-static void asked_at_the_end_is_none_on_the_way(void)
+/* Evaluations on the way that are lost are missed whatever was asked of the last model, or of one
+ * that a process had saved when it was stopped. */
+static void asked_by_somebody_is_none_on_the_way(void)
 {
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    static const struct {
+        const char *every;
+        int64_t lost;
+        int asked;
+    } cases[] = {{"eval_every: 3", 9, 10}, {"eval_every: 4", 8, 9}};
+    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], more[256], gap[64];
     err e = {0};
     if (!test_program()) return;
-    trial_folder(folder, "lost", TRIAL_SPEC, NULL, 3);
-    EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-    json_auto_t *asked =
-        json_pack("{s:s, s:i, s:b, s:s, s:f, s:i}", "eval", "0123456789abcdef", "step", 10, "final",
-                  0, "split", "test", "nats", 2.0, "tokens", 1);
-    EXPECT(file_join(path, folder, "evals.jsonl", &e) &&
-               run_lines_filter(path, not_of_step_9, NULL, NULL, &e) &&
-               run_lines_append_record(path, asked, &e),
-           "%s", e.text);
-    run_status s = trial_status(folder);
-    EXPECT(s.state == RUN_DONE && strstr(s.gap, "has no evaluation of step 9"), "%s: %s",
-           run_status_state_name(s.state), s.gap);
+    for (int i = 0; i < 2; i++) {
+        int64_t lost = cases[i].lost;
+        snprintf(more, sizeof more,
+                 "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, %s}\n",
+                 cases[i].every);
+        trial_folder(folder, cases[i].every + 12, TRIAL_SPEC, more, 3);
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+        json_auto_t *asked =
+            json_pack("{s:s, s:i, s:b, s:s, s:f, s:i}", "eval", "0123456789abcdef", "step",
+                      cases[i].asked, "final", 0, "split", "test", "nats", 2.0, "tokens", 1);
+        EXPECT(file_join(path, folder, "evals.jsonl", &e) &&
+                   run_lines_filter(path, not_of_step, &lost, NULL, &e) &&
+                   run_lines_append_record(path, asked, &e),
+               "%s", e.text);
+        run_status s = trial_status(folder);
+        snprintf(gap, sizeof gap, "has no evaluation of step %lld", (long long)lost);
+        EXPECT(s.state == RUN_DONE && strstr(s.gap, gap), "%s: %s", run_status_state_name(s.state),
+               s.gap);
+    }
 }
 
 /* Who asks for more lines than a run began with, or than the process before logged, has lost none;
@@ -358,7 +370,7 @@ const test_suite test_worker_damage = {
      {"damage_is_mended", damage_is_mended},
      {"past_is_kept", past_is_kept},
      {"gap_before_checkpoint_is_told", gap_before_checkpoint_is_told},
-     {"asked_at_the_end_is_none_on_the_way", asked_at_the_end_is_none_on_the_way},
+     {"asked_by_somebody_is_none_on_the_way", asked_by_somebody_is_none_on_the_way},
      {"other_cadence_is_no_gap", other_cadence_is_no_gap},
      {"what_comes_again_is_no_gap", what_comes_again_is_no_gap},
      {"dropped_line_is_said", dropped_line_is_said},
