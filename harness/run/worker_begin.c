@@ -30,10 +30,11 @@ bool worker_begin_plan(worker *w, err *e)
  * stranger's. */
 typedef struct cutting {
     const train_progress *p;
-    bool ended;              /* no step is to come */
-    bool again;              /* the run's own evaluation is made where it stands */
-    int64_t last;            /* step of the last line that is kept */
-    char own[EVAL_ID_CHARS]; /* the run's own evaluation, where it stands */
+    bool ended;                /* no step is to come */
+    bool again;                /* the run's own evaluation is made where it stands */
+    int64_t last;              /* step of the last line that is kept */
+    char own[EVAL_ID_CHARS];   /* the run's own evaluation, where it stands */
+    const run_damage_own *due; /* where its own are due; NULL: that is not known */
 } cutting;
 
 static bool keep_metric(void *user, const json_t *line)
@@ -61,20 +62,17 @@ static bool keep_eval(void *user, const json_t *line)
     if (step == p->step && id && strcmp(id, c->own) != 0) return c->ended || !final;
     if (step < 0 || final) return false;
     bool keeps = step < p->step || (step == p->step && !c->again);
-    if (keeps) c->last = step;
+    if (keeps && (!c->due || run_damage_own_step(c->due, step))) c->last = step;
     return keeps;
 }
 
 /* Into the run's log: what is damaged is not made again where training does not pass it once more.
  * There it stays, or a mark takes its place: the gap is told of the run as long as it is there.
  * due: the step of the last line that has to be there; *stood: that of the last one that was. */
-static bool cut_lines(const worker *w, const char *path, line_keep keep, int64_t due,
-                      int64_t *stood, err *e)
+static bool cut_lines(cutting c, const char *path, line_keep keep, int64_t due, int64_t *stood,
+                      err *e)
 {
     int64_t damaged;
-    bool ended = trainer_finished(w->trainer);
-    cutting c = {&w->trainer->progress, ended, ended || worker_eval_due(w), 0, ""};
-    worker_eval_id(c.own, w);
     if (!run_lines_filter(path, keep, &c, &damaged, e)) return false;
     if (damaged > 0) {
         fprintf(stderr, "%s:%lld: is no JSON, or no longer what was written; it counts no more\n",
@@ -152,9 +150,15 @@ static bool write_provenance(worker *w, const json_t *before, const run_damage_d
 static bool begin_records(worker *w, err *e)
 {
     json_auto_t *before = read_provenance(w);
-    run_damage_due stood, due = run_damage_lines_due(before, w->trainer->progress.step);
-    return cut_lines(w, w->metrics, keep_metric, due.metrics, &stood.metrics, e) &&
-           cut_lines(w, w->evals, keep_eval, due.evals, &stood.evals, e) && remove_losses(w, e) &&
+    const train_progress *p = &w->trainer->progress;
+    run_damage_due stood, due = run_damage_lines_due(before, p->step);
+    const run_damage_own own = run_damage_own_evals(before, p->step);
+    bool ended = trainer_finished(w->trainer);
+    cutting c = {.p = p, .ended = ended, .again = ended || worker_eval_due(w)};
+    c.due = before ? &own : NULL;
+    worker_eval_id(c.own, w);
+    return cut_lines(c, w->metrics, keep_metric, due.metrics, &stood.metrics, e) &&
+           cut_lines(c, w->evals, keep_eval, due.evals, &stood.evals, e) && remove_losses(w, e) &&
            write_provenance(w, before, &stood, e);
 }
 

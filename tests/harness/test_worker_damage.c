@@ -219,36 +219,50 @@ static bool not_of_step(void *step, const json_t *line)
     return json_get_int(line, "step", -1) != *(int64_t *)step;
 }
 
+/* The line of an evaluation is lost, and somebody has asked for one (loci eval). */
+static void lose_and_ask(const char *folder, int64_t lost, int asked)
+{
+    char path[FILE_PATH_BYTES];
+    err e = {0};
+    json_auto_t *line =
+        json_pack("{s:s, s:i, s:b, s:s, s:f, s:i}", "eval", "0123456789abcdef", "step", asked,
+                  "final", 0, "split", "test", "nats", 2.0, "tokens", 1);
+    EXPECT(file_join(path, folder, "evals.jsonl", &e) &&
+               run_lines_filter(path, not_of_step, &lost, NULL, &e) &&
+               run_lines_append_record(path, line, &e),
+           "%s", e.text);
+}
+
 /* Evaluations on the way that are lost are missed whatever was asked of the last model, or of one
- * that a process had saved when it was stopped. */
+ * that was saved when its process ended; the last is killed there, and goes on. */
 static void asked_by_somebody_is_none_on_the_way(void)
 {
     static const struct {
-        const char *every;
-        int64_t lost;
-        int asked;
-    } cases[] = {{"eval_every: 3", 9, 10}, {"eval_every: 4", 8, 9}};
-    char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES], more[256], gap[64];
-    err e = {0};
+        int every, lost, asked;
+        const char *killed, *gap;
+    } cases[] = {{3, 9, 10, NULL, "has no evaluation of step 9"},
+                 {4, 8, 9, NULL, "has no evaluation of step 8"},
+                 {4, 4, 5, "step:8", "has no line of step 4"}};
+    char folder[FILE_PATH_BYTES], more[256], name[32];
     if (!test_program()) return;
-    for (int i = 0; i < 2; i++) {
-        int64_t lost = cases[i].lost;
+    for (int i = 0; i < 3; i++) {
+        bool killed = cases[i].killed != NULL;
+        snprintf(name, sizeof name, "asked%d", i);
         snprintf(more, sizeof more,
-                 "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, %s}\n",
+                 "train: {budget: {steps: 10}, batch: 4, lanes: 4, segment: 16, eval_every: %d,\n"
+                 "  checkpoint_seconds: 0}\n",
                  cases[i].every);
-        trial_folder(folder, cases[i].every + 12, TRIAL_SPEC, more, 3);
-        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
-        json_auto_t *asked =
-            json_pack("{s:s, s:i, s:b, s:s, s:f, s:i}", "eval", "0123456789abcdef", "step",
-                      cases[i].asked, "final", 0, "split", "test", "nats", 2.0, "tokens", 1);
-        EXPECT(file_join(path, folder, "evals.jsonl", &e) &&
-                   run_lines_filter(path, not_of_step, &lost, NULL, &e) &&
-                   run_lines_append_record(path, asked, &e),
-               "%s", e.text);
+        trial_folder(folder, name, TRIAL_SPEC, more, 3);
+        int ended = trial_worker(folder, cases[i].killed, -1, 0);
+        EXPECT(ended == (killed ? 128 + SIGKILL : EXIT_DONE), "%s", trial_status(folder).reason);
+        lose_and_ask(folder, cases[i].lost, cases[i].asked);
         run_status s = trial_status(folder);
-        snprintf(gap, sizeof gap, "has no evaluation of step %lld", (long long)lost);
-        EXPECT(s.state == RUN_DONE && strstr(s.gap, gap), "%s: %s", run_status_state_name(s.state),
-               s.gap);
+        EXPECT(s.state == (killed ? RUN_INTERRUPTED : RUN_DONE) && strstr(s.gap, cases[i].gap),
+               "%s: %s: %s", name, run_status_state_name(s.state), s.gap);
+        if (!killed) continue;
+        EXPECT(trial_worker(folder, NULL, -1, 0) == EXIT_DONE, "%s", trial_status(folder).reason);
+        s = trial_status(folder);
+        EXPECT(s.state == RUN_DONE && strstr(s.gap, "evals.jsonl"), "%s: %s", name, s.gap);
     }
 }
 
