@@ -158,6 +158,31 @@ static void slices(void)
     arena_free(a);
 }
 
+/* Per token of another tokenizer nothing is better, whole or sliced, though there are as many. */
+static void other_tokens(void)
+{
+    static const char text[] =
+        "[{\"name\": \"all\", \"better\": \"good\", \"than\": \"base\", \"on\": \"perplexity\"},"
+        " {\"name\": \"far\", \"better\": \"good\", \"than\": \"base\", \"slice\": {\"position\": "
+        "\"64-\"}}]";
+    fake_experiment x = made(4);
+    arena *a = arena_new(0);
+    fake_write_sliced(&x);
+    fake_claim(&x, text, NULL, 0);
+    for (int other = 0; other < 2; other++) {
+        for (int seed = 1; other && seed <= x.seeds; seed++) {
+            fake_tokenizer(&x, 1, seed, "words.model");
+        }
+        const claims *c = load(a, &x);
+        for (int i = 0; c && i < c->count; i++) {
+            verdict found = c->list[i].verdict->verdict;
+            EXPECT(found == (other ? VERDICT_UNDECIDED : VERDICT_HOLDS), "%s, %d: %s",
+                   c->list[i].claim->name, other, verdict_name(found));
+        }
+    }
+    arena_free(a);
+}
+
 /* What loci inspect found of each seed of `good`: agreement 0.2, 0.3 ... by depth, chance 0.1. */
 static void inspect_it(const fake_experiment *x, int seed)
 {
@@ -374,6 +399,7 @@ const test_suite test_claims_load = {"results/claims_load",
                                       {"markdown", markdown},
                                       {"unequal_seeds", unequal_seeds},
                                       {"slices", slices},
+                                      {"other_tokens", other_tokens},
                                       {"inspected", inspected},
                                       {"documents", documents},
                                       {"other_documents", other_documents},

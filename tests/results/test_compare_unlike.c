@@ -131,7 +131,7 @@ static void documents_of_two_tokenizers(void)
 }
 
 /* Of a text that is cut at a number of tokens two tokenizers have as many, and not the same ones:
- * per token nothing is better, in no document, and no claim holds. */
+ * per token nothing is better, and in no document. */
 static void as_many_other_tokens(void)
 {
     fake_experiment x = compared_fake(2, 3);
@@ -151,6 +151,14 @@ static void as_many_other_tokens(void)
     free(text);
     c = compared_load(a, &x, &(compare_options){0});
     EXPECT(c && c->variants[1].documents.unit == DOCUMENT_WORDS, "by document");
+    /* Nor are those that both lack the same ones. */
+    for (int seed = 1; seed <= 3; seed++) {
+        tokenized(&x, 0, seed, 100, 150);
+        tokenized(&x, 1, seed, 100, 150);
+    }
+    c = compared_load(a, &x, &(compare_options){0});
+    EXPECT(c && c->metric == COMPARE_WORD_PERPLEXITY && c->variants[1].unranked,
+           "half of each is unknown");
     arena_free(a);
 }
 

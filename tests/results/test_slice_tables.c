@@ -72,6 +72,24 @@ static void figures(void)
     arena_free(a);
 }
 
+/* A run of other tokens is no partner, neither by its mean nor over the text. */
+static void other_tokens(void)
+{
+    arena *a = arena_new(0);
+    comparison *c;
+    err e = {0};
+    if (!load(a, 1, true, &c)) return;
+    c->variants[1].runs[0].tokenizer = c->variants[1].runs[0].corpus = "other";
+    store_auto *db = collect_and_open(test_folder(), NULL, &e);
+    slice_comparison *s = db ? compare_slices(a, c, db, BY_FREQUENCY, &e) : NULL;
+    const compared_slice *cell = s ? compare_slices_at(s, 1, 1) : NULL;
+    EXPECT(cell && cell->difference.n == 0 && isnan(cell->over_text.low), "%s: %d, from %g", e.text,
+           cell ? cell->difference.n : 0, cell ? cell->over_text.low : 0);
+    cell = s ? compare_slices_at(s, 2, 1) : NULL;
+    EXPECT(cell && cell->difference.n == 1 && cell->over_text.low < 0, "those of the same tokens");
+    arena_free(a);
+}
+
 static void in_words(void)
 {
     arena *a = arena_new(0);
@@ -145,6 +163,7 @@ static void exported(void)
 
 const test_suite test_slice_tables = {"results/slice_tables",
                                       {{"figures", figures},
+                                       {"other_tokens", other_tokens},
                                        {"in_words", in_words},
                                        {"one_seed", one_seed},
                                        {"none_recorded", none_recorded},

@@ -193,7 +193,8 @@ static void side_by_side(void)
     y->variants[0].label = "one";
     y->variants[1].label = "two";
     t = compare_side(&marked, a, x, y);
-    EXPECT(t->rows == 6 && t->line[0].cell[1 + second].kind == CELL_EMPTY, "%d rows", t->rows);
+    EXPECT(t->rows == 6 && !marked && t->line[0].cell[1 + second].kind == CELL_EMPTY,
+           "%d rows, marked: %d", t->rows, marked);
     arena_free(a);
     store_close(s);
 }
