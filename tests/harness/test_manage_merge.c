@@ -150,21 +150,25 @@ static void claims_outlive_their_record(void)
     snprintf(record, sizeof record, "%s", test_inside("here/experiments/one.json"));
     write_budget(here, 40);
     write_budget(test_inside("there"), 80);
-    put_claims(record, json_pack("[o, o, o]", claimed("late", "1", "2026-01-02", true),
+    json_t *moved = claimed("moved", "6", "2026-01-02", false);
+    json_object_set_new(moved, "changed", json_string("its budget"));
+    put_claims(record, json_pack("[o, o, o, o]", claimed("late", "1", "2026-01-02", true),
                                  claimed("gone", "2", "2026-01-02", false),
-                                 claimed("reworded", "3", "2026-01-02", false)));
+                                 claimed("reworded", "3", "2026-01-02", false), moved));
     put_claims(test_inside("there/experiments/one.json"),
-               json_pack("[o, o, o]", claimed("late", "1", "2026-01-03", false),
+               json_pack("[o, o, o, o]", claimed("late", "1", "2026-01-03", false),
                          claimed("new", "4", "2026-01-03", false),
-                         claimed("reworded", "5", "2026-01-03", false)));
+                         claimed("reworded", "5", "2026-01-03", false),
+                         claimed("moved", "6", "2026-01-03", false)));
     text_auto *said = said_by_merge(&r, here, test_inside("there"));
     EXPECT(strstr(said, "has the larger budget"), "%s", said);
     json_auto_t *o = json_read(record, &e), *want = json_array();
     json_array_append_new(want, claimed("late", "1", "2026-01-02", true));
     json_array_append_new(want, claimed("new", "4", "2026-01-03", false));
     json_array_append_new(want, claimed("reworded", "5", "2026-01-03", true));
+    json_array_append_new(want, claimed("moved", "6", "2026-01-02", true));
     json_array_append_new(want, claimed("gone", "2", "2026-01-02", false));
-    json_object_set_new(json_array_get(want, 3), "withdrawn", json_true());
+    json_object_set_new(json_array_get(want, 4), "withdrawn", json_true());
     text_auto *is = json_dumps(json_object_get(o, "claims"), JSON_SORT_KEYS);
     text_auto *wanted = json_dumps(want, JSON_SORT_KEYS);
     EXPECT(is && strcmp(is, wanted) == 0, "%s, not %s", is, wanted);
