@@ -135,19 +135,22 @@ static void by_what_was_measured_alone(void)
     host_info h;
     host_describe(&h);
     const struct {
-        const char *host;
+        const char *host, *cpu;
         int threads;
         double seconds;
-    } cases[] = {{h.name, 1, 1}, {"elsewhere", 1, 20}, {h.name, 2, 20}};
+    } cases[] = {{h.name, h.cpu, 1, 1},
+                 {"elsewhere", h.cpu, 1, 20},
+                 {h.name, "another", 1, 20},
+                 {h.name, h.cpu, 2, 20}};
     const fake_experiment was = recorded();
     err e = {0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (int seed = 1; seed <= 3; seed++) {
             char id[17], folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
             fake_run_id(id, was.name, "slow", seed);
-            json_auto_t *speed =
-                json_pack("{s:f, s:i, s:s, s:s}", "alone_tokens_per_second", 1000.0,
-                          "alone_threads", cases[i].threads, "host", cases[i].host, "cpu", h.cpu);
+            json_auto_t *speed = json_pack("{s:f, s:i, s:s, s:s}", "alone_tokens_per_second",
+                                           1000.0, "alone_threads", cases[i].threads, "host",
+                                           cases[i].host, "cpu", cases[i].cpu);
             EXPECT(run_folder_path(folder, was.out, id, &e) &&
                        file_join(path, folder, "speed.json", &e) && json_write(path, speed, &e),
                    "%s", e.text);
