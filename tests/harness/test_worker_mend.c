@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "harness/run/exit_status.h"
 #include "harness/run/run_lines.h"
+#include "results/store/run_damage.h"
 #include "tests/support/damaged_run.h"
 #include "tests/support/trials.h"
 #include "tests/test.h"
@@ -241,7 +242,7 @@ static void lost_divergence_is_found(void)
 static void diverged_records_are_mended(void)
 {
     static const char *const cases[] = {"final.json", "run.json", "speed.json"};
-    char folder[FILE_PATH_BYTES], speed[FILE_PATH_BYTES];
+    char folder[FILE_PATH_BYTES], speed[FILE_PATH_BYTES], why[ERR_TEXT_BYTES];
     err e = {0};
     if (!test_program()) return;
     trial_folder(folder, "blown-up", TRIAL_SPEC,
@@ -261,6 +262,10 @@ static void diverged_records_are_mended(void)
         EXPECT(s.state == RUN_DIVERGED && s.step == was.step && strcmp(s.reason, was.reason) == 0,
                "%s: %s: %s", name, run_status_state_name(s.state), s.reason);
     }
+    /* Without its final evaluation nothing says that it was trained to its end. */
+    EXPECT(file_write(speed, "{\"alone", 8, &e), "%s", e.text);
+    damaged_run_file(folder, "evals.jsonl", 0);
+    EXPECT(run_damage_find(why, folder) != DAMAGE_END, "%s", why);
 }
 
 /* Where neither a model nor a final evaluation is left it is trained again, and what is whole lies
