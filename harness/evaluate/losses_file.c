@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A flat array of f32, token t of the scored text at byte 4 t. Rows get to their tokens in an order
@@ -87,6 +88,12 @@ bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t tok
         left -= (size_t)wrote;
     }
     return true;
+}
+
+bool losses_file_reaches(const losses_file *f, int64_t token)
+{
+    struct stat is;
+    return fstat(f->fd, &is) == 0 && is.st_size >= token * (int64_t)sizeof(float);
 }
 
 /* A file that became shorter is somebody else's doing; reading zeros for it would be a silent wrong

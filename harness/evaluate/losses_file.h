@@ -19,6 +19,8 @@ bool losses_file_open(losses_file *f, const char *path, const char *part, err *e
 bool losses_file_empty(losses_file *f, err *e);
 /* The losses of n tokens from `token` on. */
 bool losses_file_put(losses_file *f, const float *losses, int64_t n, int64_t token, err *e);
+/* Is it as long as losses up to that token take? */
+bool losses_file_reaches(const losses_file *f, int64_t token);
 bool losses_file_get(const losses_file *f, float *losses, int64_t n, int64_t token, err *e);
 /* keep: under its name, replacing what is there, atomically. Without a file: nothing to do. A part
  * without a path stays where it is. */
