@@ -279,11 +279,14 @@ int routing_trace_views(routing_trace *r, int64_t *tokens, routing_view views[RO
     return r->before.layers;
 }
 
-/* Layers come one by one from a checkpoint; the first one makes room for all. What does not fit is
- * left out: a run then logs no changes at its next evaluation, and nothing worse. */
+/* Layers come one by one from a checkpoint; the first one makes room for all. What does not fit, or
+ * is no number of tokens that was scored, is left out: a run then logs no changes at its next
+ * evaluation, and nothing worse. */
 void routing_trace_restore(routing_trace *r, int64_t tokens, const routing_view *view)
 {
+    const int64_t most = (int64_t)1 << 53;
     trace *t = &r->before;
+    if (tokens < 1 || tokens > most) return;
     if (t->tokens != tokens) trace_clear(t, tokens);
     int l = layer_index(t, view->layer);
     if (l < 0 || view->count != t->count) return;

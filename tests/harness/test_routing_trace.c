@@ -172,6 +172,13 @@ static void other_tokens(void)
     one.count = 128; /* a file of another program's */
     routing_trace_restore(r, 60, &one);
     EXPECT(routing_trace_views(r, &tokens, views) == 1, "and nothing else");
+    one.count = 64;
+    static const int64_t none[] = {-1, -1000000, INT64_MIN, INT64_MAX, 0};
+    for (int i = 0; i < 5; i++) {
+        routing_trace_restore(r, none[i], &one);
+        EXPECT(routing_trace_views(r, &tokens, views) == 1 && tokens == 60,
+               "%lld tokens are none that were scored", (long long)none[i]);
+    }
     EXPECT(!routing_trace_end(r), "no evaluation of these tokens");
     routing_trace_free(r);
 }
