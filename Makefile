@@ -2,7 +2,8 @@
 #
 # Kinds of build, each in build/KIND: release, f64 (double precision, for gradient checks), debug,
 # asan (ASan + UBSan), tsan, fuzz (the same by clang, with what libFuzzer needs), bare (fuzz without sanitizers: several times as
-# many inputs, of which only crashes and failed CHECKs are found). For example: make KIND=asan test-binary
+# many inputs, of which only crashes and failed CHECKs are found), cover (bare that counts lines, for
+# tools/fuzz_coverage.sh). For example: make KIND=asan test-binary
 KIND  ?= release
 BUILD ?= build/$(KIND)
 ifeq ($(origin CC),default)
@@ -37,6 +38,8 @@ CFLAGS_fuzz    := -O0 -g1 -march=$(MARCH) -DLOCI_DEBUG $(SANITIZE) -fsanitize=fu
 # Nothing to relocate: a sixth less for each of the thousands of times that suites start the program.
 LINK_fuzz      := -no-pie
 CFLAGS_bare    := -O2 -g1 -march=$(MARCH) -DLOCI_DEBUG -fsanitize=fuzzer-no-link
+CFLAGS_cover   := -O1 -g1 -march=$(MARCH) -DLOCI_DEBUG -fsanitize=fuzzer-no-link \
+                  -fprofile-instr-generate -fcoverage-mapping
 CFLAGS   ?= $(CFLAGS_$(KIND))
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) $(FLOAT) $(CFLAGS)
 LDFLAGS := $(if $(filter file,$(origin CFLAGS)),$(LINK_$(KIND))) $(LDFLAGS)
@@ -50,7 +53,7 @@ ifeq ($(origin CFLAGS),file)
 ifneq ($(filter release,$(KIND)),)
 $(addprefix $(BUILD)/core/ops/gemm_avx512,.o _few.o _tiles.o): ALL_CFLAGS += -O2
 endif
-ifneq ($(filter f64 tsan,$(KIND)),)
+ifneq ($(filter f64 tsan cover,$(KIND)),)
 $(BUILD)/core/ops/gemm_avx51%.o: ALL_CFLAGS += -O0
 endif
 ifneq ($(filter release f64,$(KIND)),)

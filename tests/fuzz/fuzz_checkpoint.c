@@ -13,22 +13,11 @@
 #include "harness/train/import_checkpoint.h"
 #include "harness/train/trained_model.h"
 #include "tests/fuzz/header_mutator.h"
+#include "tests/fuzz/kept.h"
 #include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/tiny_run.h"
-#include "tests/support/sanitized.h"
-
-/* What is opened once is known to memory that is mapped only, which a search for leaks does not
- * look through. */
-#if SANITIZED
-#include <sanitizer/lsan_interface.h>
-#define KEPT_BEGIN() __lsan_disable()
-#define KEPT_END()   __lsan_enable()
-#else
-#define KEPT_BEGIN() ((void)0)
-#define KEPT_END()   ((void)0)
-#endif
 
 static const char *const KINDS[] = {"model", "train"};
 static char checkpoint[FILE_PATH_BYTES];

@@ -12,15 +12,12 @@
 #include "harness/spec/spec.h"
 #include "harness/spec/sweep.h"
 #include "layers/registry.h"
+#include "tests/fuzz/kept.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/yaml_mutator.h"
 
 enum { MAX_BYTES = 4096, MAX_SETS = 4 };
-
-/* Of the sanitizer, where there is one. */
-void __lsan_disable(void) __attribute__((weak));
-void __lsan_enable(void) __attribute__((weak));
 
 static yaml_words words;
 static corpus *text;
@@ -56,10 +53,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     places = (corpus_places){.roots = ROOTS, .cache = scratch_path("cache")};
     err e = {""};
     arena *a = arena_new(1 << 16);
-    if (__lsan_disable)
-        __lsan_disable(); /* it does not look into the pages of arenas, where the corpus is kept */
+    KEPT_BEGIN();
     text = corpus_open(node_parse(a, DATA, strlen(DATA), "data", &e), &places, &e);
-    if (__lsan_enable) __lsan_enable();
+    KEPT_END();
     CHECK(text, "%s", e.text);
     arena_free(a);
     scratch_write("base.yaml", BASE, strlen(BASE)); /* for extends */
