@@ -163,6 +163,36 @@ char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n, err *e)
     return c->pieces ? sentencepiece_decode(c->pieces, ids, n) : decode_numbers(ids, n);
 }
 
+static bool ends_in_space(const char *text)
+{
+    size_t n = strlen(text);
+    return n > 0 && strchr(" \t\n\r", text[n - 1]);
+}
+
+/* What ids stand for depends on those before them: a text's first word lacks the space that others
+ * have. So both are decoded together, and what the prompt's ids alone give is cut off. */
+char *corpus_continue(const corpus *c, const char *prompt, const int32_t *ids, int64_t n,
+                      const int32_t *drawn, int64_t count, err *e)
+{
+    int32_t *all = malloc((size_t)(n + count + 1) * sizeof *all);
+    CHECK(all, "out of memory");
+    if (n > 0) memcpy(all, ids, (size_t)n * sizeof *all);
+    if (count > 0) memcpy(all + n, drawn, (size_t)count * sizeof *all);
+    text_auto *read = corpus_decode(c, all, n, e);
+    text_auto *whole = corpus_decode(c, all, n + count, e);
+    free(all);
+    const char *rest = whole + strlen(read);
+    /* Encoding drops a space at a prompt's end, or, where spaces are the ends of words, adds one
+     * there: it stands where the prompt has it, or else before what was drawn. */
+    bool suffix = c->pieces && c->pieces->whitespace_suffix;
+    bool asked = ends_in_space(prompt), has = ends_in_space(read);
+    if (asked && !has && *rest == ' ') rest++;
+    char *text = malloc(strlen(rest) + 2);
+    CHECK(text, "out of memory");
+    sprintf(text, "%s%s", suffix && has && !asked ? " " : "", rest);
+    return text;
+}
+
 /* ---- encoding ---- */
 
 typedef struct prompt {

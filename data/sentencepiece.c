@@ -315,6 +315,8 @@ char *sentencepiece_decode(const sentencepiece *s, const int32_t *ids, int64_t n
         bytes += known ? (size_t)MAX(s->pieces[ids[i]].bytes, (int)sizeof UNKNOWN) : 0;
     }
     char *text = malloc(bytes);
+    /* As spm_decode has it: where neither is set, a space is one of the text's. */
+    bool prefix = s->dummy_prefix || s->remove_extra_whitespaces;
     /* A few bytes per token of what a model wrote. */
     CHECK(text, "out of memory for %zu bytes", bytes);
     int64_t used = 0;
@@ -323,7 +325,8 @@ char *sentencepiece_decode(const sentencepiece *s, const int32_t *ids, int64_t n
         char *at = text + used;
         int64_t length = piece_text(at, &s->pieces[ids[i]]);
         /* The space that the encoder puts before the first word is not part of the text. */
-        if (used == 0 && length > 0 && at[0] == ' ' && s->pieces[ids[i]].type == PIECE_NORMAL) {
+        if (prefix && used == 0 && length > 0 && at[0] == ' ' &&
+            s->pieces[ids[i]].type == PIECE_NORMAL) {
             memmove(at, at + 1, (size_t)--length);
         }
         used += length;

@@ -94,10 +94,10 @@ json_t *sample_draw(const sample_options *o, const model *m, const real *values,
     model_generate(state, t, values, &prompt, o->tokens, &how, take, &d);
     tape_free(t);
     model_state_free(state);
+    /* Behind the start token. */
+    text_auto *text = corpus_continue(c, o->prompt, read + 1, count - 1, d.ids, d.count, e);
     free(read);
     if (stop && *stop) return NULL;
-    text_auto *text = corpus_decode(c, d.ids, d.count, e);
-    if (!text) return NULL;
     /* Tokens may be parts of letters. The record keeps the text for looking at, not the tokens. */
     return json_pack("{s:o, s:I, s:I, s:o}", "prompt", json_words(o->prompt), "tokens",
                      (json_int_t)o->tokens, "seed", (json_int_t)seed, "text", json_words(text));

@@ -286,6 +286,57 @@ static void long_documents(void)
     corpus_close(c);
 }
 
+/* `prompt`, continued by the last words of `whole`, reads as that; where spaces are the ends of
+ * words, the last one has its own, `end`. */
+static void expect_continued(const corpus *c, const char *prompt, const char *whole,
+                             const char *end)
+{
+    int32_t *ids = NULL, *all = NULL;
+    int64_t n = 0, count = 0;
+    err e = {""};
+    EXPECT(corpus_encode(c, prompt, &ids, &n, &e) && corpus_encode(c, whole, &all, &count, &e),
+           "%s", e.text);
+    EXPECT(n < count && (n == 0 || memcmp(ids, all, (size_t)n * sizeof *ids) == 0),
+           "'%s' is not how '%s' begins", prompt, whole);
+    char *text = corpus_continue(c, prompt, ids, n, all + n, count - n, &e);
+    EXPECT(strncmp(prompt, whole, strlen(prompt)) == 0 &&
+               strncmp(text, whole + strlen(prompt), strlen(whole) - strlen(prompt)) == 0 &&
+               strcmp(text + strlen(whole) - strlen(prompt), end) == 0,
+           "'%s' is followed by '%s'", prompt, text);
+    free(text);
+    free(ids);
+    free(all);
+}
+
+/* Words of a prompt and of what was drawn are as far apart as in a text. */
+static void continues_a_prompt(void)
+{
+    static const char *const KINDS[] = {
+        "--model_type=word", "--model_type=char --treat_whitespace_as_suffix=true",
+        "--model_type=char --add_dummy_prefix=false --remove_extra_whitespaces=false"};
+    static const char *const PROMPTS[] = {"", "the", "the ", "the memory"};
+    corpora_write("t/train/x", "the memory holds", -1);
+    corpora_write("t/validation/v", "the memory", -1);
+    for (int i = 0; i < 3; i++) {
+        const char *model = trained("m", KINDS[i]);
+        if (!model) return;
+        char yaml[FILE_PATH_BYTES + 64];
+        snprintf(yaml, sizeof yaml, "{corpus: text, path: t, tokenizer: '%s'}", model);
+        corpus *c = corpora_need(yaml);
+        for (size_t k = 0; c && k < sizeof PROMPTS / sizeof *PROMPTS; k++) {
+            expect_continued(c, PROMPTS[k], "the memory holds", i == 1 ? " " : "");
+        }
+        if (i == 2) expect_continued(c, "", " begins with a space", "");
+        corpus_close(c);
+    }
+    corpus *c = corpora_need("{corpus: markov}");
+    if (c) expect_continued(c, "3 1", "3 1 4 15", "");
+    corpus_close(c);
+    c = corpora_need("{corpus: text, path: t}");
+    if (c) expect_continued(c, "the m", "the memory", "");
+    corpus_close(c);
+}
+
 /* Many short documents, several encoded at once: each has its own ids. */
 static void small_documents(void)
 {
@@ -431,6 +482,7 @@ const test_suite test_sentencepiece = {
      {"cuts change nothing", cuts_change_nothing},
      {"cuts without spaces", cuts_without_spaces},
      {"long documents", long_documents},
+     {"continues a prompt", continues_a_prompt},
      {"small documents", small_documents},
      {"identity is the whole model", identity_is_the_whole_model},
      {"counts unknown", counts_unknown},

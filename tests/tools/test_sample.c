@@ -87,6 +87,17 @@ static void written(void)
     free(late);
 }
 
+/* Numbers that stand for ids: the prompt's last one and the first one drawn are two. */
+static void apart(void)
+{
+    program_result r =
+        LOCI("run", spec("markov, tokens: 2k, held_out: 1k", "rows: 2"), "--threads", "1");
+    EXPECT(r.status <= 0, "%s", r.err);
+    if (r.status != 0) return;
+    r = LOCI("generate", "x", "--prompt", "3 1", "--tokens", "4");
+    EXPECT(r.status == 0 && strncmp(r.out, "3 1 ", 4) == 0, "%s%s", r.out, r.err);
+}
+
 static void refused(void)
 {
     program_result r = LOCI("check", spec("probe, task: copy", "sample: {prompt: a}"));
@@ -97,4 +108,5 @@ static void refused(void)
     EXPECT(r.status < 0 || (r.status == 2 && strstr(r.err, "is not a map")), "%s", r.err);
 }
 
-const test_suite test_sample = {"tools/sample", {{"written", written}, {"refused", refused}, {0}}};
+const test_suite test_sample = {
+    "tools/sample", {{"written", written}, {"apart", apart}, {"refused", refused}, {0}}};
