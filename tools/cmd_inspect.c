@@ -91,62 +91,108 @@ static const figure_column COLUMNS[] = {
     {INSPECT_CHANGES, "top_changed", "top", "changed", 3}};
 enum { COLUMN_COUNT = sizeof COLUMNS / sizeof *COLUMNS };
 
-static void print_part(const cli_call *c, const inspection *x, int part)
+/* What is known of reads and writes: a row each. */
+static const struct {
+    const char *name, *title, *unit;
+} USES[] = {{"strength", "strength", "of the output"},
+            {"moved", "state", "moved"},
+            {"effective", "spread", "effective"},
+            {"effective_places", "places", "effective"}};
+enum { USE_FIGURES = sizeof USES / sizeof *USES };
+
+/* Columns that were not asked for are -1. */
+typedef struct figures_table {
+    table *t;
+    int part, layer, exchange, at[COLUMN_COUNT], use[USE_FIGURES];
+} figures_table;
+
+/* Two parts may have a figure of one name, which the column `part` tells apart. */
+static int figure_column_of(figures_table *f, int index, int parts)
 {
-    const inspect_call *o = c->options;
-    const layer *list[INSPECT_LAYERS];
-    int layers = inspection_part_layers(x, part, list), at[COLUMN_COUNT];
-    /* The part was asked for and has nothing to show. */
-    if (layers == 0) return; /* such as memories without values of their own */
-    table *t = table_new(c->memory);
-    int layer_column = table_column(t, "layer", "layer", "", TABLE_LEFT);
-    for (int i = 0; i < COLUMN_COUNT; i++) {
-        if (COLUMNS[i].part != part) continue;
-        at[i] = table_column(t, COLUMNS[i].name, COLUMNS[i].title, COLUMNS[i].unit, 0);
+    const figure_column *c = &COLUMNS[index];
+    if (!(c->part & parts)) return -1;
+    for (int i = 0; i < index; i++) {
+        if (f->at[i] >= 0 && strcmp(COLUMNS[i].name, c->name) == 0) return f->at[i];
     }
+    return table_column(f->t, c->name, c->title, c->unit, 0);
+}
+
+/* For people a part is a table, with its name above it; programs get one of all. */
+static figures_table figures_begin(arena *a, int parts)
+{
+    figures_table f = {.t = table_new(a), .exchange = -1};
+    f.part = table_column(f.t, "part", "part", "", TABLE_LEFT | TABLE_PROGRAMS);
+    f.layer = table_column(f.t, "layer", "layer", "", TABLE_LEFT);
+    if (parts & INSPECT_STATES) {
+        f.exchange = table_column(f.t, "exchange", "exchange", "", TABLE_LEFT);
+    }
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        f.at[i] = figure_column_of(&f, i, parts);
+    }
+    for (int i = 0; i < USE_FIGURES && (parts & INSPECT_STATES); i++) {
+        f.use[i] = table_column(f.t, USES[i].name, USES[i].title, USES[i].unit, 0);
+    }
+    return f;
+}
+
+static void begin_row(figures_table *f, int part, const layer *l)
+{
+    table_row(f->t);
+    table_text(f->t, f->part, "%s", inspection_part_name(part));
+    table_text(f->t, f->layer, "%s", l->name);
+}
+
+/* Figures of reads and writes: a row each. */
+static void add_states(figures_table *f, const inspection *x)
+{
+    for (int l = 0; l < x->exchange_count; l++) {
+        const inspected_exchange *u = &x->exchanges[l];
+        begin_row(f, INSPECT_STATES, u->layer);
+        table_text(f->t, f->exchange, "%s", u->exchange.name);
+        for (int i = 0; i < USE_FIGURES; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s_%s", u->exchange.name, USES[i].name);
+            double value = inspection_figure(x, INSPECT_STATES, u->layer, name, 0);
+            table_real(f->t, f->use[i], value, 3);
+        }
+    }
+}
+
+/* None, where the part has nothing to show, such as memories without values of their own. */
+static void add_part(figures_table *f, const inspection *x, int part)
+{
+    const layer *list[INSPECT_LAYERS];
+    int layers = part == INSPECT_STATES ? 0 : inspection_part_layers(x, part, list);
+    if (part == INSPECT_STATES) add_states(f, x);
     for (int l = 0; l < layers; l++) {
-        table_row(t);
-        table_text(t, layer_column, "%s", list[l]->name);
+        begin_row(f, part, list[l]);
         for (int i = 0; i < COLUMN_COUNT; i++) {
             if (COLUMNS[i].part != part) continue;
             /* NaN where a layer lacks the figure: an empty cell. */
             double value = inspection_figure(x, part, list[l], COLUMNS[i].name, 0);
-            table_real(t, at[i], value, COLUMNS[i].decimals);
+            table_real(f->t, f->at[i], value, COLUMNS[i].decimals);
         }
     }
-    if (o->format == TABLE_TEXT) printf("\n%s\n", inspection_part_name(part));
-    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
 }
 
-/* Figures of reads and writes: a row each. */
-static void print_states(const cli_call *c, const inspection *x)
+static void print_parts(const cli_call *c, const inspection *x)
 {
-    const inspect_call *o = c->options;
-    static const char *const names[] = {"strength", "moved", "effective", "effective_places"};
-    static const char *const titles[][2] = {{"strength", "of the output"},
-                                            {"state", "moved"},
-                                            {"spread", "effective"},
-                                            {"places", "effective"}};
-    int at[4];
-    table *t = table_new(c->memory);
-    int layer_column = table_column(t, "layer", "layer", "", TABLE_LEFT);
-    int use_column = table_column(t, "exchange", "exchange", "", TABLE_LEFT);
-    for (int i = 0; i < 4; i++) {
-        at[i] = table_column(t, names[i], titles[i][0], titles[i][1], 0);
+    table_format format = (table_format)((const inspect_call *)c->options)->format;
+    bool programs = table_for_programs(format), any = false;
+    figures_table f = figures_begin(c->memory, x->parts);
+    for (int part = 1; part < INSPECT_ALL; part *= 2) {
+        if (!(x->parts & part)) continue;
+        if (!programs) f = figures_begin(c->memory, part);
+        add_part(&f, x, part);
+        if (programs || table_rows(f.t) == 0) continue;
+        /* In Markdown tables without a line between them are one. */
+        const char *name = inspection_part_name(part);
+        if (format == TABLE_TEXT) printf("\n%s\n", name);
+        if (format != TABLE_TEXT) printf("%s**%s**\n\n", any ? "\n" : "", name);
+        table_print(stdout, f.t, format, cli_colour(stdout));
+        any = true;
     }
-    for (int l = 0; l < x->exchange_count; l++) {
-        const inspected_exchange *u = &x->exchanges[l];
-        table_row(t);
-        table_text(t, layer_column, "%s", u->layer->name);
-        table_text(t, use_column, "%s", u->exchange.name);
-        for (int i = 0; i < 4; i++) {
-            char name[64];
-            snprintf(name, sizeof name, "%s_%s", u->exchange.name, names[i]);
-            table_real(t, at[i], inspection_figure(x, INSPECT_STATES, u->layer, name, 0), 3);
-        }
-    }
-    if (o->format == TABLE_TEXT) printf("\n%s\n", inspection_part_name(INSPECT_STATES));
-    table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
+    if (programs) table_print(stdout, f.t, format, false);
 }
 
 /* How long it took is told against a plain evaluation of the same text: the analysis is done by
@@ -248,14 +294,7 @@ static int keep_inspection(const cli_call *c, const inspection *x, const char *f
     bool ok = inspect_record(x, folder, e) && inspect_page(x, folder, c->words[0], e) &&
               file_join(path, folder, "inspect", e);
     if (!ok) return cli_fail(EXIT_FAILED, "%s", e->text);
-    for (int part = 1; part < INSPECT_ALL; part *= 2) {
-        if (!(x->parts & part)) continue;
-        if (part == INSPECT_STATES) {
-            print_states(c, x);
-        } else {
-            print_part(c, x, part);
-        }
-    }
+    print_parts(c, x);
     say_valueless(x);
     print_cost(x);
     one_line_print(stderr, "loci: %s/index.html shows them with examples", path);

@@ -1,5 +1,6 @@
 /* loci inspect as its users meet it: a run trained, looked into, drawn; and what it refuses. */
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "tests/support/corpora.h"
 #include "tests/support/program.h"
 #include "tests/test.h"
@@ -34,6 +35,24 @@ static void prepare(char spec[FILE_PATH_BYTES])
            "%s", e.text);
 }
 
+/* All parts are one table for programs, and tables of their own in Markdown. */
+static void forms(const char *data)
+{
+    program_result r = LOCI("inspect", "look/all/1", "--data", data, "--tokens", "500",
+                            "--sample-tokens", "500", "--prefixes", "50", "--format", "json");
+    json_auto_t *rows = json_loads(r.out, 0, NULL);
+    /* changes: of the head; states: a read and a write. */
+    EXPECT(r.status < 0 || json_array_size(rows) == 7, "%s", r.out);
+    const json_t *last = json_array_get(rows, 6);
+    EXPECT(r.status < 0 || strcmp(json_get_text(last, "part"), "states") == 0, "%s", r.out);
+    r = LOCI("inspect", "look/all/1", "keys", "values", "--data", data, "--tokens", "500",
+             "--format", "md");
+    program_expect(r, 0, "|\n\n**values**\n\n| layer |", "");
+    program_expect(LOCI("inspect", "look/all/1", "keys", "states", "--data", data, "--tokens",
+                        "500", "--format", "csv"),
+                   0, "states,blocks.0.block_recurrent,read,,", "");
+}
+
 static void looks(void)
 {
     if (!test_program()) return;
@@ -51,6 +70,7 @@ static void looks(void)
     }
     program_expect(LOCI("inspect", "look/all/1", "states", "--data", data, "--format", "csv"), 0,
                    "blocks.0.block_recurrent,read,", "MB of memory at most");
+    forms(data);
     program_expect(LOCI("inspect", "look/all/1", "kees", "--data", data), 2, NULL, "unknown part");
     program_expect(LOCI("inspect", "look/all/1", "states", "keys", "--prefixes", "9"), 2, NULL,
                    "looks at --prefixes");
