@@ -60,7 +60,8 @@ static void print_table(arena *a, const experiment *x, const char *const *states
 {
     table *t = table_new(a);
     /* First names are for programs (CSV, JSON) and stay as they are; titles are for people. */
-    int label = table_column(t, "variant", "variant", "", TABLE_LEFT | TABLE_WHOLE);
+    int shown = table_column(t, "", "variant", "", TABLE_LEFT | TABLE_WHOLE | TABLE_PEOPLE);
+    int label = table_column(t, "variant", "", "", TABLE_LEFT | TABLE_PROGRAMS);
     int seed = table_column(t, "seed", "seed", "", 0);
     int size = table_column(t, "params", "params", "", 0);
     int active = table_column(t, "active_params", "active", "params", TABLE_SPARE);
@@ -68,11 +69,14 @@ static void print_table(arena *a, const experiment *x, const char *const *states
     int memory = table_column(t, "memory_bytes", "memory", "bytes", TABLE_KEPT);
     int time = table_column(t, "time_left", "time", "left", TABLE_KEPT);
     int status = table_column(t, "status", "status", "", TABLE_LEFT | TABLE_KEPT);
+    int baseline = table_column(t, "baseline", "baseline", "", TABLE_PROGRAMS);
     int run = table_column(t, "run", "run", "", TABLE_LEFT | TABLE_SPARE | TABLE_WHOLE);
     for (int i = 0; i < x->run_count; i++) {
         const run_plan *p = &x->runs[i];
         table_row(t);
-        table_text(t, label, "%s%s", p->label, p->is_baseline ? " (baseline)" : "");
+        table_text(t, shown, "%s%s", p->label, p->is_baseline ? " (baseline)" : "");
+        table_text(t, label, "%s", p->label);
+        table_int(t, baseline, p->is_baseline);
         table_int(t, seed, p->seed);
         table_scaled(t, size, (double)p->cost.params);
         table_scaled(t, active, (double)p->cost.active_params);

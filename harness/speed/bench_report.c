@@ -176,7 +176,8 @@ table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants
 {
     table *t = table_new(a);
     /* Training, evaluation, memory, size: what it gains and what it costs, left to right. */
-    int label = table_column(t, "variant", "variant", "", TABLE_LEFT | TABLE_WHOLE);
+    int shown = table_column(t, "", "variant", "", TABLE_LEFT | TABLE_WHOLE | TABLE_PEOPLE);
+    int label = table_column(t, "variant", "", "", TABLE_LEFT | TABLE_PROGRAMS);
     int train[] = {table_column(t, "tokens_per_second", "training", "tokens/s", TABLE_KEPT),
                    table_column(t, "train_ratio", "relative", "median", TABLE_KEPT),
                    table_column(t, "train_ratio_low", "from", "1st quartile", TABLE_SPARE),
@@ -191,6 +192,7 @@ table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants
     int work_ratio = table_column(t, "work_ratio", "relative", "", TABLE_SPARE);
     int all = table_column(t, "params", "params", "", TABLE_SPARE);
     int active = table_column(t, "active_params", "active", "", TABLE_SPARE);
+    int baseline = table_column(t, "baseline", "baseline", "", TABLE_PROGRAMS);
     int steps = table_column(t, "steps", "steps", "", TABLE_PROGRAMS);
     int loss = table_column(t, "loss", "loss", "", TABLE_PROGRAMS);
     int figures = table_column(t, "layers", "layers", "", TABLE_PROGRAMS | TABLE_LEFT);
@@ -200,7 +202,9 @@ table *bench_report_table(arena *a, const bench_comparison *c, bool all_variants
         const bench_variant *v = &c->variants[i];
         if (!all_variants && v->model != i) continue;
         table_row(t);
-        table_text(t, label, "%s%s", v->label, v->is_baseline ? " (baseline)" : "");
+        table_text(t, shown, "%s%s", v->label, v->is_baseline ? " (baseline)" : "");
+        table_text(t, label, "%s", v->label);
+        table_int(t, baseline, v->is_baseline);
         put_speed(t, train, &v->train);
         put_speed(t, eval, &v->eval);
         table_scaled(t, memory, v->memory_bytes);

@@ -91,6 +91,7 @@ static void experiment(void)
     program_expect(LOCI("check", spec, "--resolved"), 0, "weight_decay", NULL);
     program_expect(LOCI("check", spec, spec, "--set", "model.widht=1"), 2, NULL, "tiny.yaml)");
     program_expect(LOCI("run", spec, "--dry-run"), 0, "block (baseline)", "sweep.seeds: 3 or more");
+    program_expect(LOCI("run", spec, "--dry-run", "--format", "csv"), 0, "\nblock,1,", NULL);
     program_expect(LOCI("compare"), 1, NULL, "loci");
     program_expect(LOCI("run", spec), 0, NULL, "4 trained, 0 finished before");
     program_expect(LOCI("run", spec), 0, NULL, "0 trained, 4 finished before");
@@ -429,6 +430,7 @@ static void benchmark(void)
     r = LOCI("bench", spec, "--seconds", "3", "--json");
     figures = json_loads(r.out, 0, NULL);
     const json_t *keys = json_array_get(figures, 1);
+    EXPECT(strcmp(json_get_text(json_array_get(figures, 0), "variant"), "block") == 0, "%s", r.out);
     EXPECT(json_array_size(figures) == 2 && json_get_double(keys, "train_ratio") > 0 &&
                json_get_double(keys, "eval_ratio") > 0 && json_get_double(keys, "work_ratio") > 1,
            "%s", r.out);
