@@ -98,20 +98,18 @@ static bool fill(recall_comparison *r, arena *a, const comparison *c, store *s, 
 }
 
 /* Answers are symbols; what is asked for is one of so many: of mqar's, the second half. What
- * guessing reaches, for the line in the plot: below it nothing was remembered. */
+ * guessing reaches, for the line in the plot: below it nothing was remembered. Where variants are
+ * asked for one of more than others are, one line would be wrong for some of them. */
 static bool read_chance(recall_comparison *r, const comparison *c, store *s, err *e)
 {
-    query q = QUERY(
-        s, e,
-        "SELECT json_extract(r.spec, '$.data.symbols') AS symbols, "
-        "json_extract(r.spec, '$.data.task') = 'mqar' AS halves "
-        "FROM plan p JOIN run r USING (run) WHERE p.experiment = ?1 ORDER BY p.position LIMIT 1",
-        c->experiment);
-    /* Of the first planned run that has a folder; a probe has one vocabulary for all variants. */
-    if (query_next(&q)) {
-        double symbols = query_real(&q, "symbols");
-        r->chance = 1 / (query_int(&q, "halves", 0) ? symbols - floor(symbols / 2) : symbols);
-    }
+    query q = QUERY(s, e,
+                    "SELECT count(DISTINCT answers) AS kinds, max(answers) AS answers FROM (SELECT "
+                    "symbols - (task IS 'mqar') * (symbols / 2) AS answers FROM (SELECT "
+                    "json_extract(r.spec, '$.data.symbols') AS symbols, "
+                    "json_extract(r.spec, '$.data.task') AS task "
+                    "FROM plan p JOIN run r USING (run) WHERE p.experiment = ?1))",
+                    c->experiment);
+    if (query_next(&q) && query_int(&q, "kinds", 0) == 1) r->chance = 1 / query_real(&q, "answers");
     return query_close(&q);
 }
 

@@ -12,7 +12,7 @@ typedef struct recall_cell {
 typedef struct recall_comparison {
     int count; /* distances; 0: the experiment is no probe */
     int64_t *distances;
-    double chance;      /* 1 / symbols of the first variant; NaN: unknown */
+    double chance;      /* of a guess; NaN: unknown, or not the same for all variants */
     recall_cell *cells; /* [variants, count] */
     recall_cell *means; /* [variants]: of a run's mean over the distances */
 } recall_comparison;

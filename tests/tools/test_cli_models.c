@@ -6,6 +6,7 @@
 #include "tests/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Prompts together give the texts that each gives alone; `first` is that of "green". */
@@ -112,6 +113,35 @@ static void prepared_data(void)
     "sweep: {seeds: 2, grid: {states: {two: {}, five: "                                            \
     "{\"model.blocks[0].block_recurrent.states\": 5}}}}\n"
 
+/* Whether the plot says what guessing reaches, and that it is so much. */
+static void expect_chance(const char *spec, const char *chance)
+{
+    corpora_write("chance.yaml", spec, -1);
+    program_expect(LOCI("run", test_inside("chance.yaml"), "--quiet"), 0, NULL, NULL);
+    program_result r = LOCI("plot", "chance", "--svg", "--to", test_inside("chance"));
+    char *script = file_read(test_inside("chance/recall.gp"), NULL, NULL);
+    char line[80];
+    snprintf(line, sizeof line, "'chance' at graph 0.99, first %s", chance ? chance : "");
+    EXPECT(r.status < 0 || (script && !strstr(script, line) == !chance), "no chance of %s",
+           chance ? chance : "anything");
+    free(script);
+}
+
+/* One line is drawn where all variants guess alike. */
+#define GUESSED                                                                                    \
+    "data: {corpus: probe, length: 2, distances: [8], tokens: 1k, held_out: 100, symbols: 8}\n"    \
+    "model: {width: 8, context: 4, blocks: [{lstm: {}}]}\n"                                        \
+    "train: {budget: {steps: 1}, batch: 2}\n"                                                      \
+    "sweep: {grid: {"
+
+static void chances(void)
+{
+    expect_chance(GUESSED "optimizer.lr: [0.1, 0.2]}}\n", "0.125 ");
+    expect_chance(GUESSED "data.task: [mqar], optimizer.lr: [0.1, 0.2]}}\n", "0.25 ");
+    expect_chance(GUESSED "data.task: [copy, mqar]}}\n", NULL);
+    expect_chance(GUESSED "data.symbols: [8, 16]}}\n", NULL);
+}
+
 static void probes(void)
 {
     corpora_write("probe.yaml", PROBE, -1);
@@ -176,6 +206,7 @@ const test_suite test_cli_models = {"tools/cli_models",
                                     {{"trained_models", trained_models},
                                      {"prepared_data", prepared_data},
                                      {"probes", probes},
+                                     {"chances", chances},
                                      {"imports", imports},
                                      {"other_context", other_context},
                                      {0}}};
