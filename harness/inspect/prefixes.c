@@ -54,8 +54,23 @@ typedef enum sentence_state { INSIDE, ENDED, BETWEEN } sentence_state;
 typedef struct sentence_reader {
     sentence_state state;
     int newlines;
-    int64_t length; /* tokens since the last start */
+    unsigned char held; /* of a quote of several bytes: its last byte so far */
+    int64_t length;     /* tokens since the last start */
 } sentence_reader;
+
+/* Whether a byte belongs to what still stands behind a full stop: brackets and quotes, straight or
+ * typeset. A token may be a part of a quote, as bytes are. */
+static bool closes(sentence_reader *r, unsigned char c)
+{
+    unsigned char held = r->held;
+    r->held = c;
+    if (held == 0 && (c == 0xc2 || c == 0xe2)) return true;
+    if (held == 0xe2 && c == 0x80) return true;
+    r->held = 0;
+    if (held == 0x80) return c && strchr("\x98\x99\x9c\x9d\xb9\xba", c); /* the last of E2 80 .. */
+    if (held == 0xc2) return c == 0xab || c == 0xbb;                     /* << and >> */
+    return held == 0 && strchr("\"')]}", c);
+}
 
 /* True if a sentence begins with this piece. Pieces may hold several characters or words; a
  * sentence that begins inside of one begins with it, as tokens are not split. `3.14` ends none, for
@@ -77,7 +92,8 @@ static bool begins(sentence_reader *r, const char *piece)
         }
         if (strchr(".!?", *c)) {
             r->state = ENDED;
-        } else if (!strchr("\"')]}", *c)) {
+            r->held = 0;
+        } else if (r->state == ENDED && !closes(r, (unsigned char)*c)) {
             r->state = INSIDE;
         }
     }

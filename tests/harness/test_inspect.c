@@ -11,6 +11,7 @@
 #include "core/base/json.h"
 #include "harness/train/trained_model.h"
 #include "results/store/inspect_words.h"
+#include "tests/support/corpora.h"
 #include "tests/support/planted.h"
 #include "tests/test.h"
 
@@ -282,6 +283,45 @@ static void refuses_no_numbers(void)
     planted_close(&x.loaded);
 }
 
+/* Every token of `text` with a bar before it begins a sentence, and no other does. */
+static void expect_sentences(const char *text)
+{
+    char plain[256];
+    bool starts[256] = {false};
+    int n = 0;
+    for (const char *c = text; *c; c++) {
+        if (*c == '|') {
+            starts[n] = true;
+        } else {
+            plain[n++] = *c;
+        }
+    }
+    plain[n] = 0;
+    corpora_write("quotes/train/a", plain, -1);
+    corpora_write("quotes/validation/a", plain, -1);
+    corpus *c = corpora_need("{corpus: text, path: quotes}");
+    if (!c) return;
+    arena_auto *a = arena_new(0);
+    prefixes p;
+    err e = {0};
+    EXPECT(prefixes_open(&p, c, corpus_get(c, SPLIT_TRAIN), 0, a, &e), "%s", e.text);
+    for (int i = 0; i < n && !*e.text; i++) {
+        EXPECT((prefixes_sentence(&p, i) == i) == starts[i], "'%s': %s '%s'", plain,
+               starts[i] ? "none begins with" : "one begins with", plain + i);
+    }
+    corpus_close(c);
+}
+
+/* Quotes and brackets behind a full stop belong to what it ends, also as bytes. */
+static void closing_quotes(void)
+{
+    expect_sentences("|He said (I think.) |\"So.\" |Then.x 'No!' |End");
+    expect_sentences("|“So it is.” |“Yes?” |‘No.’ |He");
+    expect_sentences("|»So ist es.« |„Ja.“ |Er");
+    expect_sentences("|So.— no a.é b.“x” c");
+    expect_sentences("|One\n\n|“Two.”x three");
+}
+
 static void sentences(void)
 {
     planted x;
@@ -306,4 +346,5 @@ const test_suite test_inspect = {"harness/inspect",
                                   {"refuses", refuses},
                                   {"refuses_no_numbers", refuses_no_numbers},
                                   {"sentences", sentences},
+                                  {"closing_quotes", closing_quotes},
                                   {0}}};
