@@ -1,5 +1,6 @@
 /* loci version: what this program is made of. */
 #include "core/base/host.h"
+#include "core/train/ranks.h"
 #include "tools/verbs.h"
 
 enum { MAX_LIBRARIES = 16 };
@@ -11,6 +12,8 @@ static int print_version(const cli_call *c)
     int n = MIN(host_versions(libraries, MAX_LIBRARIES), (int)MAX_LIBRARIES);
     host_info host;
     host_describe(&host);
+    char mpi[RANKS_LIBRARY_BYTES];
+    ranks_library(mpi);
     printf("loci %s\n", LOCI_VERSION);
     /* What a report of a difference in bits has to begin with. */
     printf("%-10s %d\n", "numerics", LOCI_NUMERICS);
@@ -23,6 +26,7 @@ static int print_version(const cli_call *c)
     for (int i = 0; i < n; i++)
         printf("%-10s %s\n", libraries[i].library, libraries[i].version);
     printf("%-10s %s (%s)\n", "blas", host.blas, host.blas_core);
+    printf("%-10s %s\n", "mpi", mpi[0] ? mpi : "none (make MPI=1)");
     return EXIT_DONE;
 }
 

@@ -16,6 +16,10 @@
 
 typedef struct rank_group rank_group;
 
+/* The name and version of the MPI that is built in, into text [RANKS_LIBRARY_BYTES]; "" without. */
+enum { RANKS_LIBRARY_BYTES = 64 };
+void ranks_library(char *text);
+
 /* Joins the others. NULL and e where MPI is not built in or does not start. Once per process. One
  * that was silent for so many seconds is lost; 0: never. */
 rank_group *ranks_open(double silence_s, err *e);

@@ -141,6 +141,21 @@ static void *list(size_t count, size_t size)
     return p;
 }
 
+/* What comes first of all that it says: "Open MPI v4.1.4, package ...", "MPICH
+ * Version:\t4.0.2\n...".
+ */
+void ranks_library(char *text)
+{
+    char all[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length;
+    MPI_Get_library_version(all, &length);
+    all[strcspn(all, ",\n")] = 0;
+    snprintf(text, RANKS_LIBRARY_BYTES, "%.*s", RANKS_LIBRARY_BYTES - 1, all);
+    for (char *tab; (tab = strchr(text, '\t'));) {
+        *tab = ' ';
+    }
+}
+
 rank_group *ranks_open(double silence_s, err *e)
 {
     if (!start_mpi()) {

@@ -14,6 +14,7 @@ typedef enum rank_call {
     RANK_EVALUATE,        /* a part: tokens; what is forgotten; threads (eval_ranks.h) */
     RANK_EVALUATE_TRACED, /* the same; routing is looked at */
     RANK_STATES,          /* send what the lanes carry */
+    RANK_TEXT,            /* say whether it is the one that was opened */
     RANK_DROP,            /* the trainer */
     RANK_CLOSE,           /* the run */
     RANK_LEAVE

@@ -34,18 +34,6 @@ static bool check_planned(const workload *w, const planned_run *p, err *e)
     return true;
 }
 
-bool run_open_still(const workload *w, const planned_run *p, err *e)
-{
-    if (!corpus_touched(w->corpus)) return true;
-    corpus *c = corpus_open(node_get(p->spec, "data"), &p->places, e);
-    if (!c) return false;
-    bool same = strcmp(corpus_hash(c), corpus_hash(w->corpus)) == 0; /* it was moved, or copied */
-    corpus_close(c);
-    return same ||
-           err_set(e, "data: the text was replaced while it was read; the last checkpoint is "
-                      "of the text before: put that back and run again with --retry failed");
-}
-
 bool run_open_same_precision(const json_t *record)
 {
     const char *precision = json_get_text(record, "real");

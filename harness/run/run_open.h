@@ -10,10 +10,6 @@
  * say it. On failure nothing is left open. */
 bool run_open(workload *w, const planned_run *p, const char *folder, err *e);
 
-/* Whether the text is still the one that was opened: asked before anything is kept of what was read
- * since, and cheap as long as no file was touched. */
-bool run_open_still(const workload *w, const planned_run *p, err *e);
-
 /* Whether this program computes in the precision of the run, as far as that is known: what the
  * other one left would be taken for damage, and what this one finds for the other's. planned:
  * plan.json, for a run that has no run.json; NULL: it does not count. Nothing is opened. */

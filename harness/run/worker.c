@@ -127,7 +127,7 @@ static outcome train_to_the_end(worker *w, err *e)
     w->told_at = 0;
     worker_status_tell(w, host_monotonic_s());
     outcome o = worker_eval(w, true, e);
-    return o == WENT_WELL && !run_open_still(&w->work, &w->plan, e) ? WENT_WRONG : o;
+    return o == WENT_WELL && !workload_text_stands(&w->work, e) ? WENT_WRONG : o;
 }
 
 /* Every number may be finite, and the run worthless all the same. */

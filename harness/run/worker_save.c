@@ -2,7 +2,6 @@
 
 #include "core/base/host.h"
 #include "harness/run/run_lines.h"
-#include "harness/run/run_open.h"
 #include "harness/train/checkpoint.h"
 
 void worker_save_note(worker *w)
@@ -16,7 +15,7 @@ void worker_save_note(worker *w)
 /* Whether what was trained may be written: the folder is ours, and the text what it was. */
 static bool may_save(const worker *w, err *e)
 {
-    return run_lease_holds(w->lease, e) && run_open_still(&w->work, &w->plan, e);
+    return run_lease_holds(w->lease, e) && workload_text_stands(&w->work, e);
 }
 
 bool worker_save(worker *w, err *e)

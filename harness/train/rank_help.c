@@ -49,6 +49,9 @@ static bool answer(workload *w, trainer **t, const rank_request *q, err *e)
         return evaluate_part(w, *t, q, e);
     case RANK_STATES:
         return trainer_gather_states(*t, e);
+    case RANK_TEXT:
+        workload_text_stands(w, &told);
+        return ranks_whole(w->ranks, e);
     case RANK_DROP:
         trainer_free(*t);
         *t = NULL;

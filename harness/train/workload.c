@@ -1,5 +1,8 @@
 #include "harness/train/workload.h"
 
+#include <string.h>
+
+#include "harness/evaluate/rank_calls.h"
 #include "harness/train/checkpoint_files.h"
 #include "harness/train/spec_model.h"
 
@@ -140,7 +143,11 @@ static bool open_source(workload *w, const corpus_places *places, const char *ru
 bool workload_open_beside(workload *w, const node *spec, int64_t seed, const corpus_places *places,
                           const char *runs, err *e)
 {
-    *w = (workload){.memory = arena_new(1 << 16), .spec = spec, .seed = seed, .owns_corpus = true};
+    *w = (workload){.memory = arena_new(1 << 16),
+                    .spec = spec,
+                    .places = places,
+                    .seed = seed,
+                    .owns_corpus = true};
     bool ok = read_options(w, e) && (w->corpus = corpus_open(node_get(spec, "data"), places, e)) &&
               open_source(w, places, runs, e) && open_rest(w, e);
     if (!ok) workload_close(w);
@@ -153,6 +160,27 @@ bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, er
     bool ok = read_options(w, e) && open_rest(w, e);
     if (!ok) workload_close(w);
     return ok;
+}
+
+static bool text_stands(const workload *w, err *e)
+{
+    if (!corpus_touched(w->corpus)) return true;
+    corpus *c = corpus_open(node_get(w->spec, "data"), w->places, e);
+    if (!c) return false;
+    bool same = strcmp(corpus_hash(c), corpus_hash(w->corpus)) == 0; /* it was moved, or copied */
+    corpus_close(c);
+    return same ||
+           err_set(e, "data: the text was replaced while it was read; the last checkpoint is "
+                      "of the text before: put that back and run again with --retry failed");
+}
+
+/* Ranks may have texts of their own. */
+bool workload_text_stands(const workload *w, err *e)
+{
+    if (!rank_calls_ask(w->ranks, RANK_TEXT, e)) return false;
+    bool stands = text_stands(w, e);
+    if (!stands && ranks_me(w->ranks) > 0) err_prefix(e, "rank %d", ranks_me(w->ranks));
+    return ranks_agree(w->ranks, stands, e);
 }
 
 /* lanes, seed and ranks are the training's: an evaluation on the way and one afterwards, in another

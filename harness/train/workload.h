@@ -11,7 +11,8 @@
 
 typedef struct workload {
     arena *memory;
-    const node *spec; /* borrowed */
+    const node *spec;            /* borrowed */
+    const corpus_places *places; /* likewise; NULL: the corpus is */
     int64_t seed;
     rank_group *ranks; /* that train it together; NULL: this process alone */
     corpus *corpus;
@@ -40,6 +41,10 @@ bool workload_open_beside(workload *w, const node *spec, int64_t seed, const cor
  * be there and is not opened: for shapes and costs, not for training. */
 bool workload_open_on(workload *w, const node *spec, int64_t seed, corpus *c, err *e);
 void workload_close(workload *w);
+
+/* Whether the text is still the one that was opened, on all ranks: asked before anything is kept of
+ * what was read since, and cheap as long as no file was touched. */
+bool workload_text_stands(const workload *w, err *e);
 
 /* What the evaluations of a run have in common, on the way or afterwards: equal figures to the bit.
  */

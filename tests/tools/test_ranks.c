@@ -235,6 +235,26 @@ static void another_text_is_refused(void)
     refused("\"$P\"", "unshare -rm sh -e there \"$P\"", "rank 1: data: the text is another one");
 }
 
+/* A text of its own, which rank 1 sees in the place of rank 0's. */
+static void a_text_that_is_replaced_is_not_trained_on(void)
+{
+    if (!begin(2, 0, "{label: dense}")) return;
+    if (run("unshare -rm true 2>log") != 0) {
+        test_skip("a process gets no file systems of its own here");
+        return;
+    }
+    EXPECT(run("sed -i -e 's/^data:.*/data: {corpus: text, path: text, span: 100}/' "
+               "-e 's/steps: 2/steps: 5000/' ranks.yaml && seq 3000 >text && cp text hidden && seq "
+               "2000 5000 >other && "
+               "printf 'mount --bind hidden text && exec \"$@\"' >there && "
+               "R=\"run $PWD/ranks.yaml --ranks --quiet --out $PWD/out\"; "
+               "mpirun -n 1 \"$P\" $R : -n 1 unshare -rm sh -e there \"$P\" $R >log 2>&1 & p=$!; "
+               "until test -f out/runs/*/checkpoint/manifest.json || ! kill -0 $p; "
+               "do sleep 0.02; done; cp other hidden; ! wait $p && "
+               "grep -q 'rank 1: data: the text was replaced' out/runs/*/status.json") == 0,
+           "rank 1's text was replaced");
+}
+
 /* Only where they are used. */
 static void other_kernels_are_refused(void)
 {
@@ -252,7 +272,12 @@ static void other_kernels_are_refused(void)
 static void without_mpi_says_so(void)
 {
     if (!test_program()) return;
-    program_result r = LOCI("run", "none.yaml", "--ranks");
+    program_result r = LOCI("version");
+    if (!strstr(r.out, "mpi        none")) {
+        test_skip("the program knows ranks");
+        return;
+    }
+    r = LOCI("run", "none.yaml", "--ranks");
     EXPECT(r.status == EXIT_USAGE, "status %d", r.status);
     EXPECT(strstr(r.err, "make MPI=1"), "%s", r.err);
 }
@@ -267,6 +292,7 @@ const test_suite test_ranks = {
      {"stops_by_a_signal", stops_by_a_signal},
      {"another_program_is_refused", another_program_is_refused},
      {"another_text_is_refused", another_text_is_refused},
+     {"a_text_that_is_replaced_is_not_trained_on", a_text_that_is_replaced_is_not_trained_on},
      {"other_kernels_are_refused", other_kernels_are_refused},
      {"without_mpi_says_so", without_mpi_says_so},
      SUITE_WAITS}};
