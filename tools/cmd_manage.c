@@ -142,9 +142,8 @@ static int rename_experiment(const cli_call *c)
     if (status == EXIT_DONE) status = check_launched(c);
     if (status != EXIT_DONE) return status;
     /* A name that is taken is a matter of usage, and found out before anything is moved. */
-    if (!manage_name_is_free(cli_out(o->out), c->words[1], &e)) {
-        return cli_fail(EXIT_USAGE, "%s", e.text);
-    }
+    bool good, known = manage_check_name(&good, cli_out(o->out), c->words[1], &e);
+    if (!known || !good) return cli_fail(known ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
     int mark = begin_change(o);
     bool done = manage_rename(cli_out(o->out), c->words[0], c->words[1], &e);
     return end_change(o, mark, done, &e);

@@ -70,9 +70,16 @@ static bool is_absence(int why)
     return why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG || why == ELOOP;
 }
 
+bool file_look(bool *there, const char *path, err *e)
+{
+    *there = access(path, F_OK) == 0;
+    return *there || is_absence(errno) || file_failed(e, path, "cannot be looked for");
+}
+
 bool file_exists(const char *path)
 {
-    return access(path, F_OK) == 0 || !is_absence(errno);
+    bool there;
+    return !file_look(&there, path, NULL) || there;
 }
 
 bool file_is_folder(const char *path)

@@ -24,6 +24,8 @@ bool file_name_is_plain(const char *name);
 /* The folder in which it lies: "a/b" in "a", "/b" in "/", "b" in ".". */
 void file_parent(char out[FILE_PATH_BYTES], const char *path);
 
+/* Whether something has that name. False and e: it cannot be found out. */
+bool file_look(bool *there, const char *path, err *e);
 /* Where it cannot be found out (a disk that fails, a folder that may not be searched) they say yes:
  * whoever opens it is told why not, and nothing is taken for missing that is there. */
 bool file_exists(const char *path);

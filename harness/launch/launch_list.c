@@ -77,8 +77,10 @@ static bool job_of(const char **job, err *damaged, arena *a, const char *folder,
 {
     char path[FILE_PATH_BYTES];
     err why = {0};
+    bool stopped;
     *job = NULL;
-    if (!file_join(path, folder, "stopped", NULL) || file_exists(path)) return true;
+    if (!file_join(path, folder, "stopped", e) || !file_look(&stopped, path, e)) return false;
+    if (stopped) return true;
     if (!file_join(path, folder, "launch.json", NULL) || !file_exists(path)) return true;
     json_auto_t *record = read_record(path, &why);
     if (!record) return job_of_damaged(job, damaged, a, folder, experiment, &why, e);

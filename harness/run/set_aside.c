@@ -2,20 +2,21 @@
 
 #include <string.h>
 
-void set_aside_name(char aside[FILE_PATH_BYTES], const char *path)
+bool set_aside_name(char aside[FILE_PATH_BYTES], const char *path, err *e)
 {
     int room = FILE_PATH_BYTES - 32;
+    bool taken, ok;
     snprintf(aside, FILE_PATH_BYTES, "%.*s" SET_ASIDE_COPY, room, path);
-    for (int n = 2; file_exists(aside); n++) {
+    for (int n = 2; (ok = file_look(&taken, aside, e)) && taken; n++) {
         snprintf(aside, FILE_PATH_BYTES, "%.*s" SET_ASIDE_COPY "-%d", room, path, n);
     }
+    return ok;
 }
 
 bool set_aside_copy(const char *path, err *e)
 {
     char aside[FILE_PATH_BYTES];
-    set_aside_name(aside, path);
-    return file_copy(path, aside, e);
+    return set_aside_name(aside, path, e) && file_copy(path, aside, e);
 }
 
 const char *set_aside_copy_of(const char *name, const char *of)
@@ -34,10 +35,13 @@ bool set_aside_move(const char *run, const char *name, err *e)
     char from[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], to[FILE_PATH_BYTES], aside[32];
     if (!file_join(from, run, name, e)) return false;
     if (!file_exists(from)) return true;
-    for (int n = 1;; n++) {
+    bool taken = true;
+    for (int n = 1; taken; n++) {
         snprintf(aside, sizeof aside, SET_ASIDE_FOLDER "%d", n);
-        if (!file_join(folder, run, aside, e) || !file_join(to, folder, name, e)) return false;
-        if (!file_exists(to)) break;
+        if (!file_join(folder, run, aside, e) || !file_join(to, folder, name, e) ||
+            !file_look(&taken, to, e)) {
+            return false;
+        }
     }
     bool ok = file_own_folder(folder, run, aside, e) && file_rename(from, to, e);
     if (ok) file_failpoint("set_aside");

@@ -12,7 +12,7 @@
 #define SET_ASIDE_FOLDER "before-"
 
 /* What the next copy of the file is called. */
-void set_aside_name(char aside[FILE_PATH_BYTES], const char *path);
+bool set_aside_name(char aside[FILE_PATH_BYTES], const char *path, err *e);
 /* Makes that copy: of what is to be written anew. */
 bool set_aside_copy(const char *path, err *e);
 /* What is behind `of` in the name of a copy of it; NULL: it is none. */

@@ -188,24 +188,34 @@ bool manage_remove(manage_report *r, const char *out, const char *name, bool dry
     return ok;
 }
 
-bool manage_name_is_free(const char *out, const char *name, err *e)
+bool manage_check_name(bool *good, const char *out, const char *name, err *e)
 {
     char path[FILE_PATH_BYTES];
-    return experiment_name_is_good(name, e) && record_path(path, out, name, e) &&
-           (!file_exists(path) || err_set(e, "there is an experiment '%s' already", name));
+    bool taken;
+    *good = false;
+    if (!experiment_name_is_good(name, e) || !record_path(path, out, name, e)) return true;
+    if (!file_look(&taken, path, e)) return false;
+    *good = !taken || err_set(e, "there is an experiment '%s' already", name);
+    return true;
+}
+
+static bool name_is_free(const char *out, const char *name, err *e)
+{
+    bool good;
+    return manage_check_name(&good, out, name, e) && good;
 }
 
 bool manage_rename(const char *out, const char *from, const char *to, err *e)
 {
     char old[FILE_PATH_BYTES], new[FILE_PATH_BYTES];
     if (!record_path(old, out, from, e) || !record_path(new, out, to, e) ||
-        !check_exists(old, from, e) || !manage_name_is_free(out, to, e)) {
+        !check_exists(old, from, e) || !name_is_free(out, to, e)) {
         return false;
     }
     int lock = experiment_lock_alone(out, from, e);
     int records = lock < 0 ? -1 : experiment_lock_records(out, e);
     /* Asked once more, as nobody can take the name from here on. */
-    bool is_free = records >= 0 && manage_name_is_free(out, to, e);
+    bool is_free = records >= 0 && name_is_free(out, to, e);
     json_auto_t *x = is_free ? json_read(old, e) : NULL;
     /* Notes go between the two writes: killed before, they are still with the name that is
      * there. */

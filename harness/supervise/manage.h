@@ -24,8 +24,9 @@ bool manage_is_run(manage_report *r, const char *folder);
  * starts from. dry: only counts. */
 bool manage_remove(manage_report *r, const char *out, const char *name, bool dry, err *e);
 
-/* Can an experiment be called so, and there is none yet? */
-bool manage_name_is_free(const char *out, const char *name, err *e);
+/* good: an experiment can be called so, and there is none yet; else e says why not. False and e:
+ * that cannot be found out. */
+bool manage_check_name(bool *good, const char *out, const char *name, err *e);
 
 /* Gives an experiment another name; its runs stay as they are. */
 bool manage_rename(const char *out, const char *from, const char *to, err *e);

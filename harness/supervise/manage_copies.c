@@ -37,8 +37,7 @@ static bool rename_copy(const char *path, const char *rest, const char *record, 
 {
     char to[FILE_PATH_BYTES];
     (void)rest;
-    set_aside_name(to, record);
-    return file_rename(path, to, e);
+    return set_aside_name(to, record, e) && file_rename(path, to, e);
 }
 
 /* Under its own number, so that bringing it twice brings it once. */

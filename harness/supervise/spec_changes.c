@@ -135,11 +135,11 @@ static json_t *variants_of(const experiment *x)
 static void tell_damaged(FILE *print, const char *path, const char *how)
 {
     char aside[FILE_PATH_BYTES];
-    set_aside_name(aside, path);
+    bool named = set_aside_name(aside, path, NULL);
     fprintf(
         print,
         "%s; it is made anew, and its claims count as made today; what is there is kept as %s\n",
-        how, aside);
+        how, named ? aside : "a copy");
 }
 
 int spec_changes(FILE *print, const experiment *x, const char *out)

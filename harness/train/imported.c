@@ -106,7 +106,9 @@ bool imported_may_be_in(const char *folder, err *e)
     if (!file_join(path, folder, "run.json", e) || !file_list_named(folder, a, &names, &count, e)) {
         return false;
     }
-    if (file_exists(path)) {
+    bool run;
+    if (!file_look(&run, path, e)) return false;
+    if (run) {
         return err_set(e,
                        "%s: is a run's folder, whose figures are those of its own weights; give "
                        "another with --to",

@@ -153,6 +153,27 @@ static void what_is_said(void)
     EXPECT(said, "no write was needed");
 }
 
+/* Whether a name is taken cannot be found out: that is no answer, and no matter of usage. */
+static void a_name_that_cannot_be_looked_for(void)
+{
+    fault_plan *p = faults_new();
+    if (!p) return;
+    bool looked = false, done = true;
+    for (p->at = 1; !looked && (p->at == 1 || p->failed[0]); p->at++) {
+        if (done) begin_again();
+        p->kind = FAULT_READ;
+        p->error = EIO;
+        program_result r = FAULTY(p, "mv", "one", "four");
+        p->kind = FAULT_NONE;
+        done = r.status == 0;
+        looked = strstr(p->failed, "four.json");
+        if (looked) {
+            program_expect(r, 1, NULL, "four.json: cannot be looked for: Input/output error");
+        }
+    }
+    EXPECT(looked, "nobody looked for the name");
+}
+
 /* Where the mark cannot be made the change is none the less, and what is left to do is said. */
 static void without_the_mark(void)
 {
@@ -218,10 +239,12 @@ static void a_change_goes_on(void)
     EXPECT(collect(&r, out, false, &e) && r.runs == 0, "%d runs: %s", r.runs, e.text);
 }
 
-const test_suite test_stale_database = {"tools/stale_database",
-                                        {{"the_next_command_mends_it", the_next_command_mends_it},
-                                         {"what_is_said", what_is_said},
-                                         {"without_the_mark", without_the_mark},
-                                         {"unreadable_is_no_usage", unreadable_is_no_usage},
-                                         {"a_change_goes_on", a_change_goes_on},
-                                         {0}}};
+const test_suite test_stale_database = {
+    "tools/stale_database",
+    {{"the_next_command_mends_it", the_next_command_mends_it},
+     {"what_is_said", what_is_said},
+     {"a_name_that_cannot_be_looked_for", a_name_that_cannot_be_looked_for},
+     {"without_the_mark", without_the_mark},
+     {"unreadable_is_no_usage", unreadable_is_no_usage},
+     {"a_change_goes_on", a_change_goes_on},
+     {0}}};
