@@ -257,6 +257,8 @@ static void by_packed(const gemm_packed *b, int64_t first_k, int64_t first_n, bo
               first_n + n < b->n + GEMM_PART && stride_a >= (transpose_a ? m : k) && stride_c >= n,
           "%lld x %lld from %lld, %lld of %lld x %lld", (long long)k, (long long)n,
           (long long)first_k, (long long)first_n, (long long)b->k, (long long)b->n);
+    /* Of queries that see no key there is nothing to share out. */
+    if (m == 0 || n == 0) return;
     /* What lies beyond b is zeros and does not count. By the calling thread: helpers run kernels
      * and do not come through here. */
     flops += 2 * (double)m * (double)MIN(n, b->n - first_n) * (double)MIN(k, b->k - first_k);

@@ -131,6 +131,36 @@ static void like_the_definition(void)
     }
 }
 
+/* A row that sees nothing beside one that sees all, as of stored keys: y is 0, and no gradient
+ * comes from it, whether or not the keys end with a part of what is packed. */
+static void sees_nothing(void)
+{
+    enum { ROWS = 2, QUERIES = 20 };
+    static const int64_t sizes[] = {20, 31, 32, 64, 70, 96};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int64_t keys = sizes[i];
+        problem p = {.rows = ROWS, .queries = QUERIES, .extra = keys - QUERIES};
+        p.s = (attention_shape){.heads = 2, .kv_heads = 1, .head_dim = 8, .scale = 1};
+        p.valid[0] = -QUERIES;
+        p.valid[1] = p.extra;
+        p.s.valid = p.valid;
+        check_problem(&p, (uint32_t)keys);
+        tape *t = tape_new();
+        tape_reset(t, true);
+        tensor *q = filled(t, ROWS, QUERIES, 16, 1), *x = filled(t, ROWS, keys, 16, 2);
+        q->needs_grad = x->needs_grad = true;
+        tensor *y = op_attention(t, (attention_operand){q, 0}, (attention_operand){x, 0},
+                                 (attention_operand){x, 8}, &p.s);
+        tape_seed(t, y, y->data);
+        tape_run_backward(t);
+        for (int64_t k = 0; k < keys * 16; k++) {
+            EXPECT(!(fabs((double)x->grad[k]) > 0), "of %lld keys: a gradient of %g",
+                   (long long)keys, (double)x->grad[k]);
+        }
+        tape_free(t);
+    }
+}
+
 /* Scores of 1e4 and rows that see nothing give finite numbers. */
 static void stays_finite(void)
 {
@@ -281,6 +311,7 @@ static void rows_are_summed_in_order(void)
 
 const test_suite test_op_attention = {"core/op_attention",
                                       {{"like_the_definition", like_the_definition},
+                                       {"sees_nothing", sees_nothing},
                                        {"stays_finite", stays_finite},
                                        {"shows_nan", shows_nan},
                                        {"rows_are_summed_in_order", rows_are_summed_in_order},
