@@ -39,18 +39,23 @@ static void read_word(const char *word, arena *a)
     run_name_read(&name, word);
 }
 
-static void look_for(const char *word)
+static void look_for(const char *word, arena *a)
 {
     err e = {""};
     char path[FILE_PATH_BYTES];
+    found_run *list;
+    int count;
     CHECK(find_run(path, word, tiny_run_out(), &e) || e.text[0], "%s", "refused without a word");
+    e.text[0] = 0;
+    CHECK(find_runs(&list, &count, a, word, tiny_run_out(), &e) || e.text[0], "%s",
+          "refused without a word");
 }
 
 static unsigned choice; /* of this input */
 
 static int nothing(const cli_call *c)
 {
-    if (c->count > 0) look_for(c->words[choice % (unsigned)c->count]);
+    if (c->count > 0) look_for(c->words[choice % (unsigned)c->count], c->memory);
     for (int i = 0; i < c->count; i++) {
         read_word(c->words[i], c->memory);
     }

@@ -9,13 +9,16 @@
 #include "core/options/node.h"
 #include "data/prepare.h"
 #include "data/sealed.h"
+#include "data/shards.h"
 #include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/target.h"
 
-enum { MAX_BYTES = 1 << 14, KINDS = 9, CACHES = 7 /* and behind it */, MAX_NAMES = 5 };
+enum { MAX_BYTES = 1 << 14, KINDS = 10, CACHES = 8 /* and behind it */, MAX_NAMES = 5 };
 
 static const uint16_t IDS[] = {1, 2, 3, 0, 4, 5, 0, 6, 7, 8, 9, 0};
+/* A SentencePiece model of one piece. */
+static const char MODEL[] = "\x12\x02\x18\x05\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02";
 static const char TEXT[] = "words of a text that is long enough to be split into its parts\n";
 
 static void hear(void *user, const char *line)
@@ -41,7 +44,8 @@ static void read_all(corpus *c)
     }
 }
 
-static bool caches; /* this input's corpora are kept in a cache */
+static bool caches;     /* this input's corpora are kept in a cache */
+static unsigned choice; /* of this input */
 
 static void open_corpus(const char *yaml)
 {
@@ -63,6 +67,13 @@ static void open_corpus(const char *yaml)
     corpus_close(c);
     arena_free(a);
 }
+
+/* One of several, with options that go with the files or do not. */
+#define OPEN_ONE(...)                                                                              \
+    do {                                                                                           \
+        static const char *const SPECS[] = {__VA_ARGS__};                                          \
+        open_corpus(SPECS[choice / 8 % (sizeof SPECS / sizeof *SPECS)]);                           \
+    } while (0)
 
 /* Files called by the lines of the input, each with some text; `in` is their folder. */
 static void write_names(const char *in, const uint8_t *data, size_t bytes, const char *end)
@@ -107,6 +118,8 @@ static void make_others(void)
     write_ids("megatron", (const uint8_t *)TEXT, 64, ".bin");
     scratch_write("text/valid.txt", TEXT, sizeof TEXT - 1);
     write_ids("cached", (const uint8_t *)IDS, sizeof IDS, ".bin");
+    write_ids("described", (const uint8_t *)IDS, sizeof IDS, ".bin");
+    scratch_write("described/tokenizer.model", MODEL, sizeof MODEL - 1);
 }
 
 /* A folder that is full of an input's names goes with it. */
@@ -147,7 +160,11 @@ static void open_kind(int kind, const uint8_t *data, size_t bytes)
         break;
     case 1:
         write_ids("bin", data, bytes, ".bin");
-        open_corpus("{corpus: shards, path: bin, vocab: 50257, separator: 11}");
+        OPEN_ONE("{corpus: shards, path: bin, vocab: 50257, separator: 11}",
+                 "{corpus: shards, path: bin, vocab: 256, dtype: uint8, tokenizer: bytes}",
+                 "{corpus: shards, path: bin, vocab: 70000}",
+                 "{corpus: shards, path: bin, vocab: 9, separator: 9}",
+                 "{corpus: shards, path: bin, dtype: int32}");
         break;
     case 2:
         write_ids("npy", data, bytes, ".npy");
@@ -165,9 +182,20 @@ static void open_kind(int kind, const uint8_t *data, size_t bytes)
         break;
     case 6:
         scratch_write("text/train.txt", data, bytes);
-        open_corpus("{corpus: text, path: text}");
+        OPEN_ONE("{corpus: text, path: text}", "{corpus: text, path: text/train.txt}",
+                 "{corpus: text, path: text/train.txt, validation: 0.5, test: 0.6}");
         break;
     case 7:
+        scratch_write("described/corpus.json", data, bytes);
+        OPEN_ONE("{corpus: shards, path: described}", "{corpus: shards, path: described, vocab: 9}",
+                 "{corpus: shards, path: described, dtype: int32}",
+                 "{corpus: shards, path: described, tokenizer: bytes}",
+                 "{corpus: shards, path: described, tokenizer: described/tokenizer.model}");
+        err e = {""};
+        CHECK(shards_verify(scratch_path("described"), &e) || e.text[0], "%s",
+              "refused without a word");
+        break;
+    case 8:
         open_with_cache(data, bytes, "index-", bytes % 2);
         break;
     default:
@@ -188,7 +216,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (bytes < 1 || bytes > MAX_BYTES) return 0;
     int kind = data[0] % KINDS;
     /* Of the others every eighth: to write it takes as long as all else. */
-    caches = kind >= CACHES || reading_choice(data, bytes) % 8 == 0;
+    choice = reading_choice(data, bytes);
+    caches = kind >= CACHES || choice % 8 == 0;
     open_kind(kind, data + 1, bytes - 1);
     /* Or the next input, whose file has the size and, within a tick of the clock, the time of this
      * one's, would be taken for it. */

@@ -1,6 +1,6 @@
 /* A database whose pages are valid and whose contents are wrong: the input is a list of changes
  * (table, column, row, value), each 8 bytes and the bytes of a text, that SQLite makes in a good
- * database. Everything that reads it then prints, or says what is wrong. */
+ * database, some of its schema. Everything that reads it then prints, or says what is wrong. */
 #include <stdio.h>
 #include <string.h>
 
@@ -74,6 +74,28 @@ static void bind_value(sqlite3_stmt *s, const uint8_t *change, const char *text,
     }
 }
 
+/* What somebody might add to the tables, or take away. */
+static void change_schema(sqlite3 *db, unsigned how, const char *table, const char *of)
+{
+    static const char *const FORMS[] = {
+        "CREATE VIEW x AS SELECT * FROM \"%w\"",
+        "CREATE VIEW pragma_x AS SELECT * FROM \"%w\"",
+        "CREATE INDEX x ON \"%w\"(\"%w\" COLLATE NOCASE)",
+        "CREATE INDEX x ON \"%w\"(abs(\"%w\"))",
+        "CREATE UNIQUE INDEX x ON \"%w\"(\"%w\")",
+        "CREATE INDEX x ON \"%w\"(\"%w\") WHERE 1",
+        "CREATE TRIGGER x AFTER INSERT ON \"%w\" BEGIN SELECT 1; END",
+        "CREATE TABLE x AS SELECT * FROM \"%w\"",
+        "DROP TABLE \"%w\"",
+        "ANALYZE \"%w\"",
+        "ALTER TABLE \"%w\" DROP COLUMN \"%w\"",
+        "PRAGMA user_version = 1",
+        "PRAGMA user_version = 1000000"};
+    char *sql = sqlite3_mprintf(FORMS[how % (sizeof FORMS / sizeof *FORMS)], table, of);
+    sqlite3_exec(db, sql, NULL, NULL, NULL);
+    sqlite3_free(sql);
+}
+
 /* UPDATE, DELETE or doubling of a row, whatever the schema makes of it. */
 static void change(sqlite3 *db, const uint8_t *how, const char *text, size_t bytes)
 {
@@ -81,6 +103,10 @@ static void change(sqlite3 *db, const uint8_t *how, const char *text, size_t byt
     sqlite3_stmt *s = NULL;
     int at = (how[0] | how[1] << 8) % columns;
     const char *table = column[at].table;
+    if (how[2] >= 224 && how[2] < 240) {
+        change_schema(db, how[3], table, column[at].name);
+        return;
+    }
     if (how[2] >= 240) {
         snprintf(sql, sizeof sql, "DELETE FROM \"%s\" WHERE rowid %% 3 = %d", table, how[2] % 3);
         sqlite3_exec(db, sql, NULL, NULL, NULL);

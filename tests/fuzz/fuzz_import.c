@@ -4,11 +4,13 @@
 
 #include <stdlib.h>
 
+#include "tests/fuzz/reading.h"
 #include "tests/fuzz/target.h"
 
-static void import(const safetensors *file, arena *a, err *e)
+static void import(const safetensors *file, unsigned choice, arena *a, err *e)
 {
-    brt_import how = {.block_width = 8};
+    /* Of every fourth it is told which layer reads a state. */
+    brt_import how = {.block_width = 8, .reads = choice % 4 == 1, .read = {choice / 4 % 3}};
     brt_source source;
     if (!import_brt_open(&source, file, &how, e)) return;
     node *spec = import_brt_spec(a, &source, e);
@@ -25,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     safetensors *s = safetensors_parse(bytes, size, "fuzz", &e);
     if (s) {
         arena *a = arena_new(1 << 16);
-        import(s, a, &e);
+        import(s, reading_choice(bytes, size), a, &e);
         arena_free(a);
     }
     CHECK(e.text[0], "refused without a message");

@@ -2,7 +2,8 @@
  * the other bytes. They are read by what goes on with a run, collected into a database and merged
  * into another folder: refused with words or read, and everything that prints results then does.
  *
- * JSON is mutated as a tree; an input of one byte becomes that file as the program wrote it. */
+ * JSON is mutated as a tree; what it begins with are files as the program wrote them (bent_file.h).
+ */
 #include <string.h>
 
 #include "harness/run/run_lines.h"
@@ -11,6 +12,7 @@
 #include "harness/supervise/manage_merge.h"
 #include "harness/train/checkpoint_files.h"
 #include "results/store/collect.h"
+#include "tests/fuzz/bent_file.h"
 #include "tests/fuzz/reading.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/fuzz/target.h"
@@ -20,6 +22,14 @@
 static yaml_words words;
 static char *good; /* the database of the files as the program wrote them */
 static size_t good_bytes;
+static char whole[FILE_PATH_BYTES]; /* a copy of the folder, which stays as it was */
+
+static void bring(const char *to, const char *from)
+{
+    err e = {""};
+    manage_report report;
+    CHECK(manage_merge(&report, to, from, NULL, &e) || e.text[0], "%s", "refused without a word");
+}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -28,7 +38,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     tiny_run_make();
     good = file_read(scratch_path("out/loci.db"), &good_bytes, &e);
     CHECK(good, "%s", e.text);
-    char all[1 << 16] = "";
+    snprintf(whole, sizeof whole, "%s", scratch_path("whole"));
+    bring(whole, tiny_run_out());
+    /* Words that other runs' files have. */
+    char all[1 << 16] = "running interrupted failed diverged planned damaged init_from checkpoint "
+                        "recall distance answers correct had_results withdrawn after_the_fact "
+                        "changed subject continues evaluation nats_per_token begins untag ";
     for (unsigned i = 0; i < TINY_RUN_FILES; i++) { /* keys and words that the files have */
         const void *data;
         size_t bytes, used = strlen(all);
@@ -42,31 +57,35 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* One line of a file of lines. */
+/* One line of a file of lines, any of them. */
 static size_t mutate_line(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
-    uint8_t *end = memchr(data, '\n', size);
-    size_t line = end ? (size_t)(end - data) : size, rest = size - line;
     static uint8_t copy[1 << 16];
-    if (line > sizeof copy || max < rest) return 0;
-    memcpy(copy, data, line);
-    size_t got = yaml_mutate(copy, line, MIN(sizeof copy, max - rest), seed, true, &words);
+    size_t before = seed / 256 % size;
+    while (before > 0 && data[before - 1] != '\n')
+        before--;
+    uint8_t *begin = data + before, *end = memchr(begin, '\n', size - before);
+    size_t line = end ? (size_t)(end - begin) : size - before, rest = size - before - line;
+    if (line > sizeof copy || max < before + rest) return 0;
+    memcpy(copy, begin, line);
+    size_t room = MIN(sizeof copy, max - before - rest);
+    size_t got = yaml_mutate(copy, line, room, seed, true, &words);
     if (!got) return 0;
-    memmove(data + got, data + line, rest);
-    memcpy(data, copy, got);
-    return got + rest;
+    memmove(begin + got, begin + line, rest);
+    memcpy(begin, copy, got);
+    return before + got + rest;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
     const void *own;
     size_t bytes, got = 0;
-    if (size < 2 || seed % 32 == 0) {
-        data[0] = (uint8_t)(seed >> 8);
-        const char *name = tiny_run_file(data[0], &own, &bytes);
-        if (!name || bytes + 1 > max) return MAX(size, (size_t)1);
-        memcpy(data + 1, own, bytes);
-        return bytes + 1;
+    if (size < 2 || seed % 16 == 0) {
+        unsigned number;
+        if (max > 1) got = bent_file(&number, data + 1, max - 1, seed >> 8);
+        if (got == 0) return MAX(size, (size_t)1);
+        data[0] = (uint8_t)number;
+        return 1 + got;
     }
     if (seed % 4) {
         const char *name = tiny_run_file(data[0], &own, &bytes);
@@ -118,14 +137,14 @@ static void read_database(unsigned choice)
     store_close(s);
 }
 
-static void merge(void)
+/* Into an empty folder, into one that has the same runs whole, or these into it. */
+static void merge(unsigned choice)
 {
-    err e = {""};
-    manage_report report;
     char to[FILE_PATH_BYTES];
     snprintf(to, sizeof to, "%s", scratch_path("merged"));
-    CHECK(manage_merge(&report, to, tiny_run_out(), NULL, &e) || e.text[0], "%s",
-          "refused without a word");
+    if (choice % 4 == 1) bring(to, whole);
+    bring(to, tiny_run_out());
+    if (choice % 4 > 1) bring(to, whole);
     file_remove_tree(to, NULL);
 }
 
@@ -135,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     const unsigned choice = reading_choice(data, bytes);
     tiny_run_put(data[0], data + 1, bytes - 1);
     if (choice % 4 == 0) {
-        merge();
+        merge(choice / 4);
     } else if (choice % 4 == 1) {
         read_folder(); /* it drops lines that are not complete */
     } else {

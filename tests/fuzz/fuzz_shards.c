@@ -43,14 +43,18 @@ static void fuzz_sidecar(const uint8_t *bytes, size_t size)
     arena_free(a);
 }
 
-static void fuzz_header(const uint8_t *bytes, size_t size)
+/* What the file begins with, and in the last 8 bytes how large it is. */
+static void fuzz_header(const uint8_t *bytes, size_t size, token_type told)
 {
     int64_t file_bytes = (int64_t)size;
-    if (size >= 20) memcpy(&file_bytes, bytes + 12, sizeof file_bytes);
+    if (size >= 12 + sizeof file_bytes) {
+        size -= sizeof file_bytes;
+        memcpy(&file_bytes, bytes + size, sizeof file_bytes);
+    }
     if (file_bytes < 0) return;
     err e = {""};
     shard_header h;
-    if (!shard_header_parse(&h, TOKEN_AUTO, bytes, size, file_bytes, "fuzz", &e)) {
+    if (!shard_header_parse(&h, told, bytes, size, file_bytes, "fuzz", &e)) {
         CHECK(e.text[0], "refused without a message");
         return;
     }
@@ -106,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         fuzz_sidecar(bytes + 1, size - 1);
         break;
     case 1:
-        fuzz_header(bytes + 1, size - 1);
+        fuzz_header(bytes + 1, size - 1, (token_type)(bytes[0] / 4 % (TOKEN_INT64 + 1)));
         break;
     case 2:
         fuzz_model(bytes + 1, size - 1);

@@ -40,6 +40,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     static const char DATA[] = "{corpus: markov, symbols: 8, tokens: 300, held_out: 200}";
     static const char BASE[] = "model: {width: 8, context: 8, blocks: [{ffn: {hidden: 8}}]}\n"
                                "train: {budget: {steps: 2}}\n";
+    static const char CIRCLE[] = "extends: [base.yaml, circle.yaml]\n";
     static const char *const ROOTS[] = {NULL};
     (void)argc, (void)argv;
     char *names = NULL;
@@ -59,6 +60,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     CHECK(text, "%s", e.text);
     arena_free(a);
     scratch_write("base.yaml", BASE, strlen(BASE)); /* for extends */
+    scratch_write("circle.yaml", CIRCLE, strlen(CIRCLE));
     scratch_quiet();
     return 0;
 }

@@ -31,11 +31,31 @@ static void read_comparison(store *s, const char *experiment, unsigned form)
     arena_free(a);
 }
 
+static void read_tables(store *s, const char *experiment)
+{
+    err e = {""};
+    arena *a = arena_new(1 << 16);
+    table t = {.memory = a};
+    if (status_experiments(&t, s, &e)) table_print(nowhere(), &t, TABLE_TEXT, false);
+    t = (table){.memory = a};
+    if (run_view_list(&t, s, experiment, NULL, "t", &e)) {
+        table_print(nowhere(), &t, TABLE_MARKDOWN, false);
+    }
+    t = (table){.memory = a};
+    if (status_runs(&t, s, experiment, &e)) {
+        status_reasons(nowhere(), &t, 1, 80);
+        status_fold(&t, 1);
+        table_print(nowhere(), &t, TABLE_CSV, false);
+    }
+    arena_free(a);
+}
+
 static void read_runs(store *s, const char *experiment)
 {
     err e = {""};
     char id[RUN_ID_CHARS];
     int fits;
+    read_tables(s, experiment);
     if (!run_view_find(id, &fits, s, experiment, &e)) return;
     run_view_show(nowhere(), s, id, &e);
     json_decref(run_view_json(s, id, &e));
