@@ -58,7 +58,8 @@ typedef struct work {
 
 /* ---- prompts ---- */
 
-/* Every line of the file, the last also without its end. */
+/* Every line of the file, the last also without its end. A byte order mark and the carriage returns
+ * of Windows are the file's: a model would read them as text, and few have learned what that is. */
 static bool read_prompts(arena *a, const char *path, const char ***prompts, int64_t *count, err *e)
 {
     size_t bytes;
@@ -71,11 +72,13 @@ static bool read_prompts(arena *a, const char *path, const char ***prompts, int6
         capacity += text[i] == '\n';
     }
     const char **list = ARENA_NEW(a, const char *, capacity);
-    for (char *line = text; *line;) {
+    size_t mark = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (char *line = text + mark; *line;) {
         char *end = line + strcspn(line, "\n");
         /* The zero that ends the line would otherwise be taken for the file's. */
         bool last = !*end;
         *end = 0;
+        if (!last && end > line && end[-1] == '\r') end[-1] = 0;
         list[lines++] = line;
         line = last ? end : end + 1;
     }

@@ -238,8 +238,8 @@ static void ask_stop(int number)
     stop_asked = 1;
 }
 
-/* Names of parts behind the run; 0: all that there are. -1: a word is no part. */
-static int parts_of(const cli_call *c)
+/* Names of parts behind the run; 0: all that there are. -1: *unknown is no part. */
+static int parts_of(const cli_call *c, const char **unknown)
 {
     int parts = 0;
     for (int i = 1; i < c->count; i++) {
@@ -248,6 +248,7 @@ static int parts_of(const cli_call *c)
             part *= 2;
         }
         /* Parts are bits, so the loop ends one beyond the last when no name has fitted. */
+        *unknown = c->words[i];
         if (part > INSPECT_ALL) return -1;
         parts |= part;
     }
@@ -334,10 +335,13 @@ static int inspect_run(const cli_call *c)
     const inspect_call *o = c->options;
     err e = {0};
     char folder[FILE_PATH_BYTES];
-    int parts = parts_of(c);
+    const char *unknown = NULL;
+    int parts = parts_of(c, &unknown);
     if (parts < 0) {
-        return cli_fail(EXIT_USAGE, "unknown part; there are keys, values, composition, "
-                                    "refinement, changes and states");
+        return cli_fail(EXIT_USAGE,
+                        "inspect: unknown part '%s'; there are keys, values, composition, "
+                        "refinement, changes and states",
+                        unknown);
     }
     /* Without parts named every option may count: which parts there are is known once the model is
      * open. */

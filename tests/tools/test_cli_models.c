@@ -24,6 +24,9 @@ static void several_texts(const char *first)
     EXPECT(strcmp(r.out, both) == 0, "'%s' instead of '%s'", r.out, both);
     program_expect(LOCI("generate", "tiny/keys", "--prompts", path, "--prompt", "a"), 2, NULL,
                    "not both");
+    corpora_write("prompts.txt", "\xef\xbb\xbfgreen\r\na\r\n", -1); /* from Windows */
+    r = LOCI("generate", "tiny/keys", "--prompts", path, "--tokens", "40");
+    EXPECT(strcmp(r.out, both) == 0, "'%s' instead of '%s'", r.out, both);
     corpora_write("prompts.txt", "", -1);
     program_expect(LOCI("generate", "tiny/keys", "--prompts", path), 2, NULL, "holds no line");
 }

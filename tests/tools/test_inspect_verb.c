@@ -71,7 +71,8 @@ static void looks(void)
     program_expect(LOCI("inspect", "look/all/1", "states", "--data", data, "--format", "csv"), 0,
                    "blocks.0.block_recurrent,read,", "MB of memory at most");
     forms(data);
-    program_expect(LOCI("inspect", "look/all/1", "kees", "--data", data), 2, NULL, "unknown part");
+    program_expect(LOCI("inspect", "look/all/1", "kees", "--data", data), 2, NULL,
+                   "unknown part 'kees'");
     program_expect(LOCI("inspect", "look/all/1", "states", "keys", "--prefixes", "9"), 2, NULL,
                    "looks at --prefixes");
     program_expect(LOCI("inspect", "look/none/1", "--data", data), 1, NULL, "offers anything");
