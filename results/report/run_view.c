@@ -246,14 +246,19 @@ static const json_t *first_protocol(const json_t *list)
 /* In all units that it has; a lossy tokenizer's has no bits per byte. */
 static void show_figures(FILE *out, const json_t *x)
 {
-    char text[16];
+    char text[16], number[32];
     double bits = json_get_double(x, "bits_per_byte"), ppl = json_get_double(x, "perplexity");
     double words = json_get_double(x, "word_perplexity");
-    if (isfinite(bits)) fprintf(out, "%.4f bits per byte, ", bits);
+    double nats = json_get_double(x, "nats") / json_get_double(x, "tokens");
+    table_number(number, bits, 4, false);
+    if (isfinite(bits)) fprintf(out, "%s bits per byte, ", number);
     table_perplexity(text, words);
     if (isfinite(words)) fprintf(out, "word perplexity %s, ", text);
+    table_number(number, nats, 4, false);
     if (isfinite(ppl)) {
         fprintf(out, "perplexity %.3f", ppl);
+    } else if (isfinite(nats)) { /* a run that went wrong: too much for a perplexity */
+        fprintf(out, "%s nats per token", number);
     } else {
         fputs("the loss is not a finite number", out);
     }

@@ -132,6 +132,30 @@ static void shown(void)
     store_close(s);
 }
 
+/* A loss that has no perplexity may be a number all the same. */
+static void beyond_perplexity(void)
+{
+    const fake_experiment x = {test_folder(), "viewed", 2, 2, 20, VARIANTS};
+    fake_write(&x);
+    fake_append(&x, 0, 1, "evals.jsonl",
+                "{\"eval\": \"e1\", \"step\": 5, \"final\": false, \"split\": \"validation\", "
+                "\"nats\": 8e13, \"tokens\": 100, \"bytes\": 200, \"words\": 20}\n");
+    fake_append(&x, 0, 1, "evals.jsonl",
+                "{\"eval\": \"e2\", \"step\": 6, \"final\": false, \"split\": \"validation\", "
+                "\"nats\": null, \"tokens\": 100, \"bytes\": 200, \"words\": 20}\n");
+    err e = {{0}};
+    store *s = collect_and_open(test_folder(), NULL, &e);
+    EXPECT(s, "%s", e.text);
+    if (!s) return;
+    char id[17];
+    fake_run_id(id, "viewed", "short", 1);
+    char *text = printed(run_view_show, s, id);
+    EXPECT(strstr(text, "5   5.771e+11 bits per byte, 8.000e+11 nats per token"), "%s", text);
+    EXPECT(strstr(text, "step 6   the loss is not a finite number"), "%s", text);
+    free(text);
+    store_close(s);
+}
+
 static bool print_diff(FILE *out, store *s, const char *what, err *e)
 {
     (void)what;
@@ -297,6 +321,7 @@ const test_suite test_run_view = {"results/run_view",
                                    {"many_names", many_names},
                                    {"parts_of_names", parts_of_names},
                                    {"shown", shown},
+                                   {"beyond_perplexity", beyond_perplexity},
                                    {"differences", differences},
                                    {"listed", listed},
                                    {"exported", exported},
