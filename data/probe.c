@@ -7,7 +7,7 @@
  *            stands (the same paper's own form, app. E: place 2 g, g drawn by a power law)
  *   needle   filler*  KEY k v  filler*  ASK  k v         the last token; k and v are any symbols
  *
- * A document's `distance` is how many tokens lie between what is asked for and where it was told
+ * A document's `distance` is how many places behind where a thing was told it is the answer
  * (recall: on average; mqar: how many tokens the document has). Distances take turns. Keys of mqar
  * are of the first half of the symbols, values of the second. DIFFERS there: the published
  * vocabulary has 8,192 ids, and filler is drawn from all of it; answers stand in the text. Filler
@@ -376,7 +376,7 @@ static const option OPTIONS[] = {
      .choices = "all|answers", .help = "what counts in the loss, and as a token of the budget"},
     {"distances", OPTION_NODE, offsetof(probe_options, distances),
      .help =
-         "tokens between telling and asking (mqar: of a document): [32, 64, 128, 256]; documents "
+         "tokens from telling to the answer (mqar: of a document): [32, 64, 128, 256]; documents "
          "take turns"},
     {"held_out_distances", OPTION_NODE, offsetof(probe_options, held_out_distances),
      .help = "those of validation and test text; default: the same"},
