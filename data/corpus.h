@@ -107,5 +107,7 @@ char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n, err *e);
  * the space between its last word, or number, and the first one drawn. Caller frees. */
 char *corpus_continue(const corpus *c, const char *prompt, const int32_t *ids, int64_t n,
                       const int32_t *drawn, int64_t count, err *e);
+/* How many of ids stand for what the tokenizer does not know. */
+int64_t corpus_unknown(const corpus *c, const int32_t *ids, int64_t n);
 /* Ids for text (a prompt). Caller frees *ids. */
 bool corpus_encode(const corpus *c, const char *text, int32_t **ids, int64_t *n, err *e);

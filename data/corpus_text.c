@@ -95,23 +95,30 @@ int64_t *corpus_token_counts(corpus *c, err *e)
 
 /* ---- what the tokenizer lacks ---- */
 
+/* Bytes and bare numbers lack nothing. */
+int64_t corpus_unknown(const corpus *c, const int32_t *ids, int64_t n)
+{
+    int64_t unknown = 0;
+    for (int64_t i = 0; c->pieces && i < n; i++) {
+        unknown += c->pieces->pieces[ids[i]].type == PIECE_UNKNOWN;
+    }
+    return unknown;
+}
+
 /* All of a document is known from preparing it; of its beginning the ids are read again, without
  * text. */
 int64_t split_unknown_of(const corpus_split *s, int64_t doc, int64_t n)
 {
     const entry *d = &s->entries[doc];
-    const sentencepiece *pieces = s->of->pieces;
     /* Without the model it is not known which id stands for what is unknown. */
-    if (d->unknown == 0 || n == d->tokens || !pieces) return d->unknown;
+    if (d->unknown == 0 || n == d->tokens || !s->of->pieces) return d->unknown;
     int32_t *ids = malloc(IDS_AT_ONCE * sizeof *ids);
     CHECK(ids, "out of memory");
     int64_t unknown = 0;
     for (int64_t at = 0; at < n && unknown >= 0; at += IDS_AT_ONCE) {
         int64_t now = MIN(n - at, IDS_AT_ONCE);
         bool ok = split_read(s, doc, at, now, ids, NULL);
-        for (int64_t i = 0; i < now && ok; i++) {
-            unknown += pieces->pieces[ids[i]].type == PIECE_UNKNOWN;
-        }
+        if (ok) unknown += corpus_unknown(s->of, ids, now);
         /* Cannot be read any more: not known, which is not 0. */
         if (!ok) unknown = -1;
     }

@@ -121,6 +121,17 @@ static bool prepare(continued *x, const char *prompt, const trained_model *m, in
     return true;
 }
 
+/* What the tokenizer does not know is shown as it was written, but not read. index: from 0. */
+static void say_unknown(const trained_model *m, const continued *x, int64_t index)
+{
+    int64_t n = x->read.count - 1, unknown = corpus_unknown(m->corpus, x->read.tokens + 1, n);
+    if (unknown == 0) return;
+    fprintf(stderr,
+            "loci: warning: prompt %lld: the tokenizer does not know %lld of its %lld tokens; the "
+            "model reads that something stands there, not what\n",
+            (long long)index + 1, (long long)unknown, (long long)n);
+}
+
 /* ---- texts ---- */
 
 /* Rows of a share are its texts, in order: hence user + row. */
@@ -206,6 +217,7 @@ static bool continue_prompts(const cli_call *c, const trained_model *m, const ch
     continued *texts = ARENA_NEW(c->memory, continued, count);
     for (int64_t i = 0; i < count; i++) {
         if (!prepare(&texts[i], prompts[i], m, o->tokens, c->memory, e)) return false;
+        say_unknown(m, &texts[i], i);
     }
     double started = host_monotonic_s();
     if (!continue_all(c, m, texts, count, e)) return false;

@@ -420,6 +420,13 @@ static void counts_unknown(void)
     EXPECT(split_unknown(s) == 2 && split_unknown_bytes(s) == 6, "%lld tokens, %lld bytes",
            (long long)split_unknown(s), (long long)split_unknown_bytes(s));
     EXPECT(split_unknown(corpus_get(c, SPLIT_VALIDATION)) == 0, "of validation");
+    int32_t *ids = NULL;
+    int64_t n = 0;
+    err e = {0};
+    EXPECT(corpus_encode(c, "the \xd0\xb4 model", &ids, &n, &e) && corpus_unknown(c, ids, n) == 1,
+           "of a prompt: %lld of %lld %s", (long long)corpus_unknown(c, ids, n), (long long)n,
+           e.text);
+    free(ids);
     corpus_close(c);
 }
 
