@@ -155,7 +155,7 @@ static bool encode_document(encoder *x, const corpus_split *s, const entry *d, e
 {
     const text_range range = {x->c->reader, d->file, d->offset, d->bytes, PIECE_BYTES};
     text_piece text = {0};
-    err problem = {""};
+    err problem = {0};
     while (text_cut_next(&text, &range, x->model, &problem)) {
         x->pieces[x->count++] = (piece_job){.d = d, .text = text};
         x->bytes += text.end - text.begin;

@@ -94,7 +94,7 @@ static bool train_model(const corpus *c, const train_options *o, char model[FILE
     train_job job = {prefix, TYPES[o->type], o->vocab, feed_sample, &feed};
     if (!sentencepiece_train(&job, e)) {
         /* node_err overwrites e while it prints from it. */
-        err inner = e ? *e : (err){""};
+        err inner = e ? *e : (err){0};
         return node_err(e, at, "no tokenizer of %lld pieces could be trained: %s",
                         (long long)o->vocab, inner.text);
     }

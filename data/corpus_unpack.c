@@ -198,7 +198,7 @@ bool corpus_locate(corpus *c, err *e)
     c->where = found;
     c->root = corpus_unpacked(c, found, e);
     if (c->root) return true;
-    err inner = e ? *e : (err){""};
+    err inner = e ? *e : (err){0};
     const node *at = node_get(c->spec, "path");
-    return node_err(e, at ? at : c->spec, "%s", inner.text);
+    return node_err_of(e, at ? at : c->spec, &inner);
 }

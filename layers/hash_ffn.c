@@ -168,7 +168,7 @@ static void fill_table(layer_build *b, const layer *self, hash_ffn_plan *p, int3
         hash_table_modulo(table, s);
         return;
     case HASH_TABLE: {
-        err e = {{0}};
+        err e = {0};
         if (!hash_table_read(table, o->table, s, self->at, &e)) {
             p->problem = arena_strdup(b->memory, e.text); /* it changed since the check */
         }

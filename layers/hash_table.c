@@ -224,10 +224,10 @@ static bool read_lines(int32_t *table, const char *text, size_t bytes, const cha
 bool hash_table_read(int32_t *table, const char *path, const hash_table_shape *s, const node *at,
                      err *e)
 {
-    err why = {{0}};
+    err why = {0};
     memset(table, 0, (size_t)(s->hashes * (s->vocab + 1)) * sizeof *table);
     size_t bytes;
     text_auto *text = file_read_named(path, &bytes, &why);
-    if (!text) return node_err(e, at, "%s", why.text);
+    if (!text) return node_err_of(e, at, &why);
     return read_lines(table, text, bytes, path, s, at, e);
 }

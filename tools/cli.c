@@ -50,6 +50,11 @@ int cli_fail(int status, const char *format, ...)
     return status;
 }
 
+int cli_tell(int status, const err *e)
+{
+    return cli_fail(status == EXIT_USAGE && e->outside ? EXIT_FAILED : status, "%s", e->text);
+}
+
 /* So that loops over options need no case for a verb without any. */
 static const option *options_of(const verb *v)
 {
@@ -202,13 +207,13 @@ static int empty_word(const cli_call *c)
  * failure, whatever the verb thinks of it. */
 static int end_output(int status)
 {
-    err e = {"standard output: cannot be written"};
+    err e = {.text = "standard output: cannot be written"};
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
     /* Of an earlier failure the guard knows the reason. */
     if (terminal_failed(stdout) != 0) errno = terminal_failed(stdout);
     if (errno != 0) file_failed(&e, "standard output", "cannot be written");
-    return cli_fail(EXIT_FAILED, "%s", e.text);
+    return cli_tell(EXIT_FAILED, &e);
 }
 
 int cli_run(const verb *v, int argc, char **argv)

@@ -49,6 +49,8 @@ bool cli_shows_default(const option *o);
 
 /* Prints "loci: ..." to stderr and returns the status, for `return cli_fail(...)`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same of what e says. What was the machine's fault is no matter of usage: EXIT_FAILED. */
+int cli_tell(int status, const err *e);
 
 /* For a verb that looks at few of its options now: the first one on the command line that is not
  * among `read` (NULL-terminated), or NULL. */

@@ -174,7 +174,7 @@ static int bench_spec(const cli_call *c)
         return cli_fail(EXIT_USAGE, "bench: --out is where --record notes speeds; leave it out");
     }
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
-    if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+    if (!x) return cli_tell(EXIT_USAGE, &e);
     corpus_places places = cli_places(c->memory, o->data);
     /* Runs of a sweep have one thread each unless asked otherwise: speeds that stand beside them
      * should, too. */
@@ -196,7 +196,7 @@ static int bench_spec(const cli_call *c)
         }
     }
     experiment_free(x);
-    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
+    return status == EXIT_DONE ? EXIT_DONE : cli_tell(status, &e);
 }
 
 const verb VERB_BENCH = {

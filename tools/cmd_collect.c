@@ -17,13 +17,13 @@ static int run_collect(const cli_call *c)
     const collect_call *o = c->options;
     err e = {0};
     collect_report r = {0};
-    if (!collect(&r, cli_out(o->out), o->rebuild, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    if (!collect(&r, cli_out(o->out), o->rebuild, &e)) return cli_tell(EXIT_FAILED, &e);
     printf("%d of %d experiments and %d of %d runs were read\n", r.experiments, r.experiments_seen,
            r.runs, r.runs_seen);
     /* The rest was read all the same: the status says that some was not. */
     if (r.unreadable == 0) return EXIT_DONE;
     collect_say_unreadable(&e, &r);
-    return cli_fail(EXIT_RUNS_FAILED, "%s", e.text);
+    return cli_tell(EXIT_RUNS_FAILED, &e);
 }
 
 const verb VERB_COLLECT = {

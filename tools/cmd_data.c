@@ -120,7 +120,7 @@ static int prepare_spec(experiment *x, const cli_call *c, const corpus_places *p
     const node **sections = ARENA_NEW(c->memory, const node *, x->run_count);
     err e = {0};
     int n = sections_of(sections, x, &e);
-    if (n < 0) return cli_fail(EXIT_USAGE, "%s", e.text);
+    if (n < 0) return cli_tell(EXIT_USAGE, &e);
     const data_call *o = c->options;
     /* The second would overwrite the first. */
     if (o->export && n > 1) {
@@ -131,7 +131,7 @@ static int prepare_spec(experiment *x, const cli_call *c, const corpus_places *p
             x->spec->file, n);
     }
     for (int i = 0; i < n; i++) {
-        if (!prepare_node(sections[i], c, places, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+        if (!prepare_node(sections[i], c, places, &e)) return cli_tell(EXIT_FAILED, &e);
     }
     return EXIT_DONE;
 }
@@ -143,15 +143,15 @@ static int prepare_corpora(const cli_call *c, const char *word, const corpus_pla
     err e = {0};
     if (cli_is_yaml(word)) {
         experiment *x = experiment_load(word, sets, &e);
-        if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+        if (!x) return cli_tell(EXIT_USAGE, &e);
         int status = prepare_spec(x, c, places);
         experiment_free(x);
         return status;
     }
     if (sets[0]) return cli_fail(EXIT_USAGE, "data prepare: --set needs a spec, not a corpus");
     const node *data = cli_data_section(c->memory, word, &e);
-    if (!data) return cli_fail(EXIT_USAGE, "%s", e.text);
-    return prepare_node(data, c, places, &e) ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    if (!data) return cli_tell(EXIT_USAGE, &e);
+    return prepare_node(data, c, places, &e) ? EXIT_DONE : cli_tell(EXIT_FAILED, &e);
 }
 
 static int data_action(const cli_call *c)

@@ -380,7 +380,7 @@ static int eval_runs(eval_work *w, const found_run *list, int count)
         w->failed++;
         /* Without the label, which the message of a single run has no need of. */
         int status = w->refused ? EXIT_USAGE : EXIT_FAILED;
-        if (!w->several) return cli_fail(status, "%s", e.text);
+        if (!w->several) return cli_tell(status, &e);
         cli_fail(EXIT_FAILED, "%s, seed %lld: %s", list[i].label, (long long)list[i].seed, e.text);
     }
     if (w->several) {
@@ -428,7 +428,7 @@ static int eval(const cli_call *c)
         (o->corpus && !(w.data = cli_data_section(c->memory, o->corpus, &e))) ||
         !read_dynamic(&w.dynamic, o->dynamic, c->memory, &e) ||
         (o->tune && !keep_chosen(list, &count, c, &e))) {
-        return cli_fail(EXIT_USAGE, "%s", e.text);
+        return cli_tell(EXIT_USAGE, &e);
     }
     if (o->cleared && w.dynamic.kind != DYNAMIC_NONE) {
         return cli_fail(EXIT_USAGE, "eval: --cleared is not measured of a model that learns while "

@@ -242,17 +242,17 @@ static int generate_text(const cli_call *c)
     /* What a person mistyped is found out before a model is loaded. */
     if (!find_run(folder, c->words[0], cli_out(o->out), &e) ||
         !find_prompts(c, &prompts, &count, &e)) {
-        return cli_fail(EXIT_USAGE, "%s", e.text);
+        return cli_tell(EXIT_USAGE, &e);
     }
     corpus_places places = cli_places(c->memory, o->data);
     trained_model m;
     /* Bare: the tokenizer without the text, which may be on another machine. */
     if (!trained_model_load_bare(&m, folder, NULL, &places, &e)) {
-        return cli_fail(EXIT_FAILED, "%s", e.text);
+        return cli_tell(EXIT_FAILED, &e);
     }
     bool done = continue_prompts(c, &m, prompts, count, &e);
     trained_model_close(&m);
-    return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e.text);
+    return done ? EXIT_DONE : cli_tell(EXIT_FAILED, &e);
 }
 
 const verb VERB_GENERATE = {

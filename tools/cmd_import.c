@@ -108,11 +108,11 @@ static int import_model(const cli_call *c)
      * trained on. */
     const char *text = o->corpus || !port ? o->corpus : "enwik8";
     node *data = text ? cli_data_section(c->memory, text, &e) : NULL;
-    if ((text && !data) || !read_layers(&how, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
+    if ((text && !data) || !read_layers(&how, c, &e)) return cli_tell(EXIT_USAGE, &e);
     const char *to;
-    if (!find_target(&to, c, &e)) return cli_fail(EXIT_USAGE, "%s", e.text);
+    if (!find_target(&to, c, &e)) return cli_tell(EXIT_USAGE, &e);
     if (!(port ? import_brt(to, c->words[1], &how, data, &e) : import_edited(c, to, data, &e))) {
-        return cli_fail(EXIT_FAILED, "%s", e.text);
+        return cli_tell(EXIT_FAILED, &e);
     }
     /* What was made, for scripts: words that `loci eval` and others take. */
     one_line_print(stdout, "%s/spec.yaml", to);

@@ -294,7 +294,7 @@ static int keep_inspection(const cli_call *c, const inspection *x, const char *f
     /* The record first: tables, plots and claims read that. */
     bool ok = inspect_record(x, folder, e) && inspect_page(x, folder, c->words[0], e) &&
               file_join(path, folder, "inspect", e);
-    if (!ok) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!ok) return cli_tell(EXIT_FAILED, e);
     print_parts(c, x);
     say_valueless(x);
     print_cost(x);
@@ -324,7 +324,7 @@ static int inspect_model(const cli_call *c, const char *folder, int parts, const
     /* After the model was loaded: until then Ctrl-C ends the program at once. */
     stop_signals_catch(ask_stop);
     inspection x;
-    if (!inspect(&x, &task, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!inspect(&x, &task, e)) return cli_tell(EXIT_FAILED, e);
     int status = keep_inspection(c, &x, folder, e);
     inspection_deinit(&x);
     return status;
@@ -351,12 +351,12 @@ static int inspect_run(const cli_call *c)
                         idle);
     }
     if (!find_run(folder, c->words[0], cli_out(o->out), &e)) {
-        return cli_fail(EXIT_USAGE, "%s", e.text);
+        return cli_tell(EXIT_USAGE, &e);
     }
     /* Held until the record is written: two inspections of one run would mix their lines. A run
      * that is being trained is refused, too: its checkpoint may be replaced while it is read. */
     int lock = run_folder_lock(folder, &e);
-    if (lock < 0) return cli_fail(EXIT_FAILED, "%s", e.text);
+    if (lock < 0) return cli_tell(EXIT_FAILED, &e);
     corpus_places places = cli_places(c->memory, o->data);
     trained_model m;
     int status = EXIT_FAILED;
@@ -365,7 +365,7 @@ static int inspect_run(const cli_call *c)
         status = inspect_model(c, folder, parts, &m, &e);
         trained_model_close(&m);
     } else {
-        cli_fail(status, "%s", e.text);
+        cli_tell(status, &e);
     }
     close(lock);
     return status;

@@ -52,11 +52,11 @@ static int begin_change(const manage_call *o)
 static int end_change(const manage_call *o, int mark, bool done, err *e)
 {
     const char *out = cli_out(o->out);
-    if (o->dry_run) return done ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", e->text);
+    if (o->dry_run) return done ? EXIT_DONE : cli_tell(EXIT_FAILED, e);
     if (mark < 0) mark = stale_mark_set(out, NULL);
     bool marked = mark >= 0;
     if (marked) close(mark);
-    if (!done) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!done) return cli_tell(EXIT_FAILED, e);
     collect_report r;
     if (!collect(&r, out, true, e)) {
         return cli_fail(EXIT_FAILED, "what was asked for is done, but not in the database: %s; %s",
@@ -68,7 +68,7 @@ static int end_change(const manage_call *o, int mark, bool done, err *e)
     /* What was asked for is done; but a run that was just brought in may be among them, and would
      * be missing from every table without a word. */
     collect_say_unreadable(e, &r);
-    return cli_fail(EXIT_DONE, "%s", e->text);
+    return cli_tell(EXIT_DONE, e);
 }
 
 /* Is the call's first word an experiment? */
@@ -143,7 +143,7 @@ static int rename_experiment(const cli_call *c)
     if (status != EXIT_DONE) return status;
     /* A name that is taken is a matter of usage, and found out before anything is moved. */
     bool good, known = manage_check_name(&good, cli_out(o->out), c->words[1], &e);
-    if (!known || !good) return cli_fail(known ? EXIT_USAGE : EXIT_FAILED, "%s", e.text);
+    if (!known || !good) return cli_tell(known ? EXIT_USAGE : EXIT_FAILED, &e);
     int mark = begin_change(o);
     bool done = manage_rename(cli_out(o->out), c->words[0], c->words[1], &e);
     return end_change(o, mark, done, &e);
@@ -155,7 +155,7 @@ static int collect_garbage(const cli_call *c)
     manage_report r;
     err e = {0};
     /* Locks would make the folder that somebody mistyped. */
-    if (!collect_check_out(cli_out(o->out), &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    if (!collect_check_out(cli_out(o->out), &e)) return cli_tell(EXIT_FAILED, &e);
     int mark = begin_change(o);
     bool done = manage_collect_garbage(&r, cli_out(o->out), (keep_models)o->keep, o->dry_run, &e);
     if (done) say_report(&r, o->dry_run ? "would be removed" : "removed", true);

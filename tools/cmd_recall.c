@@ -76,7 +76,7 @@ static int tell_recall(const cli_call *c)
     table_column(t, "nats", "loss", "nats/answer", 0);
     for (int i = 0; i < c->count; i++) {
         int status = add_run(t, c->words[i], c, &e);
-        if (status != EXIT_DONE) return cli_fail(status, "%s", e.text);
+        if (status != EXIT_DONE) return cli_tell(status, &e);
     }
     table_print(stdout, t, (table_format)o->format, cli_colour(stdout));
     return EXIT_DONE;

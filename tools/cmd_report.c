@@ -113,13 +113,13 @@ static int report_on(const cli_call *c)
         err e = {0};
         before = running;
         store *s = reading_open(cli_out(o->out), &e);
-        if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+        if (!s) return cli_tell(EXIT_FAILED, &e);
         const char *name = reading_experiment(c->memory, s, c->words[0], &e);
         int status = name ? report_once(c, s, name, &running, &e) : EXIT_USAGE;
         status = reading_status(status, s);
         /* Between two pages nothing is held open: others may collect, or remove the experiment. */
         store_close(s);
-        if (status != EXIT_DONE) return cli_fail(status, "%s", e.text);
+        if (status != EXIT_DONE) return cli_tell(status, &e);
         fflush(stdout);
         if (running || before) cli_pause(o->every);
     } while (running || before);

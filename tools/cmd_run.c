@@ -93,7 +93,7 @@ static int train_runs(const cli_call *c, const experiment *x, const corpus_place
     supervisor_result r;
     /* Of fixed seeds, too, for which it is the supervisor itself. False is a sweep that could not
      * go on at all. Runs that fail are in the result, and not an error here. */
-    if (!until_decided_run(&r, x, &how, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!until_decided_run(&r, x, &how, e)) return cli_tell(EXIT_FAILED, e);
     supervision_gaps_say(stderr, &r);
     if (!o->quiet) {
         fprintf(stderr, "%s: %d trained, %d finished before, %d failed", x->spec->name, r.done,
@@ -138,7 +138,7 @@ static int run_or_launch(const cli_call *c, const experiment *x, const corpus_pl
     /* Nothing is trained by this process then: it would hold runs that the tasks are to have. */
     if (o->launching.on) return launching_submit(&l, e);
     /* Before the supervisor looks for runs, so that it finds these free. */
-    if (!launching_take_over(&l, e)) return cli_fail(EXIT_USAGE, "%s", e->text);
+    if (!launching_take_over(&l, e)) return cli_tell(EXIT_USAGE, e);
     return train_runs(c, x, places, ranks, e);
 }
 
@@ -156,7 +156,7 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
     const run_call *o = c->options;
     err e = {0};
     experiment *x = experiment_load(c->words[0], cli_texts(c->memory, o->set), &e);
-    if (!x) return cli_fail(EXIT_USAGE, "%s", e.text);
+    if (!x) return cli_tell(EXIT_USAGE, &e);
     /* Heard: what is odd about a corpus is said once, though every variant opens it. */
     corpus_places places = cli_places_heard(c->memory, o->data);
     int status = EXIT_DONE;
@@ -164,7 +164,7 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
      * decide ends the call here, not after a night. */
     if (!experiment_resolve(x, &places, &e) || !experiment_claims(x, &e) ||
         !experiment_sources_there(x, cli_out(o->out), &e)) {
-        status = cli_fail(EXIT_USAGE, "%s", e.text);
+        status = cli_tell(EXIT_USAGE, &e);
         /* A dry run with --on prints the script, which is the launch's own dry run. */
     } else if (!o->dry_run || o->launching.on) {
         experiment_doubts(stderr, x);
@@ -173,7 +173,7 @@ static int run_experiment(const cli_call *c, rank_group *ranks)
         if (!o->quiet) spec_changes(stderr, x, cli_out(o->out));
         status = run_or_launch(c, x, &places, ranks, &e);
     } else if (!dry_run(c, x, &places, ranks, &e)) {
-        status = cli_fail(EXIT_FAILED, "%s", e.text);
+        status = cli_tell(EXIT_FAILED, &e);
     } else {
         /* The table first: warnings go to stderr and would overtake it in a terminal. */
         fflush(stdout);
@@ -209,7 +209,7 @@ static int run_over_ranks(const cli_call *c)
         status = run_experiment(c, r);
         worker_help_end(r);
     } else if (!worker_help(r, &e)) {
-        ranks_abort(r, cli_fail(EXIT_INTERRUPTED, "%s", e.text));
+        ranks_abort(r, cli_tell(EXIT_INTERRUPTED, &e));
     }
     if (!ranks_whole(r, &lost)) ranks_abort(r, cli_fail(status, "%s", lost.text));
     ranks_close(r);

@@ -168,7 +168,7 @@ static int status_of_runs(const cli_call *c)
         /* Home and clear. Into a file one look follows the other. */
         if (o->watch && isatty(STDOUT_FILENO)) terminal_control(stdout, "\033[H\033[2J");
         int failed = look_once(&seen, c, &e);
-        if (failed) return cli_fail(failed, "%s", e.text);
+        if (failed) return cli_tell(failed, &e);
         /* Nobody sees it any more: cli_run says why. */
         if (fflush(stdout) != 0) break;
         /* Two looks in a row without a run going on: that is the end, not a gap. */

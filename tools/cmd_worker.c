@@ -8,7 +8,7 @@ static int work_in_folder(const cli_call *c)
     /* The supervisor takes the run's state from the folder, and the status only to tell who wrote
      * it (run_end.c). The words go to the run's log. */
     int status = worker_run(c->words[0], &e);
-    if (e.text[0]) cli_fail(status, "%s", e.text);
+    if (e.text[0]) cli_tell(status, &e);
     return status;
 }
 

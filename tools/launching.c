@@ -72,7 +72,7 @@ static int print_script(const launch_options *o, const launching_call *c, arena 
     launch l = {.tasks = 1};
     file_join(l.folder, o->out, "launch/ID", NULL);
     const char *script = launch_script(&l, c->x, o, a, e);
-    if (!script) return cli_fail(EXIT_USAGE, "%s", e->text);
+    if (!script) return cli_tell(EXIT_USAGE, e);
     fputs(script, stdout);
     return EXIT_DONE;
 }
@@ -81,7 +81,7 @@ static int wait_for(const launch *l, const launching_call *c, err *e)
 {
     supervisor_result r;
     /* The status is that of `loci run` here: a script need not know where the runs were trained. */
-    if (!launch_wait(&r, l, c->x, c->out, c->quiet, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!launch_wait(&r, l, c->x, c->out, c->quiet, e)) return cli_tell(EXIT_FAILED, e);
     return supervision_exit(&r);
 }
 
@@ -98,9 +98,9 @@ int launching_submit(const launching_call *c, err *e)
                           .task_words = task_words(a, c->call->options, c->table),
                           .threads = c->threads};
     launch l;
-    if (!slurm_place_read(&how.place, o->on, a, e)) return cli_fail(EXIT_USAGE, "%s", e->text);
+    if (!slurm_place_read(&how.place, o->on, a, e)) return cli_tell(EXIT_USAGE, e);
     if (c->dry_run) return print_script(&how, c, a, e);
-    if (!launch_submit(&l, c->x, &how, a, e)) return cli_fail(EXIT_FAILED, "%s", e->text);
+    if (!launch_submit(&l, c->x, &how, a, e)) return cli_tell(EXIT_FAILED, e);
     if (l.tasks == 0) {
         fprintf(stderr, "%s: every run is done; nothing is submitted\n", c->x->spec->name);
         return EXIT_DONE;
@@ -192,7 +192,7 @@ int launching_task_end(const launching_options *o, const supervisor_result *r, i
     /* A file that cannot be read counts as none: better one round more than a sweep that ends. */
     long stalls = r->moved ? 0 : (before ? strtol(before, NULL, 10) : 0) + 1;
     int n = snprintf(text, sizeof text, "%ld\n", stalls);
-    if (!file_write_named(o->task, text, (size_t)n, &e)) return cli_fail(EXIT_FAILED, "%s", e.text);
+    if (!file_write_named(o->task, text, (size_t)n, &e)) return cli_tell(EXIT_FAILED, &e);
     /* Another status than 75: the script does not requeue. */
     if (stalls <= MOST_STALLS) return status;
     return cli_fail(

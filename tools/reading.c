@@ -71,19 +71,19 @@ int reading_with(const cli_call *c, const char *out, reading_all use)
     err e = {0};
     store_auto *s = reading_open(out, &e);
     int status = s ? reading_status(use(c, s, &e), s) : EXIT_FAILED;
-    return status == EXIT_DONE ? EXIT_DONE : cli_fail(status, "%s", e.text);
+    return status == EXIT_DONE ? EXIT_DONE : cli_tell(status, &e);
 }
 
 int reading_run(const cli_call *c, const char *out, reading_use use)
 {
     err e = {0};
     store_auto *s = reading_open(out, &e);
-    if (!s) return cli_fail(EXIT_FAILED, "%s", e.text);
+    if (!s) return cli_tell(EXIT_FAILED, &e);
     const char *word = c->words[0], *name = reading_experiment(c->memory, s, word, &e);
     /* Without a word nothing was said wrongly: that there are no results yet is a failure, not
      * usage. */
     int status = name ? use(c, s, name, &e) : word ? EXIT_USAGE : EXIT_FAILED;
-    return status == EXIT_DONE ? EXIT_DONE : cli_fail(reading_status(status, s), "%s", e.text);
+    return status == EXIT_DONE ? EXIT_DONE : cli_tell(reading_status(status, s), &e);
 }
 
 comparison *reading_compare(arena *a, store *s, const char *experiment, const reading_choice *how,

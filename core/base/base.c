@@ -20,6 +20,7 @@ bool err_set(err *e, const char *format, ...)
     vsnprintf(e->text, sizeof e->text, format, args);
     va_end(args);
     one_line(e->text, sizeof e->text);
+    e->outside = false;
     return false;
 }
 

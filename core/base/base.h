@@ -30,6 +30,7 @@ enum { ERR_TEXT_BYTES = 1024 };
 /* One complete sentence, "file:line:col: key: what is wrong; what would be right". */
 typedef struct err {
     char text[ERR_TEXT_BYTES];
+    bool outside; /* the machine's fault (a disk, no room, no descriptors), not the asker's */
 } err;
 
 /* Fills e (which may be NULL) and returns false, so that callers write `return err_set(e, ...)`. */

@@ -16,8 +16,8 @@
  * come from a spec. A link in it must not lead a write elsewhere, a pipe or a device must not hang
  * or feed the reader. */
 
-/* What can be done about it; "" where the words of the system say as much, as "No such file" and
- * "Permission denied" do. */
+/* What can be done about what is the machine's fault; "" for the asker's, where the words of the
+ * system say as much, as "No such file" and "Permission denied" do. */
 static const char *remedy_of(int why)
 {
     switch (why) {
@@ -44,7 +44,10 @@ static const char *remedy_of(int why)
 bool file_failed(err *e, const char *path, const char *what)
 {
     int why = errno;
-    return err_set(e, "%s: %s: %s%s", path, what, strerror(why), remedy_of(why));
+    const char *remedy = remedy_of(why);
+    err_set(e, "%s: %s: %s%s", path, what, strerror(why), remedy);
+    if (e) e->outside = *remedy != 0;
+    return false;
 }
 
 bool file_join(char out[FILE_PATH_BYTES], const char *folder, const char *name, err *e)

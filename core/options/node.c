@@ -161,3 +161,11 @@ bool node_err(err *e, const node *n, const char *format, ...)
     bool path = n && *n->path;
     return err_set(e, "%s%s%s%s", place, path ? n->path : "", path ? ": " : "", what);
 }
+
+bool node_err_of(err *e, const node *n, const err *why)
+{
+    bool outside = why->outside;
+    node_err(e, n, "%s", why->text);
+    if (e) e->outside = outside;
+    return false;
+}

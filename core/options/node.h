@@ -73,3 +73,5 @@ char *node_json(arena *a, const node *n, bool sorted);
 
 /* err_set with "file:line:col: path: " in front; false. */
 bool node_err(err *e, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same of what was said already. */
+bool node_err_of(err *e, const node *n, const err *why);

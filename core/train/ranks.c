@@ -53,7 +53,7 @@ bool ranks_gather(rank_group *r, const void *mine, size_t bytes, void *all, err 
 bool ranks_agree(rank_group *r, bool ok, err *e)
 {
     size_t count = (size_t)ranks_count(r);
-    err none = {{0}}, *all;
+    err none = {0}, *all;
     if (count == 1) return ok;
     all = list(count, sizeof *all);
     bool heard = ranks_gather(r, ok ? &none : e, sizeof *all, all, e);

@@ -299,7 +299,7 @@ dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, c
                                      err *e)
 {
     CHECK(o->kind != DYNAMIC_NONE, "nothing learns");
-    err own = {{0}};
+    err own = {0};
     const params *p = model_params_const(m);
     dynamic_learner *l = calloc(1, sizeof *l);
     CHECK(l, "out of memory for %zu bytes", sizeof *l);

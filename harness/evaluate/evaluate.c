@@ -356,7 +356,7 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
 static bool run_learning(evaluation *r, const eval_task *task, err *e)
 {
     const dynamic_options *d = &task->options->dynamic;
-    err own = {{0}};
+    err own = {0};
     double begin = host_monotonic_s();
     dynamic_learner *l = dynamic_learner_new(d, task->model, task->values, task->corpus,
                                              task->threads, task->stop, &own);

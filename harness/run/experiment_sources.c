@@ -23,7 +23,7 @@ static bool has_model(const char *out, const node *named, err *e)
 {
     char folder[FILE_PATH_BYTES], checkpoint[FILE_PATH_BYTES];
     err why;
-    if (!run_folder_path(folder, out, named->text, &why)) return node_err(e, named, "%s", why.text);
+    if (!run_folder_path(folder, out, named->text, &why)) return node_err_of(e, named, &why);
     if (!file_exists(folder)) {
         return node_err(e, named,
                         "no run '%.100s' in %s/runs; loci ls lists runs, --out names "

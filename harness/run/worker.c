@@ -164,7 +164,8 @@ static int end_run(worker *w, outcome o, err *e)
      * what failed on the way (a full disk) may not. */
     case WENT_WRONG:
     default:
-        worker_status_end(w, RUN_FAILED, w->begun ? KIND_OTHER : KIND_SPEC, e->text, &also);
+        worker_status_end(w, RUN_FAILED, w->begun || e->outside ? KIND_OTHER : KIND_SPEC, e->text,
+                          &also);
         return EXIT_FAILED;
     }
 }

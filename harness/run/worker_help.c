@@ -32,7 +32,7 @@ static bool help_run(rank_group *r, err *e)
     char folder[FILE_PATH_BYTES];
     planned_run plan = {0};
     workload w = {0};
-    err why = {{0}};
+    err why = {0};
     if (!rank_calls_path(r, folder, e)) return false;
     arena_auto *memory = arena_new(1 << 16);
     bool opened =

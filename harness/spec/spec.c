@@ -149,7 +149,7 @@ static node *load_base(arena *a, const node *at, const char *file, chain *c, err
     err why;
     size_t bytes;
     text_auto *text = file_read_named(path, &bytes, &why);
-    if (!text) return node_err(e, at, "%s", why.text), NULL;
+    if (!text) return node_err_of(e, at, &why), NULL;
     node *base = node_parse_file(a, text, bytes, path, e);
     if (base && !count_file(c, base, at, e)) return NULL;
     if (base) base = resolve_extends(a, base, path, c, e);
@@ -258,7 +258,7 @@ static bool check_name(const char *name, const node *at, const char *file, err *
 {
     err why = {0};
     if (experiment_name_is_good(name, &why)) return true;
-    if (at) return node_err(e, at, "%s", why.text);
+    if (at) return node_err_of(e, at, &why);
     return err_set(e, "%s: %s; rename the file or add `name:`", file, why.text);
 }
 

@@ -117,7 +117,7 @@ static bool memory_ran_out(int64_t *kills)
 run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t *kills)
 {
     run_status status;
-    err unread = {{0}};
+    err unread = {0};
     bool no_memory = memory_ran_out(kills);
     bool read = run_status_read(&status, folder, &unread);
     if (!read) status = (run_status){.loss = (double)NAN};
@@ -144,7 +144,7 @@ run_status run_end(const char *folder, int wait_status, bool timed_out, int64_t 
 run_status run_end_evaluation(const char *folder, int wait_status, bool timed_out, int64_t *kills)
 {
     run_status status;
-    err unread = {{0}};
+    err unread = {0};
     char why[sizeof status.reason];
     bool no_memory = memory_ran_out(kills);
     int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;

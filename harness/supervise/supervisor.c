@@ -176,7 +176,7 @@ static void train_here(supervisor *s, int slot, int log)
 {
     job *j = s->running[slot];
     const worker_company company = {s->o->ranks, hear_worker, s};
-    err e = {{0}};
+    err e = {0};
     sigset_t waited;
     /* What the worker says has to be in the run's log.txt, as that of a process of its own would
      * be; the progress has a stream of its own (talk). */

@@ -187,7 +187,7 @@ job *supervisor_next(supervisor *s)
     s->left = (struct queue_left){0};
     for (int i = s->next; i < s->queued; i++) {
         job *j = &s->queue[i];
-        err why = {{0}};
+        err why = {0};
         if (j->state != JOB_QUEUED) continue;
         readiness r = look_at(s, j);
         if (r == BUSY) busy = j;

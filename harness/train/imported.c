@@ -101,13 +101,14 @@ bool imported_may_be_in(const char *folder, err *e)
     char path[FILE_PATH_BYTES];
     const char *const *names;
     int64_t count;
-    if (!file_exists(folder)) return true;
+    bool there, run;
+    if (!file_look(&there, folder, e)) return false;
+    if (!there) return true;
     arena_auto *a = arena_new(1 << 12);
-    if (!file_join(path, folder, "run.json", e) || !file_list_named(folder, a, &names, &count, e)) {
+    if (!file_join(path, folder, "run.json", e) || !file_list_named(folder, a, &names, &count, e) ||
+        !file_look(&run, path, e)) {
         return false;
     }
-    bool run;
-    if (!file_look(&run, path, e)) return false;
     if (run) {
         return err_set(e,
                        "%s: is a run's folder, whose figures are those of its own weights; give "

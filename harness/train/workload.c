@@ -73,7 +73,7 @@ static bool find_source_id(workload *w, err *e)
     /* A checkpoint is no variant of anything here: its content says which one it is. */
     err why = {0};
     w->source_id = checkpoint_files_hash(w->memory, o->checkpoint, &why);
-    return w->source_id || node_err(e, o->at, "%s", why.text);
+    return w->source_id || node_err_of(e, o->at, &why);
 }
 
 /* The training text's order hangs on the run's seed: seeds differ in what they read when, as well

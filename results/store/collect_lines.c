@@ -238,7 +238,7 @@ static bool put_losses(collector *c, const char *id, const char *name, const jso
     if (!file_join(path, c->out, inner, e)) return false;
     /* The name comes from a line: it may not lead out of the folder. */
     if (strchr(name, '/') || !file_exists(path)) return true;
-    err why = {""};
+    err why = {0};
     if (!file_stat(path, &bytes, NULL, &why) || !file_sha256(hex, path, &why)) {
         snprintf(c->damage, sizeof c->damage, "%s", why.text);
         snprintf(inner, sizeof inner, "runs/%s/evals.jsonl", id);

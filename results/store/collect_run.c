@@ -167,7 +167,7 @@ static bool put_manifest(collector *c, const char *id, const char *folder, const
     snprintf(name_of, sizeof name_of, "%s/manifest.json", checkpoint);
     if (!file_join(path, folder, name_of, e)) return false;
     if (!file_exists(path)) return true;
-    err why = {""};
+    err why = {0};
     json_auto_t *manifest = said(c, folder, name_of, &why);
     json_t *file;
     bool ok = manifest != NULL;
@@ -312,7 +312,7 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
                               .evals = RUN_DAMAGE_NO_LINES};
     char inner[FILE_PATH_BYTES], why[ERR_TEXT_BYTES];
     bool locked = c->reading->locked, noted = false;
-    err skipped = {""};
+    err skipped = {0};
     bool read = collect_files(c, id, folder, from, &known, &skipped, fresh, e);
     /* With a line less the run counts only where nothing but its past is damaged. */
     bool ok = read && (!skipped.text[0] || err_set(e, "%s", skipped.text));

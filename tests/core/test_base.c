@@ -26,7 +26,7 @@ static void control_characters(void)
 
 static void errors_are_one_line(void)
 {
-    err e = {""};
+    err e = {0};
     err_set(&e, "%s: no such run", "x\nloci: done");
     EXPECT(strcmp(e.text, "x\u240aloci: done: no such run") == 0, "%s", e.text);
     err_prefix(&e, "%s", "a\r");

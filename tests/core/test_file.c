@@ -16,7 +16,7 @@
 
 static void write_then_read(void)
 {
-    err e = {""};
+    err e = {0};
     const char *path = test_inside("x");
     static const char first[] = "a\0b", second[] = "longer than before";
     EXPECT(file_write(path, first, 3, &e) && file_write(path, second, sizeof second - 1, &e), "%s",
@@ -46,7 +46,7 @@ static void write_then_read(void)
 
 static void cancel_leaves_the_old_file(void)
 {
-    err e = {""};
+    err e = {0};
     const char *path = test_inside("x");
     EXPECT(file_write(path, "old", 3, &e), "%s", e.text);
     file_out f;
@@ -61,7 +61,7 @@ static void cancel_leaves_the_old_file(void)
 
 static void messages_name_the_path(void)
 {
-    err e = {""};
+    err e = {0};
     file_map map;
     const char *absent = test_inside("absent");
     EXPECT(!file_map_open(&map, absent, &e) && strstr(e.text, absent), "%s", e.text);
@@ -87,7 +87,7 @@ static void holes_stay_holes(void)
     char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
     const int64_t huge = (int64_t)1 << 40;
     struct stat s;
-    err e = {""};
+    err e = {0};
     snprintf(from, sizeof from, "%s", test_inside("sparse"));
     snprintf(to, sizeof to, "%s", test_inside("copied"));
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
@@ -119,7 +119,7 @@ static void holes_stay_holes(void)
 /* A full disk shows as a failed write. */
 static void full_disk(void)
 {
-    err e = {""};
+    err e = {0};
     file_out f;
     if (!file_exists("/dev/full")) {
         test_skip("there is no /dev/full");
@@ -137,7 +137,7 @@ static void full_disk(void)
 /* A temporary file is the program's affair: what is told is the file that was asked for. */
 static void errors_name_what_was_asked_for(void)
 {
-    err e = {""};
+    err e = {0};
     file_out f;
     struct rlimit was, none = {0, 0};
     const char *plain = test_inside("plain"), *deep = test_inside("no/folder");
@@ -163,7 +163,7 @@ static void errors_name_what_was_asked_for(void)
 /* What was there stays until all of the new is written. */
 static void printed_whole_or_not_at_all(void)
 {
-    err e = {""};
+    err e = {0};
     file_named f;
     const char *path = test_inside("printed");
     EXPECT(file_write_named(path, "old", 3, &e), "%s", e.text);
@@ -192,7 +192,7 @@ static void printed_whole_or_not_at_all(void)
 /* What a user names may be there for something: it is not taken away. */
 static void no_plain_files(void)
 {
-    err e = {""};
+    err e = {0};
     struct stat s;
     const char *plain = test_inside("plain"), *link = test_inside("link"),
                *full = test_inside("full");
@@ -221,7 +221,7 @@ static void no_plain_files(void)
 
 static void folders(void)
 {
-    err e = {""};
+    err e = {0};
     arena *a = arena_new(0);
     EXPECT(file_make_folders(test_inside("a/b//c/"), &e) &&
                file_make_folders(test_inside("a/b"), &e),
@@ -254,7 +254,7 @@ static void folders(void)
 /* A folder that is opened once says the same of its files as one that is opened for each. */
 static void in_an_open_folder(void)
 {
-    err e = {{0}};
+    err e = {0};
     char hex[SHA256_HEX], again[SHA256_HEX];
     const char *folder = test_inside("open"), *inner = test_inside("open/file");
     EXPECT(file_make_folders(folder, &e) && file_write(inner, "text", 4, &e), "%s", e.text);
@@ -302,7 +302,7 @@ static void failpoints(void)
 
 static void json_files(void)
 {
-    err e = {""};
+    err e = {0};
     const char *path = test_inside("x.json");
     json_t *o = json_pack("{s:o, s:o, s:I, s:s}", "nan", json_finite((double)NAN), "third",
                           json_finite(1. / 3), "big", (json_int_t)1 << 60, "text", "é");

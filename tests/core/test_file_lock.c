@@ -12,7 +12,7 @@
 
 static void held_and_free(void)
 {
-    err e = {{0}};
+    err e = {0};
     const char *path = test_inside("a.lock");
     EXPECT(!file_lock_is_held(path) && file_lock_shared(path) == -1, "no file");
     int one = file_lock(path, LOCK_SH | LOCK_NB, &e), two = file_lock(path, LOCK_SH, &e);
@@ -62,7 +62,7 @@ static bool is_waited_for(pid_t child)
  * one of its name may be somebody's. */
 static void removed_while_waited_for(void)
 {
-    err e = {{0}};
+    err e = {0};
     const char *path = test_inside("b.lock");
     int ends[2], first = file_lock(path, LOCK_EX, &e);
     EXPECT(first >= 0 && pipe(ends) == 0, "%s", e.text);

@@ -120,7 +120,7 @@ static void equals_the_tree(void)
     static const int64_t counts[] = {1, 2, 3, 4, 5, 7, 8, 11, 16, 33};
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
         for (int threads = 1; threads <= 5; threads++) {
-            err e = {""};
+            err e = {0};
             lanes *l = lanes_new(counts[c], threads, w.p, &e);
             EXPECT(l, "%s", e.text);
             if (!l) continue;

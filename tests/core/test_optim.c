@@ -52,7 +52,7 @@ static const char DECAYS[] =
 /* All behind the parameters, which are declared. */
 static void open_optim(fixture *f, const char *text)
 {
-    err e = {""};
+    err e = {0};
     const node *spec = node_parse(f->memory, text, strlen(text), "x.yaml", &e);
     CHECK(spec && optim_read(&f->o, spec, f->memory, &e), "%s", e.text);
     CHECK(optim_apply_groups(&f->p, &f->o, f->memory, &e), "%s", e.text);
@@ -389,7 +389,7 @@ static void saved_and_loaded(void)
             if (from[i].dtype == ST_REAL) bytes += (int64_t)size;
         }
         EXPECT(bytes == optim_bytes(&first.o, &first.p), "%lld", (long long)bytes);
-        err e = {""};
+        err e = {0};
         EXPECT(optim_loaded(second.m, &e), "%s", e.text);
         run_steps(&second, 3, 6, false, NULL);
         expect_equal(&whole, &second, KINDS[k]);

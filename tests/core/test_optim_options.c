@@ -19,7 +19,7 @@ static void defaults_of_the_kind(void)
                  {"{kind: sgd, lr: 1e-3}", 1e-3, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         arena *a = arena_new(0);
-        err e = {""};
+        err e = {0};
         optim_options o;
         const node *n = node_parse(a, cases[i].text, strlen(cases[i].text), "x.yaml", &e);
         EXPECT(n && optim_read(&o, n, a, &e), "%s", e.text);
@@ -46,7 +46,7 @@ static void decay_by_groups(void)
                         "{match: \"head.*\", decay: false}]}";
     params p;
     optim_options o;
-    err e = {""};
+    err e = {0};
     params_init(&p, a);
     for (int i = 0; i < 4; i++) {
         params_add(&p, list[i].name, list[i].role, 2, shape, (param_init){INIT_CONSTANT, 1});
@@ -90,7 +90,7 @@ static void wrong_options(void)
         arena *a = arena_new(0);
         params p;
         optim_options o;
-        err e = {""};
+        err e = {0};
         params_init(&p, a);
         params_add(&p, "a.weight", ROLE_MATRIX, 2, shape, (param_init){INIT_NORMAL, 0.5});
         params_add(&p, "a.bias", ROLE_BIAS, 1, shape, (param_init){INIT_NORMAL, 0.5});

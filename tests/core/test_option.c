@@ -274,7 +274,7 @@ static void needs(void)
     arena *a = arena_new(4096);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         needy n;
-        err e = {{0}};
+        err e = {0};
         bool read = options_read(&n, NEEDY, parse(a, cases[i][0]), NULL, a, &e);
         EXPECT(read == !*cases[i][1], "%s: %s", cases[i][0], e.text);
         EXPECT(strncmp(e.text, cases[i][1], strlen(cases[i][1])) == 0, "%s: %s", cases[i][0],

@@ -26,7 +26,7 @@ static void save_then_open(void)
                                 {"scalar", ST_I64, 0, {0}, i},
                                 {"empty", ST_F32, 2, {0, 3}, NULL}};
     const st_text about[] = {{"step", "12"}, {"spec", "{\"a\": \"\xc3\xa9\"}"}};
-    err e = {""};
+    err e = {0};
     char hex[SHA256_HEX], again[SHA256_HEX];
     EXPECT(safetensors_save(path_of_file(), entries, 5, about, 2, hex, &e), "%s", e.text);
     EXPECT(file_sha256(again, path_of_file(), &e) && strcmp(hex, again) == 0, "%s %s", hex, again);
@@ -112,7 +112,7 @@ static void accepts(void)
                   "\"b\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[1,3]}}",
                   3, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        err e = {""};
+        err e = {0};
         safetensors *s = parse(cases[i].header, cases[i].size, &e);
         EXPECT(s && safetensors_count(s) == cases[i].count, "%s: %s", cases[i].header, e.text);
         for (int k = 0; s && k < safetensors_count(s); k++) {
@@ -171,14 +171,14 @@ static void rejects(void)
         {"{\"__metadata__\":{\"a\":1}}", 0, "not text"},
         {"{\"__metadata__\":[]}", 0, "not an object"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        err e = {""};
+        err e = {0};
         safetensors *s = parse(cases[i].header, cases[i].size, &e);
         EXPECT(!s && strstr(e.text, cases[i].message) && strncmp(e.text, "test: ", 6) == 0,
                "%s: '%s'", cases[i].header, e.text);
         safetensors_close(s);
     }
     static const unsigned char huge[9] = {255, 255, 255, 255, 255, 255, 255, 255, '{'};
-    err e = {""};
+    err e = {0};
     EXPECT(!safetensors_parse(huge, 9, "test", &e) && strstr(e.text, "cut off"), "%s", e.text);
     EXPECT(!safetensors_parse(huge, 7, "test", &e) && strstr(e.text, "7 bytes"), "%s", e.text);
 }
@@ -189,7 +189,7 @@ static void cut_and_changed_files(void)
 {
     static const float f[6] = {1, 2, 3, 4, 5, -6};
     const st_entry entries[] = {{"a", ST_F32, 2, {2, 3}, f}, {"b", ST_F32, 1, {6}, f}};
-    err e = {""};
+    err e = {0};
     EXPECT(safetensors_save(path_of_file(), entries, 2, NULL, 0, NULL, &e), "%s", e.text);
     size_t bytes = 0;
     char *good = file_read(path_of_file(), &bytes, &e);
@@ -215,7 +215,7 @@ static void halves(void)
     static const uint16_t brain[] = {0x3F80, 0xC040, 0x0080};
     static const real brain_values[] = {1, -3, (real)0x1p-126};
     real got[7];
-    err e = {""};
+    err e = {0};
     st_tensor t = {.name = "h",
                    .dtype = ST_F16,
                    .rank = 1,

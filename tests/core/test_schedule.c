@@ -56,7 +56,7 @@ static bool reads(const char *text, schedule_options *s, err *e)
 static void options(void)
 {
     schedule_options s;
-    err e = {""};
+    err e = {0};
     EXPECT(schedule_read(&s, NULL, NULL, &e) && s.kind == SCHEDULE_COSINE && s.warmup == 0, "%s",
            e.text);
     EXPECT(reads("{kind: inverse_sqrt, warmup: 1k, min: 0}", &s, &e) && s.warmup == 1000, "%s",

@@ -44,7 +44,7 @@ static void a_million_letters(void)
     sha256_final_hex(&s, hex);
     EXPECT(strcmp(hex, expected) == 0, "%s", hex);
     char path[FILE_PATH_BYTES];
-    err e = {""};
+    err e = {0};
     bool ok = file_join(path, test_folder(), "letters", &e) &&
               file_write(path, letters, 1000000, &e) && file_sha256(hex, path, &e);
     EXPECT(ok && strcmp(hex, expected) == 0, "%s %s", e.text, hex);

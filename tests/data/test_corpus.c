@@ -15,7 +15,7 @@
 /* The whole split as text; caller frees. */
 static char *text_of(const corpus *c, const corpus_split *s)
 {
-    err e = {""};
+    err e = {0};
     char *all = calloc((size_t)split_bytes(s) + 1, 1);
     for (int64_t i = 0; i < split_documents(s); i++) {
         document d = split_document(s, i);
@@ -141,7 +141,7 @@ static void names_that_are_not_utf8(void)
     if (!c) return;
     document d = split_document(corpus_get(c, SPLIT_VALIDATION), 0);
     EXPECT(strcmp(d.name, "validation/caf\\xe9 \xc3\xa9.txt") == 0, "%s", d.name);
-    err e = {""};
+    err e = {0};
     const prepare_options how = {.out = test_inside("out"), .separator = -1};
     EXPECT(prepare_export(c, &how, &e), "%s", e.text);
     corpus_close(c);
@@ -169,7 +169,7 @@ static void kjv_books(void)
     static const char BEGIN[] =
         "1:1 In the beginning God created the heaven and the earth.\n1:2 And";
     int32_t ids[sizeof BEGIN - 1];
-    err e = {""};
+    err e = {0};
     EXPECT(split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, sizeof BEGIN - 1, ids, &e), "%s", e.text);
     char *text = corpus_decode(c, ids, sizeof BEGIN - 1, &e);
     EXPECT(strcmp(genesis.name, "Genesis") == 0 && strcmp(text, BEGIN) == 0, "%s: %s", genesis.name,
@@ -272,7 +272,7 @@ static void token_counts(void)
     corpus *c = corpora_need("{corpus: text, path: x.txt, validation: 0.25, test: 0.25}");
     if (!c) return;
     for (int pass = 0; pass < 2; pass++) { /* counted, then from the cache */
-        err e = {""};
+        err e = {0};
         int64_t *counts = corpus_token_counts(c, &e);
         EXPECT(counts && counts['a'] == 4 && counts['b'] == 6 && counts['c'] == 2 &&
                    counts[' '] == 1 && counts['d'] == 0,
@@ -328,7 +328,7 @@ static void bad_input(void)
     corpora_write("badmeta/train/1.txt", "some text", -1);
     corpora_write("badmeta/metadata.csv", "1,a,b,c\nx,y\n", -1);
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
-        err e = {""};
+        err e = {0};
         corpus *c = corpora_open(BAD[i].yaml, &e);
         EXPECT(!c && strstr(e.text, BAD[i].says), "%s: %s", BAD[i].yaml, e.text);
         corpus_close(c);
@@ -345,7 +345,7 @@ static void truncated_while_open(void)
     if (!c) return;
     EXPECT(truncate(test_inside("x.txt"), 1000) == 0, "truncate");
     int32_t ids[500];
-    err e = {""};
+    err e = {0};
     EXPECT(split_read(corpus_get(c, SPLIT_TRAIN), 0, 400, 500, ids, &e), "%s", e.text);
     EXPECT(!split_read(corpus_get(c, SPLIT_TRAIN), 0, 800, 500, ids, &e) &&
                strstr(e.text, "ends at byte 1000"),

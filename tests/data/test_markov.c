@@ -63,7 +63,7 @@ static void known_cases(void)
     EXPECT(!corpus_lossless(c) && !corpus_has_words(c), "it has no text");
     int32_t *ids;
     int64_t n;
-    err e = {""};
+    err e = {0};
     EXPECT(corpus_encode(c, " 3 31 ", &ids, &n, &e) && n == 2 && ids[1] == 31, "%s", e.text);
     free(ids);
     EXPECT(!corpus_encode(c, "3 32", &ids, &n, &e) && strstr(e.text, "below 32"), "%s", e.text);

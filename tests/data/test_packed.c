@@ -114,7 +114,7 @@ static void expect_same(const char *packed, const char *plain)
 
 static void refuses(const char *yaml, const char *says)
 {
-    err e = {""};
+    err e = {0};
     corpus *c = corpora_open(yaml, &e);
     EXPECT(!c && strstr(e.text, says), "%s: %s", yaml, e.text);
     corpus_close(c);

@@ -35,7 +35,7 @@ static int64_t told_at(const int32_t *ids, int64_t ask, int64_t at, bool pairs, 
 static void check_document(const corpus_split *s, int64_t index, bool copy, bool needle)
 {
     int32_t ids[MOST];
-    err e = {{0}};
+    err e = {0};
     document d = split_document(s, index);
     CHECK(d.tokens <= MOST && split_read(s, index, 0, d.tokens, ids, &e), "%s", e.text);
     int64_t ask = find_last(ids, d.tokens, ASK);
@@ -55,7 +55,7 @@ static void check_document(const corpus_split *s, int64_t index, bool copy, bool
 static void check_task(const char *yaml, bool copy, bool needle)
 {
     arena *a = arena_new(0);
-    err e = {{0}};
+    err e = {0};
     corpus *c = open_probe(a, yaml, &e);
     EXPECT(c, "%s", e.text);
     for (int kind = 0; c && kind < SPLITS; kind++) {
@@ -87,7 +87,7 @@ static void tasks(void)
 static void check_mqar_document(const corpus_split *s, int64_t index, int64_t pairs, int64_t *asked)
 {
     int32_t ids[MOST], seen[256] = {0};
-    err e = {{0}};
+    err e = {0};
     document d = split_document(s, index);
     CHECK(d.tokens <= MOST && split_read(s, index, 0, d.tokens, ids, &e), "%s", e.text);
     EXPECT(d.answers == pairs && d.distance == d.tokens, "%lld answers", (long long)d.answers);
@@ -127,7 +127,7 @@ static void mqar(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         arena *a = arena_new(0);
-        err e = {{0}};
+        err e = {0};
         corpus *c = open_probe(a, cases[i].yaml, &e);
         CHECK(c, "%s", e.text);
         const corpus_split *s = corpus_get(c, SPLIT_TRAIN);
@@ -149,7 +149,7 @@ static void mqar(void)
 static void held_out(void)
 {
     arena *a = arena_new(0);
-    err e = {{0}};
+    err e = {0};
     corpus *c = open_probe(a,
                            "{corpus: probe, length: 1, distances: [4, 8], held_out_distances: "
                            "[8, 70000], tokens: 100, held_out: 100}",
@@ -184,7 +184,7 @@ static void refused(void)
         {"{corpus: probe, path: here}", "made up"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         arena *a = arena_new(0);
-        err e = {{0}};
+        err e = {0};
         corpus *c = open_probe(a, cases[i][0], &e);
         EXPECT(!c && strstr(e.text, cases[i][1]), "%s: %s", cases[i][0], e.text);
         if (c) corpus_close(c);

@@ -25,7 +25,7 @@ static const unsigned char MODEL[] = "\x12\x02\x18\x05"
 static void parses_a_model(void)
 {
     arena *a = arena_new(0);
-    err e = {""};
+    err e = {0};
     sentencepiece *s = sentencepiece_parse(a, MODEL, sizeof MODEL - 1, "x", &e);
     EXPECT(s && s->vocab == 4, "%s", e.text);
     if (!s) return;
@@ -41,7 +41,7 @@ static void parses_a_model(void)
 static void refuses_what_is_none(void)
 {
     arena *a = arena_new(0);
-    err e = {""};
+    err e = {0};
     for (size_t n = 0; n < sizeof MODEL - 1; n++) { /* cut off anywhere: refused, or fewer pieces */
         sentencepiece *s = sentencepiece_parse(a, MODEL, n, "x", &e);
         EXPECT(s ? s->vocab < 4 : strstr(e.text, "not a SentencePiece model") != NULL, "%zu: %s", n,
@@ -93,7 +93,7 @@ static void trains_its_own(void)
            "%lld tokens", (long long)split_tokens(s));
     char hash[80];
     snprintf(hash, sizeof hash, "%s", corpus_hash(c));
-    err e = {""};
+    err e = {0};
     int32_t *ids;
     int64_t n;
     EXPECT(corpus_encode(c, "the memory holds\nwhat it forgets", &ids, &n, &e), "%s", e.text);
@@ -205,7 +205,7 @@ static bool encode_cut(cut_test *t, const char *text, err *e)
 /* The ids of a document that is cut are those of its text encoded as one whole. */
 static void expect_whole(const char *model, const char *settings, const char *text)
 {
-    err e = {""};
+    err e = {0};
     cut_test t = {.a = arena_new(0)};
     int64_t bytes = (int64_t)strlen(text);
     corpora_write("x", text, bytes);
@@ -293,7 +293,7 @@ static void expect_continued(const corpus *c, const char *prompt, const char *wh
 {
     int32_t *ids = NULL, *all = NULL;
     int64_t n = 0, count = 0;
-    err e = {""};
+    err e = {0};
     EXPECT(corpus_encode(c, prompt, &ids, &n, &e) && corpus_encode(c, whole, &all, &count, &e),
            "%s", e.text);
     EXPECT(n < count && (n == 0 || memcmp(ids, all, (size_t)n * sizeof *ids) == 0),
@@ -358,7 +358,7 @@ static void small_documents(void)
     for (int i = 0; i < MANY; i++) {
         int32_t *ids = NULL, got[256];
         int64_t n = 0;
-        err e = {""};
+        err e = {0};
         bool ok = s && corpus_encode(c, text[i], &ids, &n, &e) && n <= 256 &&
                   split_document(s, i).tokens == n && split_read(s, i, 0, n, got, &e) &&
                   memcmp(got, ids, (size_t)n * sizeof *ids) == 0;
@@ -397,7 +397,7 @@ static void identity_is_the_whole_model(void)
         unsigned char all[sizeof MODEL + 16];
         memcpy(all, plain, bytes);
         memcpy(all + bytes, OTHER[i].bytes, OTHER[i].count);
-        err e = {""};
+        err e = {0};
         sentencepiece *s = sentencepiece_parse(a, all, bytes + OTHER[i].count, "x", &e);
         EXPECT(s && (strcmp(s->hash, base->hash) == 0) == OTHER[i].same, "%s: %s", OTHER[i].what,
                e.text);
@@ -436,7 +436,7 @@ static void failing_programs(void)
     char *text = corpora_text(1, 3000);
     corpora_write("x.txt", text, -1);
     free(text);
-    err e = {""};
+    err e = {0};
     /* Fourteen words cannot give so many pieces. */
     corpus *c =
         corpora_open("{corpus: text, path: x.txt, tokenizer: {train: bpe, vocab: 5000}}", &e);

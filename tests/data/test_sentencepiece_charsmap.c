@@ -173,7 +173,7 @@ static void tables_are_looked_at(void)
                  {"\x9a\x80\x80\x80\x10", 5, "not a SentencePiece model"}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         arena *a = arena_new(0);
-        err e = {""};
+        err e = {0};
         table *t = sound_table();
         bool sound = parse_with_table(a, CASES[i].key, CASES[i].bytes, t, &e) != NULL;
         EXPECT(sound == (i < 2), "%zu: %s", i, e.text);

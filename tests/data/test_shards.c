@@ -26,7 +26,7 @@ static void expect_ids(const corpus *c, split_kind kind, int64_t doc, int n,
                        const int32_t *expected)
 {
     int32_t got[16] = {0};
-    err e = {""};
+    err e = {0};
     const corpus_split *s = &c->splits[kind];
     EXPECT(split_document(s, doc).tokens == n, "%lld tokens",
            (long long)split_document(s, doc).tokens);
@@ -64,7 +64,7 @@ static void nanogpt_and_llmc_are_read(void)
 static void wide_shards(void)
 {
     arena *a = arena_new(0);
-    err e = {""};
+    err e = {0};
     shard_meta meta = {
         .corpus = "test", .source = "none", .tokenizer = "none", .vocab = 128256, .separator = -1};
     static const int32_t IDS[5] = {128255, 0, 65536, 65535, 1};
@@ -106,7 +106,7 @@ static void export_then_open(void)
     free(text);
     corpus *c = corpora_need("{corpus: pg19}");
     for (int format = 0; format < 2 && c; format++) {
-        err e = {""};
+        err e = {0};
         char yaml[64];
         const char *name = format ? "nano" : "llmc";
         const prepare_options how = {
@@ -145,7 +145,7 @@ static void header_refuses(const char *what, const unsigned char *start, int64_t
                            const char *says)
 {
     shard_header h;
-    err e = {""};
+    err e = {0};
     EXPECT(!shard_header_parse(&h, TOKEN_AUTO, start, (size_t)MIN(bytes, 12), bytes, "x.bin", &e) &&
                strstr(e.text, says),
            "%s: %s", what, e.text);
@@ -204,7 +204,7 @@ static void damaged_sidecars(void)
     static const uint16_t IDS[2] = {1, 2};
     write_shard("s/train.bin", 0, 0, 0, 2, IDS);
     for (size_t i = 0; i < sizeof DAMAGED / sizeof *DAMAGED; i++) {
-        err e = {""};
+        err e = {0};
         corpora_write("s/corpus.json", DAMAGED[i].json, -1);
         corpus *c = corpora_open("{corpus: shards, path: s}", &e);
         EXPECT(!c && strstr(e.text, DAMAGED[i].says), "%s: %s", DAMAGED[i].json, e.text);
@@ -215,7 +215,7 @@ static void damaged_sidecars(void)
 /* A changed id is within the vocabulary: only the checksum tells. */
 static void damaged_shards(void)
 {
-    err e = {""};
+    err e = {0};
     char *text = corpora_text(1, 9000);
     corpora_write("t/train/1", text, -1);
     corpora_write("t/validation/2", text, 900);
@@ -266,7 +266,7 @@ static void write_layout(const char *name, bool test)
 /* A folder holds the shards of the last export and no others. */
 static void export_over_older(void)
 {
-    err e = {""};
+    err e = {0};
     write_layout("with", true);
     write_layout("without", false);
     EXPECT(export_text("with", SHARDS_LLMC, -1, &e), "%s", e.text);
@@ -297,7 +297,7 @@ static void export_over_older(void)
 static void separators_are_written(void)
 {
     for (int format = 0; format < 2; format++) {
-        err e = {""};
+        err e = {0};
         write_layout("t", true);
         EXPECT(export_text("t", (shard_format)format, 256, &e), "%s", e.text);
         corpus *c = corpora_need("{corpus: shards, path: out}");
@@ -323,7 +323,7 @@ static void ids_beyond_the_vocabulary(void)
     static const uint16_t IDS[3] = {1, 2, 300};
     write_shard("s/train.bin", 0, 0, 0, 3, IDS);
     write_shard("s/val.bin", 0, 0, 0, 2, IDS);
-    err e = {""};
+    err e = {0};
     EXPECT(!corpora_open("{corpus: shards, path: s, vocab: 300}", &e) &&
                strstr(e.text, "train.bin: holds the id 300;"),
            "%s", e.text);

@@ -169,7 +169,7 @@ static void contradictions(void)
     corpora_write("many/train_val.bin", "\1\0\2\0", 4);
     corpora_write("none/latest.bin", "\1\0\2\0", 4);
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
-        err e = {""};
+        err e = {0};
         corpus *c = corpora_open(BAD[i].yaml, &e);
         EXPECT(!c && strstr(e.text, BAD[i].says), "%s: %s", BAD[i].yaml, e.text);
         corpus_close(c);
@@ -213,7 +213,7 @@ static void hear(void *user, const char *line)
 static void expect_heard(const char *yaml, const char *words)
 {
     char heard[1024] = "";
-    err e = {""};
+    err e = {0};
     arena *a = arena_new(1 << 16);
     corpus_places places = *corpora_places();
     places.say = hear;

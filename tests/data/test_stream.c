@@ -50,7 +50,7 @@ static void check_batch(const corpus_split *s, const batch *b, char *const *seen
 /* Reads to the end; every target must have been seen `times` times. */
 static void check_epochs(const corpus_split *s, const stream_options *o, int times)
 {
-    err e = {""};
+    err e = {0};
     int64_t documents = split_documents(s), total = 0;
     char **seen = calloc((size_t)documents, sizeof *seen);
     for (int64_t i = 0; i < documents; i++) {
@@ -102,7 +102,7 @@ static void rows_run_dry(void)
     o.rows = 5;
     stream *s = stream_new(corpus_get(c, SPLIT_VALIDATION), &o, NULL);
     batch b = stream_batch(s);
-    err e = {""};
+    err e = {0};
     EXPECT(stream_next(s, &b, &e) && b.weight == 8, "weight %g", b.weight);
     EXPECT(b.document[0] == 0 && b.document[1] == -1 && b.reset[0], "documents %lld, %lld",
            (long long)b.document[0], (long long)b.document[1]);
@@ -206,7 +206,7 @@ static void cursor_restores(void)
     stream_options o = USUAL;
     o.once = false;
     o.span = 75;
-    err e = {""};
+    err e = {0};
     arena *a = arena_new(0);
     for (int stop = 0; stop < 200; stop += 13) {
         stream *x = stream_new(split, &o, NULL), *y = stream_new(split, &o, NULL);

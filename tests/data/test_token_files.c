@@ -42,7 +42,7 @@ static void expect_ids(const char *yaml, split_kind kind, int64_t doc, const int
 {
     corpus *c = corpora_need(yaml);
     int32_t got[64] = {0};
-    err e = {""};
+    err e = {0};
     if (!c) return;
     const corpus_split *s = corpus_get(c, kind);
     EXPECT(s && doc < split_documents(s) && split_document(s, doc).tokens == n, "%s: %lld tokens",
@@ -57,7 +57,7 @@ static void expect_ids(const char *yaml, split_kind kind, int64_t doc, const int
 
 static void refuses(const char *yaml, const char *says)
 {
-    err e = {""};
+    err e = {0};
     corpus *c = corpora_open(yaml, &e);
     EXPECT(!c && strstr(e.text, says), "%s: %s", yaml, e.text);
     corpus_close(c);
@@ -266,7 +266,7 @@ static void caches_are_damaged(void)
     write_ids("nano/train.bin", NULL, 0, 2, IDS, 8);
     write_ids("nano/val.bin", NULL, 0, 2, IDS, 3);
     for (int how = -1; how < DAMAGES; how++) {
-        err e = {""};
+        err e = {0};
         if (how >= 0) damage_caches(how);
         corpus *c = corpora_need(NANO);
         if (!c) return;

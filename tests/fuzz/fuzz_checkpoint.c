@@ -53,7 +53,7 @@ static void put(int i, const void *data, size_t bytes)
 static void open_run(void)
 {
     static const char *const ROOTS[] = {NULL};
-    err e = {""};
+    err e = {0};
     planned_run plan = {0};
     places = (corpus_places){.roots = ROOTS, .cache = strdup(scratch_path("cache"))};
     /* The workload's spec lies in it, as long as the process lives. */
@@ -68,7 +68,7 @@ static void open_run(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    err e = {""};
+    err e = {0};
     tiny_run_make();
     CHECK(file_join(checkpoint, tiny_run_folder(), "checkpoint", &e), "%s", e.text);
     for (int i = 0; i < 2; i++) {
@@ -103,7 +103,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 static void write_manifest(void)
 {
     char path[FILE_PATH_BYTES], text[1024];
-    err e = {""};
+    err e = {0};
     int n = snprintf(text, sizeof text, "{\"step\":3,\"files\":{");
     for (int i = 0; i < 2; i++) {
         n += snprintf(text + n, sizeof text - (size_t)n,
@@ -119,7 +119,7 @@ static void write_manifest(void)
 
 static void go_on(void)
 {
-    err e = {""};
+    err e = {0};
     const train_length length = train_options_length(&work.train.budget, &work.shape, 1);
     KEPT_BEGIN();
     if (!going) going = trainer_new(&work, 1, length, &e);
@@ -133,7 +133,7 @@ static void go_on(void)
 
 static void load(void)
 {
-    err e = {""};
+    err e = {0};
     trained_model m;
     bool ok = trained_model_load(&m, checkpoint, NULL, NULL, &places, &e);
     CHECK(ok || e.text[0], "%s", "refused without a word");
@@ -142,7 +142,7 @@ static void load(void)
 
 static void take_in(void)
 {
-    err e = {""};
+    err e = {0};
     const checkpoint_import how = {.from = file[0].path};
     CHECK(import_checkpoint(scratch_path("imported"), &how, &places, &e) || e.text[0], "%s",
           "refused without a word");

@@ -89,7 +89,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static const char *const ROOTS[] = {NULL};
     (void)argc, (void)argv;
-    err e = {""};
+    err e = {0};
     KEPT_BEGIN();
     corpus_places places = {.roots = ROOTS, .cache = strdup(scratch_path("cache"))};
     write_text();
@@ -114,7 +114,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 /* As its record has it. */
 static void read_back(arena *a, const claim *c)
 {
-    err e = {""};
+    err e = {0};
     node *one = node_list(a);
     node_append(a, one, claim_node(a, c));
     const char *json = node_json(a, one, false);
@@ -128,7 +128,7 @@ static void read_back(arena *a, const claim *c)
 static void claim_of(experiment *x, const char *bytes, size_t size)
 {
     static FILE *nowhere;
-    err e = {""};
+    err e = {0};
     const arena_mark mark = arena_now(x->memory);
     node *n = node_parse(x->memory, bytes, size, "fuzz.yaml", &e);
     if (n) {

@@ -29,7 +29,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void read_word(const char *word, arena *a)
 {
-    err e = {""};
+    err e = {0};
     run_name name;
     int64_t whole;
     double real_number;
@@ -41,7 +41,7 @@ static void read_word(const char *word, arena *a)
 
 static void look_for(const char *word, arena *a)
 {
-    err e = {""};
+    err e = {0};
     char path[FILE_PATH_BYTES];
     found_run *list;
     int count;

@@ -32,7 +32,7 @@ static void read_all(corpus *c)
     for (int kind = 0; kind < SPLITS; kind++) {
         const corpus_split *s = corpus_get(c, (split_kind)kind);
         for (int64_t i = 0; s && i < split_documents(s); i++) {
-            err e = {""};
+            err e = {0};
             document d = split_document(s, i);
             int32_t *ids = calloc((size_t)d.tokens + 1, sizeof *ids);
             CHECK(ids && split_read(s, i, 0, d.tokens, ids, &e), "%s", e.text);
@@ -50,7 +50,7 @@ static unsigned choice; /* of this input */
 static void open_corpus(const char *yaml)
 {
     static const char *const ROOTS[] = {NULL};
-    err e = {""};
+    err e = {0};
     arena *a = arena_new(1 << 16);
     corpus_places places = {.roots = ROOTS, .say = hear};
     if (caches) places.cache = scratch_path("cache");
@@ -191,7 +191,7 @@ static void open_kind(int kind, const uint8_t *data, size_t bytes)
                  "{corpus: shards, path: described, dtype: int32}",
                  "{corpus: shards, path: described, tokenizer: bytes}",
                  "{corpus: shards, path: described, tokenizer: described/tokenizer.model}");
-        err e = {""};
+        err e = {0};
         CHECK(shards_verify(scratch_path("described"), &e) || e.text[0], "%s",
               "refused without a word");
         break;

@@ -36,7 +36,7 @@ static void list_columns(sqlite3 *db)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    err e = {""};
+    err e = {0};
     tiny_run_make();
     store *s = store_open_reader(tiny_run_out(), &e);
     CHECK(s, "%s", e.text);
@@ -122,7 +122,7 @@ static void change(sqlite3 *db, const uint8_t *how, const char *text, size_t byt
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    err e = {""};
+    err e = {0};
     sqlite3 *db = NULL;
     const unsigned part = reading_choice(data, bytes);
     scratch_write("out/loci.db", good, good_bytes);

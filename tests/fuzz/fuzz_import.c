@@ -23,7 +23,7 @@ static void import(const safetensors *file, unsigned choice, arena *a, err *e)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    err e = {""};
+    err e = {0};
     safetensors *s = safetensors_parse(bytes, size, "fuzz", &e);
     if (s) {
         arena *a = arena_new(1 << 16);

@@ -8,7 +8,7 @@
 
 static void fuzz_gzip(const uint8_t *bytes, size_t size)
 {
-    err e = {""};
+    err e = {0};
     const char *in = scratch_path("in"), *out = scratch_path("out");
     scratch_write("in", bytes, size);
     CHECK(gzip_unpack(in, out, &e) || e.text[0], "refused without a message");
@@ -18,7 +18,7 @@ static void fuzz_gzip(const uint8_t *bytes, size_t size)
 static void fuzz_zip(const uint8_t *bytes, size_t size)
 {
     arena *a = arena_new(1 << 16);
-    err e = {""};
+    err e = {0};
     zip_member *list;
     int64_t count, told;
     bool ok = zip_list(&list, &count, bytes, size, "fuzz", a, &e);

@@ -26,7 +26,7 @@ static char whole[FILE_PATH_BYTES]; /* a copy of the folder, which stays as it w
 
 static void bring(const char *to, const char *from)
 {
-    err e = {""};
+    err e = {0};
     manage_report report;
     CHECK(manage_merge(&report, to, from, NULL, &e) || e.text[0], "%s", "refused without a word");
 }
@@ -34,7 +34,7 @@ static void bring(const char *to, const char *from)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    err e = {""};
+    err e = {0};
     tiny_run_make();
     good = file_read(scratch_path("out/loci.db"), &good_bytes, &e);
     CHECK(good, "%s", e.text);
@@ -104,7 +104,7 @@ static bool keep_line(void *user, const json_t *line)
 /* What a worker that goes on reads. */
 static void read_folder(void)
 {
-    err e = {""};
+    err e = {0};
     char path[FILE_PATH_BYTES];
     const char *folder = tiny_run_folder();
     run_status status;
@@ -126,7 +126,7 @@ static void read_folder(void)
  * the rest, and is done now and then. */
 static void read_database(unsigned choice)
 {
-    err e = {""};
+    err e = {0};
     collect_report report;
     scratch_write("out/loci.db", good, good_bytes);
     CHECK(collect(&report, tiny_run_out(), choice % 16 == 0, &e), "%s", e.text);

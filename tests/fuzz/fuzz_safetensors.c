@@ -26,7 +26,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    err e = {""};
+    err e = {0};
     safetensors *s = safetensors_parse(bytes, size, "fuzz", &e);
     CHECK(s || e.text[0], "refused without a message");
     for (int i = 0; s && i < safetensors_count(s); i++) {

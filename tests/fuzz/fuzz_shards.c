@@ -27,7 +27,7 @@ static void fuzz_sidecar(const uint8_t *bytes, size_t size)
         c->splits[kind].kind = (split_kind)kind;
         c->splits[kind].of = c;
     }
-    err e = {""};
+    err e = {0};
     shard_origin origin;
     bool ok = shards_parse(c, (const char *)bytes, size, "folder", some_header, &origin, &e);
     CHECK(ok || e.text[0], "refused without a message");
@@ -52,7 +52,7 @@ static void fuzz_header(const uint8_t *bytes, size_t size, token_type told)
         memcpy(&file_bytes, bytes + size, sizeof file_bytes);
     }
     if (file_bytes < 0) return;
-    err e = {""};
+    err e = {0};
     shard_header h;
     if (!shard_header_parse(&h, told, bytes, size, file_bytes, "fuzz", &e)) {
         CHECK(e.text[0], "refused without a message");
@@ -69,7 +69,7 @@ static void fuzz_index(const uint8_t *bytes, size_t size)
     if (size < sizeof data_bytes) return;
     memcpy(&data_bytes, bytes, sizeof data_bytes);
     arena *a = arena_new(1 << 16);
-    err e = {""};
+    err e = {0};
     megatron_index x;
     if (megatron_parse(&x, bytes + 8, size - 8, data_bytes, "fuzz", a, &e)) {
         int64_t last = 0;
@@ -87,7 +87,7 @@ static void fuzz_index(const uint8_t *bytes, size_t size)
 static void fuzz_model(const uint8_t *bytes, size_t size)
 {
     arena *a = arena_new(1 << 16);
-    err e = {""};
+    err e = {0};
     sentencepiece *s = sentencepiece_parse(a, bytes, size, "fuzz", &e);
     CHECK(s || e.text[0], "refused without a message");
     if (s) {

@@ -52,7 +52,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     words = yaml_words_of(names);
     free(names);
     places = (corpus_places){.roots = ROOTS, .cache = scratch_path("cache")};
-    err e = {""};
+    err e = {0};
     arena *a = arena_new(1 << 16);
     KEPT_BEGIN();
     text = corpus_open(node_parse(a, DATA, strlen(DATA), "data", &e), &places, &e);

@@ -20,7 +20,7 @@ static FILE *nowhere(void)
 static void read_comparison(store *s, const char *experiment, unsigned form)
 {
     static const table_format FORMATS[] = {TABLE_TEXT, TABLE_MARKDOWN, TABLE_CSV, TABLE_JSON};
-    err e = {""};
+    err e = {0};
     arena *a = arena_new(1 << 16);
     const compare_options how = {.baseline = NULL};
     comparison *c = compare_load(a, s, experiment, &how, &e);
@@ -33,7 +33,7 @@ static void read_comparison(store *s, const char *experiment, unsigned form)
 
 static void read_tables(store *s, const char *experiment)
 {
-    err e = {""};
+    err e = {0};
     arena *a = arena_new(1 << 16);
     table t = {.memory = a};
     if (status_experiments(&t, s, &e)) table_print(nowhere(), &t, TABLE_TEXT, false);
@@ -52,7 +52,7 @@ static void read_tables(store *s, const char *experiment)
 
 static void read_runs(store *s, const char *experiment)
 {
-    err e = {""};
+    err e = {0};
     char id[RUN_ID_CHARS];
     int fits;
     read_tables(s, experiment);
@@ -68,7 +68,7 @@ static void read_runs(store *s, const char *experiment)
  * for each. */
 void reading_part(store *s, const char *experiment, unsigned part)
 {
-    err e = {""};
+    err e = {0};
     unsigned what = part % (2 * EXPORT_WHATS);
     if (what == EXPORT_WHATS) {
         read_runs(s, experiment);

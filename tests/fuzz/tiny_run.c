@@ -72,7 +72,7 @@ const char *tiny_run_folder(void)
 
 static void keep(int i, const char *name)
 {
-    err e = {""};
+    err e = {0};
     char path[FILE_PATH_BYTES];
     snprintf(kept[i].name, sizeof kept[i].name, "%s", name);
     CHECK(file_join(path, out, name, &e), "%s", e.text);
@@ -83,7 +83,7 @@ static void keep(int i, const char *name)
 /* Leaves `folder` at that run. */
 static void train(experiment *x, int i, const corpus_places *places)
 {
-    err e = {""};
+    err e = {0};
     const run_plan *run = &x->runs[i];
     CHECK(run_folder_path(folder, out, run->id, &e) && file_make_folders(folder, &e) &&
               run_record_plan_write(folder, run, places, "loci", 1, &e),
@@ -100,7 +100,7 @@ static void put_beside(const char *id, const char *name, const char *text)
 
 void tiny_run_make(void)
 {
-    err e = {""};
+    err e = {0};
     static const char *const ROOTS[] = {NULL};
     corpus_places places = {.roots = ROOTS, .cache = scratch_path("cache")};
     snprintf(out, sizeof out, "%s", scratch_path("out"));

@@ -68,7 +68,7 @@ static void who_asks_further(void)
         {"{corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: 500, length: 100}",
          false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        err e = {{0}};
+        err e = {0};
         arena *a = arena_new(0);
         node *n = node_parse(a, cases[i].data, strlen(cases[i].data), "data", &e);
         corpus *c = n ? corpus_open(n, &(corpus_places){.cache = test_folder()}, &e) : NULL;

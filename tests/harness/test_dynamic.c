@@ -297,7 +297,7 @@ static void statistics_are_checked(void)
                .has = arena_push_zero(a, p.pieces, sizeof(bool))};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         dynamic_statistics s;
-        err e = {{0}};
+        err e = {0};
         int wild = -1;
         dynamic_statistics_init(&s, &p);
         for (int i = 0; i < 3; i++) {

@@ -155,7 +155,7 @@ static void refuses(void)
 static void words_of_cut_documents(void)
 {
     char text[512], whole[1024], path[512];
-    err e = {{0}};
+    err e = {0};
     snprintf(text, sizeof text, "%s/text.txt", test_folder());
     FILE *f = fopen(text, "w");
     for (int i = 0; f && i < 400; i++) {
@@ -226,7 +226,7 @@ static void names_that_mean_several(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char whole[2048];
-        err e = {{0}};
+        err e = {0};
         snprintf(whole, sizeof whole, "%sclaims: [{name: a, better: %s, than: '8'}]\n", SPEC,
                  cases[i].name);
         bool good = claims_of(whole, &e);
@@ -240,7 +240,7 @@ static void distances(void)
 {
     for (int i = 0; i < 2; i++) {
         char whole[1024];
-        err e = {{0}};
+        err e = {0};
         snprintf(whole, sizeof whole,
                  "data: {corpus: probe, task: needle, distances: [4], held_out_distances: [8, 16], "
                  "tokens: 2000, held_out: 400}\n"
@@ -269,7 +269,7 @@ static void values_of_several_hashes(void)
                  {"slices", "values.agreement", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char whole[1024];
-        err e = {{0}};
+        err e = {0};
         snprintf(whole, sizeof whole,
                  "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: 500}\n"
                  "model: {width: 8, context: 8, blocks: [{hash_ffn: {experts: 4, hidden: 16, "
@@ -298,7 +298,7 @@ static void by_document(void)
                  {"{until: decided, at least: 2, at most: 4}", "no further seed decides", 500, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char whole[1024];
-        err e = {{0}};
+        err e = {0};
         snprintf(whole, sizeof whole,
                  "data: {corpus: markov, symbols: 6, order: 1, tokens: 2000, held_out: %d, length: "
                  "100}\n"

@@ -20,7 +20,7 @@ static const char SOURCE_MODEL[] =
 
 static model *small_model(arena *a, const char *yaml)
 {
-    err e = {{0}};
+    err e = {0};
     const node *n = node_parse(a, yaml, strlen(yaml), "model.yaml", &e);
     const model_inputs inputs = {.vocab = 5, .seed = 1};
     model *m = n ? model_build(n, &inputs, &e) : NULL;
@@ -59,7 +59,7 @@ static int match(const char *options, const char *here, const char *name, char i
 
 static void patterns(void)
 {
-    err e = {{0}};
+    err e = {0};
     char into[256];
     static const char DEEPER[] = "{width: 8, context: 4, blocks: [{repeat: 3, ffn: {hidden: 16}}]}";
     int all = match("{run: r}", SOURCE_MODEL, NULL, into, &e);
@@ -77,7 +77,7 @@ static void patterns(void)
 /* Each expert a copy of the dense layer. */
 static void dense_to_sparse(void)
 {
-    err e = {{0}};
+    err e = {0};
     char into[256];
     static const char SPARSE[] = "{width: 8, context: 4, blocks: [{repeat: 2, hash_ffn: {experts: "
                                  "3, hidden: 16}}]}";
@@ -90,7 +90,7 @@ static void dense_to_sparse(void)
 
 static void refused(const char *options, const char *here, const char *words)
 {
-    err e = {{0}};
+    err e = {0};
     char into[256];
     EXPECT(match(options, here, NULL, into, &e) < 0 && strstr(e.text, words), "%s: '%s'", options,
            e.text);
@@ -140,7 +140,7 @@ static supervisor_result supervise(const experiment *x, int jobs)
                             .threads = 1,
                             .quiet = true};
     supervisor_result r = {0};
-    err e = {{0}};
+    err e = {0};
     bool ok = trial_supervise(&r, x, &o, &e);
     EXPECT(ok, "%s", e.text);
     return r;
@@ -175,7 +175,7 @@ static const char CHAIN[] =
 
 static void same_parameters(const char *folder_a, const char *folder_b)
 {
-    err e = {{0}};
+    err e = {0};
     char a[FILE_PATH_BYTES], b[FILE_PATH_BYTES];
     checkpoint_files_folder(a, folder_a, &e);
     checkpoint_files_folder(b, folder_b, &e);
@@ -193,7 +193,7 @@ static void same_parameters(const char *folder_a, const char *folder_b)
 static void trained_in_order(void)
 {
     if (!test_program()) return;
-    err e = {{0}};
+    err e = {0};
     experiment *x = experiment_of(CHAIN, &e);
     EXPECT(x && x->run_count == 6, "%s", e.text);
     if (!x) return;
@@ -242,7 +242,7 @@ static int equal_tensors(const safetensors *s, const char *a, const safetensors 
 static safetensors *model_tensors(const experiment *x, const char *label)
 {
     char folder[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
-    err e = {{0}};
+    err e = {0};
     run_status s = status_of(find(x, label, 1), folder);
     EXPECT(s.state == RUN_DONE, "%s: %s", label, s.reason);
     checkpoint_files_folder(path, folder, &e);
@@ -254,7 +254,7 @@ static safetensors *model_tensors(const experiment *x, const char *label)
 static void fine_tuned(void)
 {
     if (!test_program()) return;
-    err e = {{0}};
+    err e = {0};
     experiment *x = experiment_of(TUNED, &e);
     EXPECT(x, "%s", e.text);
     if (!x) return;
@@ -291,7 +291,7 @@ static void fine_tuned(void)
 static void failed_source(void)
 {
     if (!test_program()) return;
-    err e = {{0}};
+    err e = {0};
     experiment *x =
         experiment_of("sweep:\n"
                       "  grid:\n"
@@ -323,7 +323,7 @@ static void failed_source(void)
 static void sources_of_layers(void)
 {
     if (!test_program()) return;
-    err e = {{0}};
+    err e = {0};
     experiment *x = experiment_of(
         "sweep:\n"
         "  list:\n"
@@ -357,7 +357,7 @@ static void sources_of_layers(void)
 static void identity(void)
 {
     if (!test_program()) return;
-    err e = {{0}};
+    err e = {0};
     char folder[FILE_PATH_BYTES], text[2 * FILE_PATH_BYTES], ids[3][IDENTITY_CHARS];
     experiment *x = experiment_of("sweep: {list: [{label: plain}, {label: warm, "
                                   "init_from.variant: plain}]}\n",
@@ -392,7 +392,7 @@ static void identity(void)
 /* {axis: value}: the source differs from the variant on that axis alone. */
 static void siblings(void)
 {
-    err e = {{0}};
+    err e = {0};
     experiment *x = experiment_of(
         "sweep:\n"
         "  grid:\n"
@@ -415,7 +415,7 @@ static void siblings(void)
 
 static void refused_sweep(const char *more, const char *words)
 {
-    err e = {{0}};
+    err e = {0};
     experiment *x = experiment_of(more, &e);
     EXPECT(!x && strstr(e.text, words), "%s", e.text);
     experiment_free(x);

@@ -14,7 +14,7 @@
 static void removed(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     managed_write(test_folder(), "one");
     managed_write(test_folder(), "two");
     EXPECT(manage_remove(&r, test_folder(), "one", true, &e) && r.runs == 4 && r.bytes > 1000,
@@ -32,7 +32,7 @@ static void source_stays(void)
 {
     static const char *const records[] = {"run.json", "plan.json"};
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char id[17], source[17], path[FILE_PATH_BYTES];
     managed_write(test_folder(), "one");
     managed_write(test_folder(), "two");
@@ -54,7 +54,7 @@ static void source_stays(void)
 static void shared(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     managed_write(test_folder(), "one");
     EXPECT(file_copy(test_inside("experiments/one.json"), test_inside("experiments/copy.json"), &e),
            "%s", e.text);
@@ -64,7 +64,7 @@ static void shared(void)
 
 static void renamed(void)
 {
-    err e = {{0}};
+    err e = {0};
     managed_write(test_folder(), "one");
     managed_write(test_folder(), "two");
     EXPECT(!manage_rename(test_folder(), "one", "two", &e) && strstr(e.text, "already"), "%s",
@@ -84,7 +84,7 @@ static void strangers(void)
                                         "experiments/._one.json", "experiments/.DS_Store",
                                         "runs/mine/notes.txt"};
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     managed_write(test_folder(), "one");
     EXPECT(file_make_folders(test_inside("runs/mine"), &e), "%s", e.text);
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
@@ -105,7 +105,7 @@ static void strangers(void)
 static void running_stays(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     managed_write(test_folder(), "one");
     int lock = experiment_lock_share(test_folder(), "one", &e);
     int second = experiment_lock_share(test_folder(), "one", &e);
@@ -126,7 +126,7 @@ static void running_stays(void)
 static void garbage(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     managed_write(test_folder(), "one");
     managed_write(test_folder(), "two");
     EXPECT(file_remove(test_inside("experiments/two.json"), &e), "%s", e.text);
@@ -144,7 +144,7 @@ static void kept_models(void)
 {
     static const keep_models asked[] = {KEEP_ALL, KEEP_BEST, KEEP_LAST};
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char id[17], inner[64];
     managed_write(test_folder(), "one");
     fake_run_id(id, "one", "long", 1);
@@ -184,7 +184,7 @@ static void copies_go_along(void)
         "here/experiments/one.json.damaged", "here/experiments/one.json.damaged-2",
         "here/experiments/one.json.damaged-x", "here/experiments/two.json.damaged"};
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     EXPECT(file_make_folders(test_inside("here"), &e), "%s", e.text);
     managed_write(test_inside("here"), "one");
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
@@ -220,7 +220,7 @@ static void copies_go_along(void)
 static void damaged_is_left_out(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char id[2][17], path[160];
     managed_write(test_folder(), "one");
     for (int i = 0; i < 2; i++) {
@@ -252,7 +252,7 @@ static void damaged_is_left_out(void)
 static void removed_under_its_lock(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char id[4][17], inner[128];
     managed_write(test_folder(), "one");
     for (int i = 0; i < 4; i++) {

@@ -19,7 +19,7 @@
 static void merged(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     EXPECT(file_make_folders(test_inside("here"), &e) &&
                file_make_folders(test_inside("there"), &e),
            "%s", e.text);
@@ -40,7 +40,7 @@ static void merged(void)
 static char *said_by_merge(manage_report *r, const char *out, const char *from)
 {
     text_memory m;
-    err e = {{0}};
+    err e = {0};
     EXPECT(manage_merge(r, out, from, text_begin(&m), &e), "%s", e.text);
     return text_end(&m);
 }
@@ -51,7 +51,7 @@ static char *said_by_merge(manage_report *r, const char *out, const char *from)
 static void of_one_name(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     EXPECT(file_make_folders(test_inside("here"), &e), "%s", e.text);
     EXPECT(file_make_folders(test_inside("there"), &e), "%s", e.text);
     managed_write(test_inside("here"), "one");
@@ -108,7 +108,7 @@ static void budget_run(char path[FILE_PATH_BYTES], const char *out, int steps, c
 static void write_budget(const char *out, int steps)
 {
     char name[16], path[FILE_PATH_BYTES];
-    err e = {{0}};
+    err e = {0};
     snprintf(name, sizeof name, "steps%d", steps);
     EXPECT(file_make_folders(out, &e), "%s", e.text);
     managed_write(out, name);
@@ -133,7 +133,7 @@ static json_t *claimed(const char *name, const char *hash, const char *at, bool 
 /* The claims become those of the record at that path, which had results. */
 static void put_claims(const char *path, json_t *claims)
 {
-    err e = {{0}};
+    err e = {0};
     json_auto_t *o = json_read(path, &e);
     json_object_set_new(o, "had_results", json_true());
     json_object_set_new(o, "claims", claims);
@@ -144,7 +144,7 @@ static void put_claims(const char *path, json_t *claims)
 static void claims_outlive_their_record(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char here[FILE_PATH_BYTES], record[FILE_PATH_BYTES];
     snprintf(here, sizeof here, "%s", test_inside("here"));
     snprintf(record, sizeof record, "%s", test_inside("here/experiments/one.json"));
@@ -180,7 +180,7 @@ static void of_other_budgets(void)
 {
     char here[FILE_PATH_BYTES], there[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     snprintf(here, sizeof here, "%s", test_inside("here"));
     snprintf(there, sizeof there, "%s", test_inside("there"));
     write_budget(here, 40);
@@ -209,7 +209,7 @@ static void of_other_budgets(void)
 static void not_to_be_copied(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char id[17], path[FILE_PATH_BYTES];
     EXPECT(file_make_folders(test_inside("here"), &e), "%s", e.text);
     EXPECT(file_make_folders(test_inside("there"), &e), "%s", e.text);
@@ -240,7 +240,7 @@ static void write_both(char out[2][FILE_PATH_BYTES], const fake_variant *ours,
                        const fake_variant *theirs)
 {
     static const char *const folders[] = {"here", "there"};
-    err e = {{0}};
+    err e = {0};
     for (int i = 0; i < 2; i++) {
         fake_experiment x = {out[i], "one", 1, 2, 5, i == 0 ? ours : theirs};
         EXPECT(file_join(out[i], test_folder(), folders[i], &e) && file_make_folders(out[i], &e),
@@ -256,7 +256,7 @@ static void replaced(void)
     static const fake_variant OURS[] = {{"short", 0, 0.001, 1000, 100, "failed", false}};
     char id[17], here[128], path[160], out[2][FILE_PATH_BYTES];
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     write_both(out, OURS, MANAGED);
     fake_run_id(id, "one", "short", 2);
     snprintf(here, sizeof here, "here/runs/%s", id);
@@ -295,7 +295,7 @@ static void gap_is_filled(void)
 {
     char id[17], path[160], out[2][FILE_PATH_BYTES];
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     write_both(out, MANAGED, MANAGED);
     fake_run_id(id, "one", "short", 2);
     snprintf(path, sizeof path, "here/runs/%s/metrics.jsonl", id);
@@ -314,7 +314,7 @@ static void merged_beside_gc(void)
 {
     char id[17], path[FILE_PATH_BYTES];
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     managed_write(test_inside("there"), "one");
     managed_write(test_inside("here"), "two");
     fake_run_id(id, "one", "long", 2);
@@ -354,7 +354,7 @@ static void merged_beside_gc(void)
 static void half_replaced(void)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char id[17], path[160];
     EXPECT(file_make_folders(test_inside("there"), &e), "%s", e.text);
     managed_write(test_inside("there"), "one");

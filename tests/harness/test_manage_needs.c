@@ -19,7 +19,7 @@ static void fake_pair(char source[17])
 
 static void change(const char *inner, const char *key, json_t *value, int run)
 {
-    err e = {{0}};
+    err e = {0};
     json_auto_t *o = json_read(test_inside(inner), &e);
     json_t *where = run < 0 ? o : json_array_get(json_object_get(o, "runs"), (size_t)run);
     json_object_set_new(where, key, value);
@@ -29,7 +29,7 @@ static void change(const char *inner, const char *key, json_t *value, int run)
 static void expect_removed(const char *what, int runs, int kept)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     EXPECT(manage_remove(&r, test_folder(), "two", true, &e) && r.runs == runs && r.kept == kept,
            "%s: %d removed, %d kept: %s", what, r.runs, r.kept, e.text);
 }
@@ -47,7 +47,7 @@ static void by_path(void)
     expect_removed("not named", 4, 0);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         char path[FILE_PATH_BYTES];
-        err e = {{0}};
+        err e = {0};
         snprintf(path, sizeof path, "%s/runs/%s/checkpoint", test_folder(), source);
         EXPECT(file_make_folders(path, &e), "%s", e.text);
         snprintf(path, sizeof path, "%s/%sruns/%s%s", test_folder(), ways[i][0], source,
@@ -85,7 +85,7 @@ static void not_begun(void)
 static void by_way_of_another(void)
 {
     char source[17], ids[2][17], plan[160];
-    err e = {{0}};
+    err e = {0};
     fake_pair(source);
     managed_write(test_folder(), "lost");
     EXPECT(file_remove(test_inside("experiments/lost.json"), &e), "%s", e.text);
@@ -104,7 +104,7 @@ static void by_way_of_another(void)
 static bool keeps(const char *source, const char *model, keep_models kept)
 {
     manage_report r;
-    err e = {{0}};
+    err e = {0};
     char inner[160];
     snprintf(inner, sizeof inner, "runs/%s/%s", source, model);
     EXPECT(file_make_folders(test_inside(inner), &e), "%s", e.text);
@@ -116,7 +116,7 @@ static bool keeps(const char *source, const char *model, keep_models kept)
 static void kept_model(void)
 {
     char source[17], path[FILE_PATH_BYTES];
-    err e = {{0}};
+    err e = {0};
     fake_pair(source);
     snprintf(path, sizeof path, "%s/runs/%s/checkpoint-2", test_folder(), source);
     EXPECT(file_make_folders(path, &e), "%s", e.text);

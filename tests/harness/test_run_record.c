@@ -17,7 +17,7 @@
 /* Of two variants. */
 static void expect_recorded(const char *when, int runs)
 {
-    err e = {{0}};
+    err e = {0};
     json_auto_t *o = json_read(test_inside("out/experiments/tiny.json"), &e);
     int found = (int)json_array_size(json_object_get(o, "runs"));
     EXPECT(found == runs, "%s: %d runs are recorded: %s", when, found, e.text);
@@ -50,7 +50,7 @@ static program_result as_sweep(const char *seeds)
 static void beside_another(void)
 {
     if (!test_program()) return;
-    err e = {{0}};
+    err e = {0};
     program_expect(as_sweep("sweep.seeds=2"), EXIT_DONE, NULL, NULL);
     int lock = experiment_lock_share(test_inside("out"), "tiny", &e);
     EXPECT(lock >= 0, "%s", e.text);
@@ -72,7 +72,7 @@ static void what_it_starts_from(void)
     static const char BASE[] = CLAIMED_RUNS "  seeds: 1\n"
                                             "init_from: {run: 0123456789abcdef}\n"
                                             "claims:\n";
-    err e = {{0}};
+    err e = {0};
     experiment *x = claimed_experiment(BASE, "  []\n", &e);
     EXPECT(x && run_record_experiment(test_folder(), x, &e), "%s", e.text);
     json_auto_t *o = json_read(test_inside("experiments/claimed.json"), &e);

@@ -7,7 +7,7 @@
 
 static void waiters(void)
 {
-    err e = {{0}};
+    err e = {0};
     enum { TASKS = 4 };
     spec s = {.name = "shared"};
     experiment x = {.spec = &s};

@@ -420,7 +420,7 @@ static void variants_are_small(void)
                               i + 1);
     }
     arena *a = arena_new(0), *own = arena_new(0);
-    err e = {""};
+    err e = {0};
     node *root = node_parse(a, text, n, "s.yaml", &e);
     sweep *s = root ? sweep_expand(a, node_get(root, "sweep"), "probe", &e) : NULL;
     EXPECT(s && variant_apply(own, root, &s->variants[7], &e), "%s", e.text);

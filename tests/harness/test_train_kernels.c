@@ -26,7 +26,7 @@ enum { COUNT = REAL_IS_DOUBLE ? 2 : sizeof CHOICES / sizeof CHOICES[0] };
 static bool kernels_of(tape_kernels *k, const char *yaml, err *e)
 {
     arena *a = arena_new(1 << 14);
-    *e = (err){{0}};
+    *e = (err){0};
     const node *n = node_parse(a, yaml, strlen(yaml), "spec.yaml", e);
     bool ok = n && train_kernels_read(k, node_get(n, "train"), a, e);
     arena_free(a);
@@ -68,7 +68,7 @@ static void what_does_not_fit(void)
 static real *trained(const char *train, int threads, char variant[IDENTITY_CHARS], int64_t *bytes)
 {
     workload w;
-    err e = {{0}};
+    err e = {0};
     if (!trial_open(&w, TRIAL_SPEC, train, 7)) return NULL;
     identity_variant(variant, &w, NULL);
     trainer *t = trainer_new(&w, threads, (train_length){.steps = 6}, &e);
@@ -111,7 +111,7 @@ static void each_acts_and_is_another_run(void)
 static void expect_used(const char *train, const char *gemm)
 {
     workload w;
-    err e = {{0}};
+    err e = {0};
     trained_model m;
     const corpus_places places = {.cache = test_folder()};
     if (!trial_open(&w, TRIAL_SPEC, train, 7)) return;

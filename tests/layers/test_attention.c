@@ -11,7 +11,7 @@ enum { WIDTH = 4, BLOCK = 5, LENGTH = 23 };
 
 static layer_apply *new_attention(const char *options, int64_t width)
 {
-    err e = {{0}};
+    err e = {0};
     layer_dims dims = {width, 7, BLOCK, 0, 1, false};
     layer_apply *a = layer_apply_new("attention", options, &dims, 1, NULL, &e);
     CHECK(a, "%s", e.text);
@@ -206,7 +206,7 @@ static void refusals(void)
         {"{positions: rotry}", "did you mean 'rotary'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        err e = {{0}};
+        err e = {0};
         layer_dims dims = {WIDTH, 7, BLOCK, 0, 1, false};
         layer_apply *a = layer_apply_new("attention", cases[i][0], &dims, 1, NULL, &e);
         EXPECT(!a && strstr(e.text, cases[i][1]), "%s: %s", cases[i][0], e.text);

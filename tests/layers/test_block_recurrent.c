@@ -36,7 +36,7 @@ static void refused(void)
         {"{compressed: 4, window: 3}", "a window would hide the compressed entries"},
         {"{compressed: 4, factor: 8}", "factor 8 exceeds the block's 4 positions"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        err e = {{0}};
+        err e = {0};
         model_run *r = model_run_format(
             1, &e, "{width: 8, context: 4, blocks: [{block_recurrent: %s}]}", cases[i][0]);
         EXPECT(!r && strstr(e.text, cases[i][1]), "%s: %s", cases[i][0], e.text);

@@ -269,7 +269,7 @@ static void memory_is_kept(void)
 /* The resolved spec builds the same model again; its identity is that of the original. */
 static void check_resolved(const char *what, model_run *r)
 {
-    err e = {{0}};
+    err e = {0};
     node *resolved = model_resolved(r->model, r->memory);
     char *identity = node_json(r->memory, model_changed(r->model, r->memory), true);
     model_run *again = model_run_new(node_json(r->memory, resolved, true), ROWS, &e);

@@ -28,7 +28,7 @@ static void see(void *user, const layer *self, const char *name, const tensor *x
 
 static layer_apply *open_layer(const char *cls, const char *options)
 {
-    err e = {{0}};
+    err e = {0};
     layer_dims dims = {.width = WIDTH, .vocab = 3, .block = TIME, .depths = 1};
     layer_apply *a = layer_apply_new(cls, options, &dims, ROWS, NULL, &e);
     CHECK(a, "%s", e.text);
@@ -234,7 +234,7 @@ static void refusals(void)
         {"switch_ffn", "{capacity: 0}", "capacity: 0 is out of range"},
         {"base_ffn", "{assignment: exakt}", "did you mean 'exact'"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        err e = {{0}};
+        err e = {0};
         layer_dims dims = {.width = WIDTH, .vocab = 3, .block = TIME, .depths = 1};
         layer_apply *a = layer_apply_new(cases[i][0], cases[i][1], &dims, 1, NULL, &e);
         EXPECT(!a && strstr(e.text, cases[i][2]), "%s: %s", cases[i][1], e.text);

@@ -36,7 +36,7 @@ static fwl_fixture fixture_new(int chunk)
     char options[128];
     snprintf(options, sizeof options,
              "{size: %d, chunk: %d, step_init: 0.5, normaliser: 4, eps: 0.01}", SIZE, chunk);
-    err e = {{0}};
+    err e = {0};
     layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = TIME, .depths = 1};
     f.head = layer_apply_new("fwl", options, &dims, ROWS, NULL, &e);
     CHECK(f.head, "%s", e.text);
@@ -180,7 +180,7 @@ static const learner LEARNERS[] = {
 static int64_t learned_output(const learner *l, int chunk, const int32_t *tokens, real *out)
 {
     char options[160];
-    err e = {{0}};
+    err e = {0};
     real x[ROWS * TIME * WIDTH];
     fill_uniform(x, ROWS * TIME * WIDTH, 1);
     snprintf(options, sizeof options, "{%s, chunk: %d}", l->options, chunk);

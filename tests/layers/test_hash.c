@@ -139,7 +139,7 @@ static const char *write_table(const char *text)
 static void files(void)
 {
     int32_t table[2 * 4];
-    err e = {{0}};
+    err e = {0};
     hash_table_shape s = shape(5, 2, 3);
     bool ok = hash_table_read(table, write_table("0 4\n1,2\r\n3\t0\n"), &s, NULL, &e);
     EXPECT(ok, "%s", e.text);
@@ -169,7 +169,7 @@ static void content(void)
     static const char *const texts[] = {"0\n1\n1\n", "0 \n1,\n1", "0\n1\n0\n"};
     arena *memory = arena_new(0);
     for (int i = 0; i < 3; i++) {
-        err e = {{0}};
+        err e = {0};
         layer_dims dims = {.width = WIDTH, .vocab = 3, .block = BLOCK, .depths = 1};
         snprintf(options, sizeof options, "{experts: 2, hash: table, table: %s}",
                  write_table(texts[i]));
@@ -203,7 +203,7 @@ static void see(void *user, const layer *self, const char *name, const tensor *x
 
 static layer_apply *open_hash(const char *options, const layer_build *inputs)
 {
-    err e = {{0}};
+    err e = {0};
     layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = BLOCK, .depths = 1};
     layer_apply *a = layer_apply_new("hash_ffn", options, &dims, ROWS, inputs, &e);
     EXPECT(a, "%s: %s", options, e.text);
@@ -332,7 +332,7 @@ static void from_embeddings(void)
     a = open_hash("{experts: 2, hash: dispersed, clusters: 3}", &inputs);
     layer_apply_free(a);
     inputs.source = &empty;
-    err e = {{0}};
+    err e = {0};
     layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = BLOCK, .depths = 1};
     a = layer_apply_new("hash_ffn", "{hash: clustered}", &dims, 1, &inputs, &e);
     EXPECT(!a && strstr(e.text, "no embedding.weight of this vocabulary"), "%s", e.text);
@@ -359,7 +359,7 @@ static void refusals(void)
         {"{experts: 0}", "experts: 0 is out of range"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        err e = {{0}};
+        err e = {0};
         layer_dims dims = {.width = WIDTH, .vocab = VOCAB, .block = BLOCK, .depths = 1};
         layer_apply *a = layer_apply_new("hash_ffn", cases[i][0], &dims, 1, NULL, &e);
         EXPECT(!a && strstr(e.text, cases[i][1]), "%s: %s", cases[i][0], e.text);

@@ -89,7 +89,7 @@ static void see(void *user, const layer *self, const char *name, const tensor *x
 
 static layer_apply *new_probe(const char *options)
 {
-    err e = {{0}};
+    err e = {0};
     layer_dims dims = {WIDTH, 9, 4, 0, 1, false};
     layer_apply *a = layer_apply_new_class(&PROBE, options, &dims, ROWS, NULL, &e);
     CHECK(a, "%s", e.text);
@@ -172,7 +172,7 @@ static void segment_slots(void)
     static const char name[] = "blocks.0.routed_memory.live";
     const int64_t shape[] = {CHECK_ROWS, 1, 8};
     const real saved[CHECK_ROWS * 8] = {1};
-    err e = {{0}};
+    err e = {0};
     model_run *r = model_run_new("{width: 8, context: 4, blocks: [{routed_memory: {heads: 2, "
                                  "kv_heads: 1, memory: 2, picks: 2, length: 8}}]}",
                                  CHECK_ROWS, &e);

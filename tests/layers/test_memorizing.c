@@ -52,7 +52,7 @@ static double last_block(const stored_state *s, grads *g)
     fill_tokens(targets, BLOCK, 4);
     model_state_clear(r->state);
     for (int i = 0; i < s->count; i++) {
-        err e = {{0}};
+        err e = {0};
         const state_view *v = &s->views[i];
         CHECK(model_state_restore(r->state, v->name, v->shape, v->data, &e), "%s", e.text);
     }

@@ -30,7 +30,7 @@ static const int64_t SECOND[2] = {2, 2};
 
 static char *dict(size_t *size)
 {
-    err e = {{0}};
+    err e = {0};
     char *bytes = file_read(STATE_DICT, size, &e);
     if (!bytes) test_skip("no state dict: the tests run in the repository's root");
     return bytes;
@@ -41,7 +41,7 @@ static void every_tensor_counts(void)
 {
     size_t size;
     char *bytes = dict(&size);
-    err e = {{0}};
+    err e = {0};
     if (!bytes) return;
     EXPECT(imports(bytes, size, SECOND, &e), "%s", e.text);
     int64_t header = 0;
@@ -65,7 +65,7 @@ static void every_tensor_counts(void)
 static void prefixes(void)
 {
     size_t size;
-    err e = {{0}};
+    err e = {0};
     char path[FILE_PATH_BYTES], *bytes = dict(&size);
     if (!bytes) return;
     safetensors *plain = safetensors_parse(bytes, size, "dict", &e);
@@ -104,7 +104,7 @@ static void start_trains(void)
     size_t size;
     char *bytes = dict(&size);
     if (!bytes) return;
-    err e = {{0}};
+    err e = {0};
     brt_import how = {.block_width = 8, .reads = 2, .read = {2, 2}};
     brt_source source;
     arena *a = arena_new(0);
@@ -150,7 +150,7 @@ static void readers(void)
     size_t size;
     char *bytes = dict(&size);
     for (size_t i = 0; bytes && i < sizeof wrong / sizeof *wrong; i++) {
-        err e = {{0}};
+        err e = {0};
         bool ok = imports(bytes, size, wrong[i], &e);
         EXPECT(!ok && strstr(e.text, "read"), "%lld, %lld: %s", (long long)wrong[i][0],
                (long long)wrong[i][1], e.text);
@@ -184,7 +184,7 @@ static void sizes_are_checked(void)
         snprintf(swapped, sizeof swapped, "\"shape\":[%lld,%lld]", b, a);
         if (a == b || strncmp(shape, was, n) != 0) continue; /* a square, or other spaces */
         memcpy(shape, swapped, n);
-        err e = {{0}};
+        err e = {0};
         bool ok = imports(bytes, size, SECOND, &e);
         EXPECT(!ok && e.text[0], "%s of another shape is taken", names[i]);
         memcpy(shape, was, n);

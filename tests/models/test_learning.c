@@ -91,7 +91,7 @@ typedef struct training {
 
 static void training_init(training *t, const char *blocks)
 {
-    err e = {{0}};
+    err e = {0};
     t->r = model_run_format(ROWS, &e, "{width: 16, context: %d, %s}", TIME, blocks);
     CHECK(t->r, "%s", e.text);
     optim_options options = {0};

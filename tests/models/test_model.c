@@ -147,7 +147,7 @@ static void refusals(void)
          "more than 65536 layers"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        err e = {{0}};
+        err e = {0};
         model_run *r = model_run_new(cases[i][0], 1, &e);
         bool placed = strncmp(e.text, "test.yaml:1:", 12) == 0;
         EXPECT(!r && placed && strstr(e.text, cases[i][1]), "%s: '%s'", cases[i][0], e.text);
@@ -174,7 +174,7 @@ static void for_surroundings(void (*check)(const char *what, model_run *r))
 {
     for (size_t i = 0; i < sizeof SURROUNDINGS / sizeof *SURROUNDINGS; i++) {
         if (!test_sub("{%s}", SURROUNDINGS[i])) continue;
-        err e = {{0}};
+        err e = {0};
         model_run *r =
             model_run_format(CHECK_ROWS, &e,
                              "{width: 8, context: %d, %s, blocks: [{attention: {heads: 2, "
@@ -313,7 +313,7 @@ static void frozen(void)
 static void wrong_state(void)
 {
     model_run *r = model_run_good("{width: 8, context: 4, " BLOCKS "}", CHECK_ROWS);
-    err e = {{0}};
+    err e = {0};
     const int64_t shapes[][3] = {{CHECK_ROWS, 4, 16}, {CHECK_ROWS, 3, 8}, {1, 3, 16}};
     real data[CHECK_ROWS * 4 * 16] = {0};
     for (int i = 0; i < 3; i++) {
@@ -362,7 +362,7 @@ static void layers_in_turn(void)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         size_t bytes[2] = {0};
         for (int deep = 0; deep < 2; deep++) {
-            err e = {{0}};
+            err e = {0};
             model_run *r =
                 model_run_format(2, &e, "{width: 8, context: 4, blocks: [{repeat: %d, %s}]}",
                                  deep ? 9 : 1, blocks[i]);

@@ -225,7 +225,7 @@ static void damaged_manifest(const fake_experiment *x, const char *model)
 {
     static const char GOOD[] = "{\"step\": 3, \"files\": {\"model.safetensors\": {\"bytes\": 8}}}";
     char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES], id[17], ask[100];
-    err e = {""};
+    err e = {0};
     fake_run_id(id, x->name, "short", 1);
     snprintf(folder, sizeof folder, "%s/runs/%s/%s", x->out, id, model);
     EXPECT(file_make_folders(folder, &e), "%s", e.text);
@@ -259,7 +259,7 @@ static void unreadable_losses(void)
 {
     fake_experiment x = collected_sample(2);
     char folder[FILE_PATH_BYTES], id[17];
-    err e = {""};
+    err e = {0};
     fake_write(&x);
     fake_run_id(id, x.name, "short", 1);
     snprintf(folder, sizeof folder, "%s/runs/%s/losses.f32", x.out, id);
@@ -364,7 +364,7 @@ static void unreadable_run(void)
 
 static void copy_folder(const char *from, const char *to)
 {
-    err e = {""};
+    err e = {0};
     char target[FILE_PATH_BYTES];
     EXPECT(file_make_folders(to, &e), "%s", e.text);
     file_walk w = file_walk_begin(from, &e);
@@ -389,7 +389,7 @@ static fake_experiment two_runs(char id[17], char other[17])
 static void copied_run(void)
 {
     char id[17], other[17], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
-    err e = {""};
+    err e = {0};
     fake_experiment x = two_runs(id, other);
     snprintf(from, sizeof from, "%s/runs/%s", x.out, id);
     for (int kind = 0; kind < 2; kind++) {
@@ -416,7 +416,7 @@ static void copied_run(void)
 static void evaluation_of_another(void)
 {
     char id[17], other[17], from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
-    err e = {""};
+    err e = {0};
     fake_experiment x = two_runs(id, other);
     bool first = strcmp(id, other) < 0; /* is read first, and keeps it */
     snprintf(from, sizeof from, "%s/runs/%s/evals.jsonl", x.out, first ? id : other);
@@ -438,7 +438,7 @@ static void copied_record(void)
     static const char *const names[] = {"memory-old", "memory.old", "a"};
     fake_experiment x = collected_sample(1);
     char from[FILE_PATH_BYTES], to[FILE_PATH_BYTES];
-    err e = {""};
+    err e = {0};
     snprintf(from, sizeof from, "%s/experiments/memory.json", x.out);
     for (int i = 0; i < 3; i++) {
         fake_write(&x);

@@ -47,7 +47,7 @@ static void duckdb_one_liner(void)
 {
     const fake_experiment x = {test_folder(), "quickstart", 2, 3, 5, VARIANTS};
     char path[FILE_PATH_BYTES], *text = file_read("results/README.md", NULL, NULL);
-    err e = {{0}}, note = {{0}};
+    err e = {0}, note = {0};
     const char *at = text;
     char *command = text ? next_command(&at, "duckdb") : NULL, *shell = NULL;
     free(text);
@@ -74,7 +74,7 @@ static void sqlite_one_liners(void)
 {
     const fake_experiment x = {test_folder(), "quickstart", 2, 3, 5, VARIANTS};
     collect_report r;
-    err e = {{0}};
+    err e = {0};
     char *text = file_read("results/README.md", NULL, NULL), *command, *shell = NULL;
     if (!text || system("command -v sqlite3 >/dev/null 2>&1") != 0) {
         test_skip("no %s here", text ? "sqlite3" : "results/README.md");

@@ -20,7 +20,7 @@ enum { AGAIN = 7 };
 /* Of what was written. The caller frees it. */
 static char *page_of(const fake_experiment *x, const compare_options *how, const plot_report *plots)
 {
-    err e = {{0}};
+    err e = {0};
     char *text = NULL;
     size_t bytes;
     store *s = collect_and_open(x->out, NULL, &e);
@@ -38,7 +38,7 @@ static char *page_of(const fake_experiment *x, const compare_options *how, const
 static char *page(const plot_report *plots)
 {
     const fake_experiment x = {test_folder(), "paged", 2, 3, 20, VARIANTS};
-    err e = {{0}};
+    err e = {0};
     fake_write(&x);
     char log[FILE_PATH_BYTES], id[17];
     fake_run_id(id, "paged", VARIANTS[1].label, 2);
@@ -176,7 +176,7 @@ static void pictures(void)
 {
     plot_report plots = {
         .count = 2, .files = {"a.png", "a.svg"}, .map = {"", "80 600 40 400 0 100 2 3 620 440"}};
-    err e = {{0}};
+    err e = {0};
     char path[FILE_PATH_BYTES];
     snprintf(plots.folder, sizeof plots.folder, "%s", test_folder());
     file_join(path, plots.folder, "a.svg", &e);
@@ -205,7 +205,7 @@ static void maps(void)
     }
     fake_experiment x = {test_folder(), "memory", 2, 3, 6, VARIANTS};
     fake_write_sliced(&x);
-    err e = {{0}}, note = {{0}};
+    err e = {0}, note = {0};
     plot_report r;
     store *s = collect_and_open(x.out, &note, &e);
     arena *a = arena_new(0);
@@ -261,7 +261,7 @@ static char *browse(const char *path, const char *what)
 /* The page with something to do before its end. */
 static void write_page(char path[FILE_PATH_BYTES], const char *script)
 {
-    err e = {{0}};
+    err e = {0};
     char *text = page(NULL), *all = NULL;
     char *end = strstr(text, "</body>");
     EXPECT(end, "the page has no end");

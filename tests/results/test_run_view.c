@@ -20,7 +20,7 @@ static const fake_variant VARIANTS[] = {{"short", 0, 0.01, 1500000, 51234, NULL,
 static store *results(void)
 {
     const fake_experiment x = {test_folder(), "viewed", 2, 2, 20, VARIANTS};
-    err e = {{0}};
+    err e = {0};
     fake_write(&x);
     fake_append(&x, 1, 2, "log.txt", "first words\nlast words\n");
     store *s = collect_and_open(test_folder(), NULL, &e);
@@ -34,7 +34,7 @@ static char *printed(printer print, store *s, const char *what)
 {
     char *text = NULL;
     size_t bytes;
-    err e = {{0}};
+    err e = {0};
     FILE *f = open_memstream(&text, &bytes);
     EXPECT(print(f, s, what, &e), "%s", e.text);
     fclose(f);
@@ -47,7 +47,7 @@ static void names(void)
     if (!s) return;
     char id[RUN_ID_CHARS], want[17];
     int fits;
-    err e = {{0}};
+    err e = {0};
     fake_run_id(want, "viewed", "a/long", 2);
     EXPECT(run_view_find(id, &fits, s, "viewed/a/long/2", &e) && strcmp(id, want) == 0, "%s: %s",
            id, e.text);
@@ -80,7 +80,7 @@ static void many_names(void)
     sqlite3_close(db);
     char id[RUN_ID_CHARS];
     int fits;
-    err e = {{0}};
+    err e = {0};
     s = store_open_reader(test_folder(), &e);
     EXPECT(s && !run_view_find(id, &fits, s, "viewed/label 1500/2", &e) &&
                strstr(e.text, "no run with seed 2; there are seeds 1500"),
@@ -143,7 +143,7 @@ static void beyond_perplexity(void)
     fake_append(&x, 0, 1, "evals.jsonl",
                 "{\"eval\": \"e2\", \"step\": 6, \"final\": false, \"split\": \"validation\", "
                 "\"nats\": null, \"tokens\": 100, \"bytes\": 200, \"words\": 20}\n");
-    err e = {{0}};
+    err e = {0};
     store *s = collect_and_open(test_folder(), NULL, &e);
     EXPECT(s, "%s", e.text);
     if (!s) return;
@@ -278,7 +278,7 @@ static void event_files(void)
     EXPECT(crc_of((const unsigned char *)"123456789", 9) ==
                (0xe3069283u >> 15 | 0xe3069283u << 17) + 0xa282ead8u,
            "%x", crc_of((const unsigned char *)"123456789", 9));
-    err e = {{0}};
+    err e = {0};
     char path[FILE_PATH_BYTES], folder[FILE_PATH_BYTES];
     int files = 0;
     file_join(folder, test_folder(), "events", NULL);

@@ -25,7 +25,7 @@ static void put_journal(const char *out, const char *names)
     unsigned char text[SECTOR + FILE_PATH_BYTES + 64] = {0};
     char path[FILE_PATH_BYTES];
     size_t bytes, n = SECTOR, length = strlen(names);
-    err e = {""};
+    err e = {0};
     snprintf(path, sizeof path, "%s/loci.db", out);
     text_auto *db = file_read(path, &bytes, &e);
     EXPECT(db && bytes > 100, "%s", e.text);
@@ -52,7 +52,7 @@ static void files_elsewhere(void)
 {
     fake_experiment x = collected_sample(2);
     char mine[FILE_PATH_BYTES];
-    err e = {""}, note = {""};
+    err e = {0}, note = {0};
     collect_report r;
     fake_write(&x);
     collected_now(x.out, false, 6);
@@ -81,7 +81,7 @@ static void pipes(void)
     char path[FILE_PATH_BYTES];
     fake_write(&x);
     for (int i = 0; i < 2; i++) {
-        err e = {""}, note = {""};
+        err e = {0}, note = {0};
         collected_now(x.out, true, 6);
         snprintf(path, sizeof path, "%s/%s", x.out, names[i]);
         EXPECT(file_remove(path, &e) && mkfifo(path, 0600) == 0, "%s", path);

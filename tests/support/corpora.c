@@ -10,7 +10,7 @@
 
 void corpora_write(const char *name, const void *text, int64_t bytes)
 {
-    err e = {""};
+    err e = {0};
     const char *path = test_inside(name);
     char folder[FILE_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", path);
@@ -59,7 +59,7 @@ corpus *corpora_open(const char *yaml, err *e)
 
 corpus *corpora_need(const char *yaml)
 {
-    err e = {""};
+    err e = {0};
     corpus *c = corpora_open(yaml, &e);
     EXPECT(c, "%s: %s", yaml, e.text);
     return c;

@@ -162,7 +162,7 @@ const layer_variant *layer_variants(int *variants)
 
 model_run *layer_variant_try(const layer_variant *v, int64_t rows, err *e)
 {
-    *e = (err){{0}};
+    *e = (err){0};
     if (!v->head) {
         return model_run_format(rows, e,
                                 "{width: %d, context: %d, init: {std: 0.3}, blocks: [{repeat: 2, "

@@ -14,7 +14,7 @@ void managed_write(const char *out, const char *name)
 void managed_expect(const char *what, const char *out, int experiments, int runs)
 {
     collect_report r;
-    err e = {{0}};
+    err e = {0};
     EXPECT(collect(&r, out, true, &e), "%s", e.text);
     EXPECT(r.experiments_seen == experiments && r.runs_seen == runs, "%s: %d experiments, %d runs",
            what, r.experiments_seen, r.runs_seen);

@@ -58,7 +58,7 @@ model_run *model_run_format(int64_t rows, err *e, const char *format, ...)
 
 model_run *model_run_good(const char *yaml, int64_t rows)
 {
-    err e = {{0}};
+    err e = {0};
     model_run *r = model_run_new(yaml, rows, &e);
     CHECK(r, "%s", e.text);
     return r;

@@ -360,7 +360,7 @@ static void memory_is_near_the_estimate(void)
     json_array_foreach(plan, i, run)
     {
         char path[FILE_PATH_BYTES];
-        err e = {""};
+        err e = {0};
         snprintf(path, sizeof path, "out/runs/%s/status.json", json_get_text(run, "run"));
         json_auto_t *status = json_read(test_inside(path), &e);
         double peak = json_number_value(json_object_get(status, "peak_anon_bytes"));

@@ -23,7 +23,7 @@ static const char *put_run(void)
         "model: {width: 8, context: 8, blocks: [{attention: {heads: 2}, ffn: {hidden: 8}}]}\n"
         "train: {budget: {steps: 3}, batch: 2, log_every: 1}\n";
     static char id[32];
-    err e = {""};
+    err e = {0};
     EXPECT(file_write(test_inside("x.yaml"), spec, sizeof spec - 1, &e), "%s", e.text);
     program_expect(LOCI("run", test_inside("x.yaml")), 0, NULL, NULL);
     json_auto_t *x = json_read(test_inside("out/experiments/x.json"), &e);
@@ -56,7 +56,7 @@ static void renamed(void)
     if (!test_program()) return;
     char id[32];
     snprintf(id, sizeof id, "%s", put_run());
-    err e = {""};
+    err e = {0};
     EXPECT(file_rename(in_runs(id, ""), in_runs(OTHER, ""), &e), "%s", e.text);
     say_run(test_inside("out/experiments/x.json"), OTHER, true);
     text_auto *before = file_read(in_runs(OTHER, "plan.json"), NULL, NULL);

@@ -30,7 +30,7 @@ static const char *model_file(void)
     const char *const *names;
     int64_t count;
     arena *a = arena_new(0);
-    err e = {""};
+    err e = {0};
     bool ok = file_list(test_inside("out/runs"), a, &names, &count, &e) && count == 1;
     EXPECT(ok, "%s", e.text);
     if (ok) snprintf(name, sizeof name, "out/runs/%s/checkpoint/model-3.safetensors", names[0]);
@@ -55,7 +55,7 @@ static void change(const char *from, const char *to, const edit *how)
 {
     static const char *const KEYS[] = {"spec", "run", "seed", "step", "tokens", "tokenizer"};
     enum { COUNT = sizeof KEYS / sizeof *KEYS, MAX = 32 };
-    err e = {""};
+    err e = {0};
     safetensors *s = safetensors_open(from, &e);
     EXPECT(s, "%s", e.text);
     if (!s) return;
