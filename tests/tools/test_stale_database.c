@@ -103,6 +103,7 @@ static void the_next_command_mends_it(void)
     static const fault_way WAYS[] = {{FAULT_WRITE, ENOSPC, true},
                                      {FAULT_WRITE, EIO, false},
                                      {FAULT_READ, EIO, false},
+                                     {FAULT_READ, EIO, true},
                                      {FAULT_KILL, 0, false}};
     char other[FILE_PATH_BYTES];
     snprintf(other, sizeof other, "%s", test_inside("other"));
@@ -115,9 +116,9 @@ static void the_next_command_mends_it(void)
     for (int i = 0; i < 4; i++) {
         /* merge has several times as many as the others. */
         int stride = i == 3 ? faults_stride() : (faults_stride() + 1) / 2;
-        for (int k = 0; k < 4; k++) {
+        for (size_t k = 0; k < sizeof WAYS / sizeof *WAYS; k++) {
             char of[32];
-            snprintf(of, sizeof of, "%s %d", calls[i][0], k);
+            snprintf(of, sizeof of, "%s %zu", calls[i][0], k);
             if (drawn_if_slow("the_next_command_mends_it", of))
                 fail_calls(p, calls[i], WAYS[k], stride);
         }
@@ -207,13 +208,14 @@ static void unreadable_is_no_usage(void)
     fault_plan *p = faults_new();
     if (!p) return;
     begin_again();
-    for (int i = 0; i < 10; i++) {
-        for (p->at = 1 + i;; p->at += faults_stride() / 2 + 1) {
+    for (int i = 0; i < 20; i++) {
+        p->stays = i >= 10;
+        for (p->at = 1 + i % faults_stride();; p->at += faults_stride()) {
             p->kind = FAULT_READ;
             p->error = EIO;
-            program_result r = faults_run(p, calls[i]);
+            program_result r = faults_run(p, calls[i % 10]);
             if (!p->failed[0]) break;
-            EXPECT(r.status == 0 || r.status == 1, "%s, %s: %d: %s", calls[i][0], p->failed,
+            EXPECT(r.status == 0 || r.status == 1, "%s, %s: %d: %s", calls[i % 10][0], p->failed,
                    r.status, r.err);
         }
     }
