@@ -288,7 +288,8 @@ void routing_trace_restore(routing_trace *r, int64_t tokens, const routing_view 
     trace *t = &r->before;
     if (tokens < 1 || tokens > most) return;
     if (t->tokens != tokens) trace_clear(t, tokens);
-    int l = layer_index(t, view->layer);
-    if (l < 0 || view->count != t->count) return;
+    /* The length first: a name alone would add a layer. */
+    int l = view->count == t->count ? layer_index(t, view->layer) : -1;
+    if (l < 0) return;
     memcpy(t->experts[l], view->experts, (size_t)t->count * sizeof *view->experts);
 }

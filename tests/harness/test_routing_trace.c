@@ -171,8 +171,10 @@ static void other_tokens(void)
            "what was put back is there");
     one.count = 128; /* a file of another program's */
     routing_trace_restore(r, 60, &one);
+    one.layer = "blocks.1.hash_ffn";
+    routing_trace_restore(r, 60, &one);
     EXPECT(routing_trace_views(r, &tokens, views) == 1, "and nothing else");
-    one.count = 64;
+    one = (routing_view){"blocks.0.hash_ffn", 64, one.experts};
     static const int64_t none[] = {-1, -1000000, INT64_MIN, INT64_MAX, 0};
     for (int i = 0; i < 5; i++) {
         routing_trace_restore(r, none[i], &one);
