@@ -68,11 +68,11 @@ bool status_runs(table *t, store *s, const char *experiment, err *e)
      * logged: a figure for who watches, not for who compares. */
     static const table_field fields[] = {
         {"variant", "variant", "", FORM_TEXT, 0, TABLE_WHOLE},
-        {"seed", "seed", "", FORM_INT, 0, 0},
+        {"seed", "seed", "", FORM_INT, 0, TABLE_KEPT}, /* which of the variant's rows it is */
         {"run", "run", "", FORM_TEXT, 0, TABLE_SPARE | TABLE_WHOLE},
         {"status", "status", "", FORM_TEXT, 0, TABLE_KEPT},
         {"step", "step", "", FORM_INT, 0, 0},
-        {"steps", "of", "", FORM_INT, 0, 0},
+        {"steps", "of", "", FORM_INT, 0, TABLE_BEHIND},
         {"tokens", "tokens", "", FORM_SCALED, 0, TABLE_SPARE},
         {"loss", "loss", "nats/token", FORM_REAL, 4, 0},
         {"tokens_per_second", "tokens/s", "", FORM_SCALED, 0, TABLE_SPARE},

@@ -31,6 +31,7 @@ enum {
     TABLE_SPARE = 8,    /* a terminal that is too narrow does without it */
     TABLE_KEPT = 16,    /* what the table is read for: goes last */
     TABLE_NEXT = 64,    /* comes right behind those */
+    TABLE_BEHIND = 128, /* says nothing without the column before it */
     TABLE_WHOLE = 32    /* a name, or figures in words: never cut, but on several lines */
 };
 

@@ -194,7 +194,8 @@ static bool choose_columns(table_width *w, const table *t, int columns, bool dis
         for (int c = 0; c < t->columns; c++) {
             if (rank_of(t, c) != rank) continue;
             w[c].out = false;
-            bool room = width_in_all(t, w, rank < SPARE) <= columns;
+            bool alone = (t->column[c].flags & TABLE_BEHIND) && c > 0 && w[c - 1].out;
+            bool room = !alone && width_in_all(t, w, rank < SPARE) <= columns;
             w[c].out = !room && rank != NEEDED;
             kept |= rank == KEPT && room;
             any |= rank == KEPT;

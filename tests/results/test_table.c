@@ -232,6 +232,26 @@ static void one_is_broken(void)
     arena_free(a);
 }
 
+/* "of 300" says nothing without the step before it. */
+static void behind(void)
+{
+    arena *a = arena_new(0);
+    table *t = table_new(a);
+    table_column(t, "name", "name", "", TABLE_LEFT);
+    int step = table_column(t, "step", "step", "", 0);
+    int of = table_column(t, "of", "of", "", TABLE_BEHIND);
+    table_row(t);
+    table_text(t, 0, "short");
+    table_int(t, step, 120000);
+    table_int(t, of, 3);
+    table_width w[TABLE_COLUMNS];
+    table_fit(w, t, 12);
+    EXPECT(w[step].out && w[of].out, "step %d, of %d", !w[step].out, !w[of].out);
+    table_fit(w, t, 20);
+    EXPECT(!w[step].out && !w[of].out, "step %d, of %d", !w[step].out, !w[of].out);
+    arena_free(a);
+}
+
 /* Letters that LaTeX takes for its own, or, as '<' and '>', shows as others. */
 static void latex(void)
 {
@@ -258,6 +278,7 @@ const test_suite test_table = {"results/table",
                                 {"markdown", markdown},
                                 {"numbers", numbers},
                                 {"csv", csv},
+                                {"behind", behind},
                                 {"latex", latex},
                                 {"json", json},
                                 {"scaled_numbers", scaled_numbers},
