@@ -7,6 +7,7 @@
 #include "results/compare/compare.h"
 #include "results/compare/compare_load.h"
 #include "results/compare/compare_notes.h"
+#include "results/compare/compare_table.h"
 #include "results/compare/compare_verdict.h"
 #include "results/report/status.h"
 #include "results/store/collect.h"
@@ -19,6 +20,20 @@ static void units(void)
                isnan(compare_bits_per_byte(1, -1)) && isnan(compare_perplexity(1, -1)) &&
                fabs(compare_bits_per_byte(log(2.0) * 24, 3) - 8) < 1e-12,
            "derived figures");
+}
+
+/* A perplexity of thousands, where training failed, takes no digits from the others. */
+static void digits(void)
+{
+    compared_variant v[3] = {{.label = "a"}, {.label = "b"}, {.label = "failed"}};
+    comparison c = {.count = 3, .variants = v};
+    static const double means[] = {14.8, 102.5, 8225.6};
+    for (int i = 0; i < 3; i++) {
+        v[i].value[COMPARE_PERPLEXITY].mean = means[i];
+    }
+    EXPECT(compare_table_decimals(&c, COMPARE_PERPLEXITY) == 1, "by the largest of the others");
+    v[2].value[COMPARE_PERPLEXITY].mean = NAN;
+    EXPECT(compare_table_decimals(&c, COMPARE_PERPLEXITY) == 1, "without a result");
 }
 
 static void figures(void)
@@ -399,6 +414,7 @@ static void no_pair_yet_or_ever(void)
 
 const test_suite test_compare = {"results/compare",
                                  {{"units", units},
+                                  {"digits", digits},
                                   {"figures", figures},
                                   {"speed_over_seeds", speed_over_seeds},
                                   {"cost_of_learning", cost_of_learning},
