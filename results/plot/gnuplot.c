@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +35,20 @@ static const char MADE[] = "# Made by loci plot.";
 
 /* ---- scripts ---- */
 
-/* Between single quotes gnuplot interprets nothing. A single quote stands between double ones: two
- * of them, which it documents for one, end the string where others are near. Texts are labels of
- * specs, so any character may come: control characters would end a line of the script and become
- * spaces; an SVG with a byte that is no UTF-8 (a text that was cut) is none. Enhanced text is
- * switched off by the terminals, or '_' would lower what follows. */
+/* Between single quotes gnuplot interprets nothing. A single quote is spelt by its number between
+ * double ones: two of them, which it documents for one, end the string where others are near, and
+ * one as it is has gnuplot look for macros ("@name") in what follows, as it counts single quotes
+ * within double ones, too. Texts are labels of specs, so any character may come: control characters
+ * would end a line of the script and become spaces; an SVG with a byte that is no UTF-8 (a text
+ * that was cut) is none. Enhanced text is switched off by the terminals, or '_' would lower what
+ * follows. */
 static void put_quoted(FILE *out, const char *text, bool as_format, bool lines)
 {
     fputc('\'', out);
     for (int bytes; *text; text += MAX(bytes, 1)) {
         bytes = json_utf8_bytes(text);
         if (*text == '\'' || (lines && *text == '\n')) {
-            fprintf(out, "'.\"%s\".'", *text == '\n' ? "\\n" : "'");
+            fprintf(out, "'.\"%s\".'", *text == '\n' ? "\\n" : "\\047");
             continue;
         }
         /* A tic's text is a format for its number: "50 %" needs the sign twice. */
@@ -84,9 +87,19 @@ void gnuplot_title(gnuplot_script *p, const char *text)
     char wrapped[1024];
     /* gnuplot neither breaks titles nor makes room for a second line. */
     int lines = plot_text_wrap(wrapped, sizeof wrapped, text, p->width - 80, PLOT_LETTERS);
+    p->above = 1.4 + 1.1 * lines;
     fputs("set title ", p->out);
     put_quoted(p->out, wrapped, false, true);
-    fprintf(p->out, "\nset tmargin %.1f\n", 1.4 + 1.1 * lines);
+    fprintf(p->out, "\nset tmargin %.1f\n", p->above);
+}
+
+void gnuplot_room(gnuplot_script *p, double plot, int key)
+{
+    /* Of the SVG, whose lines are the highest: 1.5 of its letters' size, and 1.2 of that in a key.
+     * Half a line more, as gnuplot counts the whole lines that fit. */
+    const double line = 1.5 * PLOT_LETTERS;
+    double room = fmax(plot, key ? 1.2 * line * (key + 0.5) : 0);
+    p->height = MAX(p->height, (int)ceil(room + line * (p->above + p->below)));
 }
 
 /* A label at the screen's lower left rather than in the x label: it has letters of its own size and
@@ -104,7 +117,8 @@ int gnuplot_caption(FILE *out, const gnuplot_script *p)
 
 void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption)
 {
-    *p = (gnuplot_script){.name = name, .width = width, .height = height, .caption = caption};
+    *p = (gnuplot_script){
+        .name = name, .width = width, .height = height, .caption = caption, .above = 2.5};
     p->out = text_begin(&p->text);
     p->plot = text_begin(&p->command);
     fprintf(p->out,
@@ -114,10 +128,11 @@ void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, c
             "set border 3 linecolor rgb '#404040'\n"
             "set tics nomirror out scale 0.6 textcolor rgb '#202020'\n"
             "set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1\n"
-            "set tmargin 2.5\n",
-            MADE, name);
+            "set tmargin %.1f\n",
+            MADE, name, p->above);
     /* Tics and x label need 4.2 lines, the caption its own below them. */
-    fprintf(p->out, "set bmargin %.1f\n", 4.2 + gnuplot_caption(p->out, p));
+    p->below = 4.2 + gnuplot_caption(p->out, p);
+    fprintf(p->out, "set bmargin %.1f\n", p->below);
 }
 
 FILE *gnuplot_item(gnuplot_script *p)

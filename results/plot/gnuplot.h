@@ -35,9 +35,10 @@ typedef struct plot_report {
  * each format. */
 typedef struct gnuplot_script {
     FILE *out, *plot;
-    int items;         /* of the command so far */
-    const char *name;  /* of the files, without ending */
-    int width, height; /* of the picture, in SVG's pixels */
+    int items;           /* of the command so far */
+    const char *name;    /* of the files, without ending */
+    int width, height;   /* of the picture, in SVG's pixels */
+    double above, below; /* margins of the plot, in lines */
     const char *caption;
     text_memory text, command; /* behind the streams */
 } gnuplot_script;
@@ -49,6 +50,10 @@ int gnuplot_caption(FILE *out, const gnuplot_script *p);
 /* "set what 'text'": a label; a title, broken to fit into the picture. */
 void gnuplot_set(FILE *out, const char *what, const char *text);
 void gnuplot_title(gnuplot_script *p, const char *text);
+/* Makes the picture higher where it is too low for a plot of so many pixels, or for a key of so
+ * many lines beside it: gnuplot puts what does not fit into a second column, over the plot. For all
+ * of the title's lines and the caption's, so behind gnuplot_title. */
+void gnuplot_room(gnuplot_script *p, double plot, int key);
 /* Begins the next item of the plot command; it is written to what is returned. */
 FILE *gnuplot_item(gnuplot_script *p);
 

@@ -7,6 +7,7 @@
 #include "results/compare/compare_best.h"
 #include "results/compare/compare_group.h"
 #include "results/compare/compare_load.h"
+#include "results/plot/plot_decades.h"
 #include "results/plot/plot_dodge.h"
 #include "results/plot/plot_text.h"
 #include "results/store/query.h"
@@ -142,7 +143,7 @@ static void put_caption(char text[256], int lines, int shown, bool cut)
 {
     int n = snprintf(text, 256, "Point: mean over n seeds. Bar: 95 %% t-interval (none for n = 1)");
     if (shown > 1) n += snprintf(text + n, 256 - (size_t)n, "; those of one x beside each other");
-    if (cut) n += snprintf(text + n, 256 - (size_t)n, "; long ones leave the picture");
+    if (cut) n += snprintf(text + n, 256 - (size_t)n, PLOT_LONG);
     n += snprintf(text + n, 256 - (size_t)n, ".");
     if (lines > shown) {
         snprintf(text + n, 256 - (size_t)n, " The best %d of %d lines.", shown, lines);
@@ -168,9 +169,8 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     bool logarithmic = sorted[0].x > 0 && sorted[all.count - 1].x / sorted[0].x >= 4;
     plot_series *list = series_beside(a, &all, sorted, c->metric, logarithmic);
     char caption[256], y[128], question[320];
-    double range[2];
-    bool cut = plot_dodge_cuts(range, list, all.series_count);
-    put_caption(caption, lines, all.series_count, cut);
+    plot_reach reach = plot_reach_of(list, all.series_count, false);
+    put_caption(caption, lines, all.series_count, reach.cut);
     /* Names of lines are shorter than labels, without the axis; 70 pixels more for the count of
      * seeds. */
     double names = 0;
@@ -191,7 +191,7 @@ static bool draw_axis(plot_report *r, arena *a, store *s, const comparison *c, c
     fprintf(p.out, "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n",
             logarithmic ? "set logscale x\n" : "");
     put_tics(p.out, sorted, all.count, logarithmic);
-    if (cut) fprintf(p.out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
+    plot_reach_axis(p.out, &reach);
     plot_series_draw(&p, list, all.series_count, PLOT_BAR_LINES, false, NULL);
     return gnuplot_run(r, &p, e);
 }

@@ -1,14 +1,20 @@
 #include "results/plot/plot_claims.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "results/claims/claims_print.h"
+#include "results/plot/plot_series.h"
+#include "results/plot/plot_text.h"
 
 /* Claims have units of their own, so what can be drawn beside each other is how far each lies
  * inside of its margin, relative to its own scale: the dashed line is the margin, and a claim whose
  * bar crosses it is not decided. The numbers themselves stand below each bar. Colours are those of
  * `podo` for blue and vermilion, which colour-blind readers can tell apart, grey for what is
  * open. */
+
+/* The size of the figures' letters; pixels for the key beside the plot. */
+enum { FIGURES = 9, KEY = 140 };
 
 static const struct {
     const char *name, *colour;
@@ -80,19 +86,24 @@ static int put_rows(FILE *out, const claims *x, verdict kind)
     return count;
 }
 
+/* What was claimed when there were results is marked here as well: a picture is shown without its
+ * table. */
+static void name_of(char name[320], const stated_claim *c)
+{
+    plot_text_cut(name, 256, c->claim->name, PLOT_NAME, PLOT_LETTERS);
+    size_t n = strlen(name);
+    snprintf(name + n, 320 - n, "%s (n = %d%s)", c->after_the_fact ? ", after the fact" : "",
+             c->verdict->documents ? c->verdict->documents : c->verdict->n,
+             c->verdict->documents ? " documents" : "");
+}
+
 /* Rows count from the top, as the table's do: the y axis is turned round by its range. */
 static void put_names(FILE *out, const claims *x)
 {
     fputs("set ytics noenhanced scale 0 (", out);
     for (int i = 0; i < x->count; i++) {
-        const stated_claim *c = &x->list[i];
         char name[320];
-        /* What was claimed when there were results is marked here as well: a picture is shown
-         * without its table. */
-        snprintf(name, sizeof name, "%s%s (n = %d%s)", c->claim->name,
-                 c->after_the_fact ? ", after the fact" : "",
-                 c->verdict->documents ? c->verdict->documents : c->verdict->n,
-                 c->verdict->documents ? " documents" : "");
+        name_of(name, &x->list[i]);
         if (i > 0) fputs(", ", out);
         gnuplot_tic(out, name, i + 1);
     }
@@ -104,7 +115,16 @@ static void put_small(FILE *out, int number, const char *text, const char *where
     fprintf(out, "set label %d ", number);
     gnuplot_quote(out, text);
     fprintf(out, " noenhanced at graph %s, first %g ", where[0] == 'l' ? "0.02" : "0.98", line);
-    fprintf(out, "%s font ',9' textcolor rgb '#404040'\n", where);
+    fprintf(out, "%s font ',%d' textcolor rgb '#404040'\n", where, FIGURES);
+}
+
+/* What stands below a row at its left and its right. */
+static void figures_of(char text[128], char words[80], const stated_claim *c)
+{
+    char edge[64];
+    claims_estimate(text, c);
+    claims_edge(edge, c);
+    snprintf(words, 80, "has to be %s", edge);
 }
 
 /* The figures themselves and what they had to be, below each row. Inside of the plot, at its sides,
@@ -112,12 +132,27 @@ static void put_small(FILE *out, int number, const char *text, const char *where
 static void put_figures(FILE *out, const claims *x)
 {
     for (int i = 0; i < x->count; i++) {
-        char text[128], edge[64], words[80];
-        claims_estimate(text, &x->list[i]);
-        claims_edge(edge, &x->list[i]);
-        snprintf(words, sizeof words, "has to be %s", edge);
+        char text[128], words[80];
+        figures_of(text, words, &x->list[i]);
         put_small(out, 2 * i + 2, text, "left", i + 1.32);
         put_small(out, 2 * i + 3, words, "right", i + 1.32);
+    }
+}
+
+/* In pixels: the widest name, and a plot in which no row's two figures meet. Reckoned here, as
+ * gnuplot gives long names the plot's room. */
+static void widths_of(double *names, double *plot, const claims *x)
+{
+    *names = 0;
+    *plot = PLOT_WIDTH;
+    for (int i = 0; i < x->count; i++) {
+        char name[320], text[128], words[80];
+        name_of(name, &x->list[i]);
+        figures_of(text, words, &x->list[i]);
+        double figures = plot_text_width(text, FIGURES) + plot_text_width(words, FIGURES);
+        *names = fmax(*names, plot_text_width(name, PLOT_LETTERS) + 20);
+        /* They begin 0.02 of the plot from its sides. */
+        *plot = fmax(*plot, (figures + 20) / 0.96);
     }
 }
 
@@ -125,11 +160,15 @@ static void put_figures(FILE *out, const claims *x)
 static void begin(gnuplot_script *p, const claims *x)
 {
     char title[512];
-    gnuplot_begin(p, "claims", 760, 170 + 52 * x->count,
+    double names, plot;
+    widths_of(&names, &plot, x);
+    int width = (int)(names + plot) + KEY;
+    gnuplot_begin(p, "claims", width, 170 + 52 * x->count,
                   "Bar: estimate and interval of the statement that decides. Colours: after Holm's "
                   "correction over all claims.");
     snprintf(title, sizeof title, "%.200s: which claims hold, and by how much?", x->experiment);
     gnuplot_title(p, title);
+    gnuplot_room(p, 0, VERDICT_FAILS + 1);
     gnuplot_set(p->out, "xlabel", "distance from the margin, each row to its own scale");
     fprintf(p->out,
             "set border 1\nset grid noxtics noytics\n"
@@ -137,8 +176,10 @@ static void begin(gnuplot_script *p, const claims *x)
             "set yrange [%d.6:0.5]\n"
             "set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' "
             "dashtype 2\n"
-            "set key outside right top Left reverse samplen 1.5 spacing 1.2\n",
-            x->count);
+            "set lmargin at screen %.4f\nset rmargin at screen %.4f\n"
+            "set key at screen %.4f, graph 1 left top Left reverse samplen 1.5 spacing 1.2 maxcols "
+            "1 width -100\n",
+            x->count, names / width, (names + plot) / width, (names + plot + 10) / width);
     put_names(p->out, x);
     put_figures(p->out, x);
 }

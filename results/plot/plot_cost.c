@@ -2,8 +2,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "results/plot/plot_decades.h"
 #include "results/plot/plot_dodge.h"
+#include "results/plot/plot_text.h"
 
 /* Every quality is bought with something, and these pictures ask with what: one for each cost in
  * which the variants differ at all, the most telling first, as only some are drawn. A gain has its
@@ -69,16 +72,38 @@ static plot_series *points_of(arena *a, const comparison *c, int cost, double un
     return list;
 }
 
-/* Bars of variants that cost the same beside each other; one that is far longer than the others
- * leaves the picture. */
-static void put_points(gnuplot_script *p, plot_series *list, int count, bool logarithmic)
+/* A picture's points, and how far it reaches. */
+typedef struct cost_points {
+    plot_series *list;
+    plot_reach reach;
+    char caption[256];
+} cost_points;
+
+static cost_points read_points(arena *a, const comparison *c, int cost, double unit)
 {
-    double range[2];
-    plot_dodge(list, count, logarithmic);
-    if (plot_dodge_cuts(range, list, count)) {
-        fprintf(p->out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
+    bool gain = COSTS[cost].gain;
+    cost_points x = {.list = points_of(a, c, cost, unit)};
+    x.reach = plot_reach_of(x.list, c->count, gain);
+    /* The baseline is a point of its own among gains. */
+    if (gain) {
+        double *range = x.reach.range, air = 0.05 * (range[1] - range[0]);
+        range[0] = fmin(range[0], -air);
+        range[1] = fmax(range[1], air);
     }
-    plot_series_draw(p, list, count, PLOT_BARS, false, NULL);
+    snprintf(x.caption, sizeof x.caption,
+             "%s. Bar: 95 %% t-interval (none for n = 1); those of one x beside each other%s.",
+             gain ? "Gain: baseline minus variant, paired over n seeds"
+                  : "Point: mean over n seeds",
+             x.reach.cut ? PLOT_LONG : "");
+    return x;
+}
+
+/* Bars of variants that cost the same beside each other. */
+static void put_points(gnuplot_script *p, cost_points *x, int count, bool logarithmic)
+{
+    plot_dodge(x->list, count, logarithmic);
+    plot_reach_axis(p->out, &x->reach);
+    plot_series_draw(p, x->list, count, PLOT_BARS, false, NULL);
 }
 
 /* The baseline is at (1, 0) by definition and is drawn as a mark of its own, so that the eye has
@@ -86,29 +111,28 @@ static void put_points(gnuplot_script *p, plot_series *list, int count, bool log
 static bool draw_gain(plot_report *r, arena *a, const comparison *c, int cost, err *e)
 {
     const compared_variant *base = &c->variants[c->baseline];
+    cost_points points = read_points(a, c, cost, cost_of(base, cost));
     char y[128], name[320];
     gnuplot_script p;
     snprintf(y, sizeof y, "gain in %s (higher is better)", compare_metric_title(c->metric));
-    plot_series_begin(
-        &p, c,
-        &(plot_frame){
-            .name = COSTS[cost].name,
-            .caption = "Gain: baseline minus variant, paired over n seeds. "
-                       "Bar: 95 % t-interval (none for n = 1); those of one x beside each other.",
-            .question = COSTS[cost].question,
-            .x = COSTS[cost].axis,
-            .y = y,
-            .lines = c->count});
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = COSTS[cost].name,
+                                    .caption = points.caption,
+                                    .question = COSTS[cost].question,
+                                    .x = COSTS[cost].axis,
+                                    .y = y,
+                                    .lines = c->count});
     fputs("set offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\n"
           "set xzeroaxis linewidth 1 linecolor 'grey40'\n"
           "$baseline << EOD\n1 0\nEOD\n",
           p.out);
-    snprintf(name, sizeof name, "%s (baseline)", base->label);
+    plot_text_cut(name, sizeof name - 16, base->label, PLOT_NAME - 60, PLOT_LETTERS);
+    snprintf(name + strlen(name), 16, " (baseline)");
     fputs("$baseline using 1:2 with points linecolor 'black' pointtype 2 pointsize 1 linewidth 1.5 "
           "title ",
           gnuplot_item(&p));
     gnuplot_quote(p.plot, name);
-    put_points(&p, points_of(a, c, cost, cost_of(base, cost)), c->count, false);
+    put_points(&p, &points, c->count, false);
     return gnuplot_run(r, &p, e);
 }
 
@@ -140,15 +164,14 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
     while (u < 3 && (logarithmic || range[1] < 2 * units[u].size)) {
         u++;
     }
+    cost_points points = read_points(a, c, cost, units[u].size);
     char x[128], y[128];
     gnuplot_script p;
     snprintf(x, sizeof x, "%s%s", COSTS[cost].axis, units[u].name);
     snprintf(y, sizeof y, "%s (lower is better)", compare_metric_title(c->metric));
     plot_series_begin(&p, c,
                       &(plot_frame){.name = COSTS[cost].name,
-                                    .caption =
-                                        "Point: mean over n seeds. Bar: 95 % t-interval "
-                                        "(none for n = 1); those of one x beside each other.",
+                                    .caption = points.caption,
                                     .question = COSTS[cost].question,
                                     .x = x,
                                     .y = y,
@@ -157,7 +180,7 @@ static bool draw_quality(plot_report *r, arena *a, const comparison *c, int cost
             "%sset offsets graph 0.08, graph 0.08, graph 0.08, graph 0.08\nset format x '%s'\n%s",
             logarithmic ? "set logscale x\n" : "", logarithmic ? "%.0s%c" : "%g",
             COSTS[cost].logarithmic ? "" : "set xrange [*<0:*] noextend\n");
-    put_points(&p, points_of(a, c, cost, units[u].size), c->count, logarithmic);
+    put_points(&p, &points, c->count, logarithmic);
     return gnuplot_run(r, &p, e);
 }
 

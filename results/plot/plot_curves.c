@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "results/plot/plot_decades.h"
 #include "results/plot/plot_text.h"
 #include "results/store/query.h"
 
@@ -29,14 +30,15 @@ static const char LOSSES[] = "SELECT p.seed, s.step, s.tokens, s.seconds, m.valu
                              "JOIN step s ON s.run = m.run AND s.step = m.step "
                              "WHERE p.experiment = ?1 AND p.label = ?2 ORDER BY p.position, s.step";
 
-/* The largest step that any run of the experiment has logged; 0: none. Of all variants, so that
- * their bins are the same steps; step's key ends with the step. */
-static bool last_step(int64_t *last, store *s, const char *experiment, err *e)
+/* The largest step that any run of the variant has logged; 0: none. Not of all variants: of equal
+ * tokens one with batches a hundred times as large takes a hundredth of the steps, which would all
+ * fall into two bins. step's key ends with the step. */
+static bool last_step(int64_t *last, store *s, const char *experiment, const char *label, err *e)
 {
     query q = QUERY(s, e,
                     "SELECT max(s.step) AS last FROM plan p JOIN step s USING (run) "
-                    "WHERE p.experiment = ?1",
-                    experiment);
+                    "WHERE p.experiment = ?1 AND p.label = ?2",
+                    experiment, label);
     *last = query_next(&q) ? query_int(&q, "last", 0) : 0;
     return query_close(&q);
 }
@@ -91,8 +93,9 @@ static void fold_bins(plot_series *k, const bin *bins, int runs, double x_unit, 
 /* What is worth seeing: from the lowest loss to where curves are after a fifth of their way, but
  * not beyond twice the lowest (a run that diverges would hide the rest), unless that is the best of
  * some curve: every curve shows. Early losses are many times the last ones, and on an axis that
- * shows them all curves end in one line. */
-static void choose_range(double range[2], double *x_end, const plot_series *curves, int count)
+ * shows them all curves end in one line. True: where the bests are of different decades the axis
+ * is logarithmic. */
+static bool choose_range(double range[2], double *x_end, const plot_series *curves, int count)
 {
     double low = (double)INFINITY, high = -(double)INFINITY, worst = -(double)INFINITY;
     *x_end = 0;
@@ -110,6 +113,12 @@ static void choose_range(double range[2], double *x_end, const plot_series *curv
         high = fmax(high, k->point[k->count / 5].mean);
         *x_end = fmax(*x_end, k->point[k->count - 1].x);
     }
+    if (low > 0 && worst >= DECADE * low) {
+        /* Those that diverged reach into any decade. */
+        plot_point ends[] = {{.mean = low, .low = low, .high = low}, {.mean = 0}};
+        ends[1].mean = ends[1].low = ends[1].high = fmax(worst, fmin(high, DECADE * worst));
+        return plot_decades(range, &(plot_series){.count = 2, .point = ends}, 1);
+    }
     /*   low  = the least of all lines' bests, worst = the largest of them
      *   high = min(where lines are after a fifth, max(2 low, worst + (worst - low) / 10)) */
     high = fmin(high, fmax(2 * low, worst + 0.1 * (worst - low)));
@@ -119,6 +128,7 @@ static void choose_range(double range[2], double *x_end, const plot_series *curv
     double margin = 0.06 * (high - low);
     range[0] = low - margin;
     range[1] = high + margin;
+    return false;
 }
 
 /* ---- panels ---- */
@@ -227,14 +237,14 @@ static void put_panels(gnuplot_script *p, const comparison *c, const plot_series
 static bool read_curves(plot_series *curves, plot_unit *unit, arena *a, store *s,
                         const comparison *c, bool against_time, double y_unit, err *e)
 {
-    int64_t last;
-    if (!last_step(&last, s, c->experiment, e)) return false;
-    /* Steps in a bin, rounded up, so that POINTS bins reach the last step. */
-    int64_t width = MAX((last + POINTS - 1) / POINTS, 1);
     bin **bins = ARENA_NEW(a, bin *, c->count);
     double most = 0;
     for (int i = 0; i < c->count; i++) {
         const compared_variant *v = &c->variants[i];
+        int64_t last;
+        if (!last_step(&last, s, c->experiment, v->plan_label, e)) return false;
+        /* Steps in a bin, rounded up, so that POINTS bins reach the last step. */
+        int64_t width = MAX((last + POINTS - 1) / POINTS, 1);
         bins[i] = arena_push_zero(a, (int64_t)v->run_count * POINTS, sizeof(bin));
         if (!read_bins(bins[i], s, c, v, width, against_time, e)) return false;
         for (int k = 0; k < v->run_count * POINTS; k++) {
@@ -266,9 +276,12 @@ static bool draw_curves(plot_report *r, const comparison *c, const plot_series *
     } else {
         plot_series_begin(&p, c, f);
     }
-    choose_range(range, &x_end, curves, c->count);
-    fprintf(p.out, "set yrange [%.6g:%.6g]\nset xrange [0:%.6g]\n", range[0], range[1],
-            x_end > 0 ? x_end : 1);
+    if (choose_range(range, &x_end, curves, c->count)) {
+        plot_decades_axis(p.out, range);
+    } else {
+        fprintf(p.out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
+    }
+    fprintf(p.out, "set xrange [0:%.6g]\n", x_end > 0 ? x_end : 1);
     if (facets) fprintf(p.out, "set xtics %g\n", plot_series_step(x_end, 4));
     for (int i = 0; facets && i < c->count; i++) {
         if (curves[i].count > 1) plot_series_data(p.out, &curves[i], i);
@@ -289,8 +302,8 @@ bool plot_curves(plot_report *r, arena *a, store *s, const comparison *c, err *e
         "training loss: what learns fastest by the clock?",
         "training loss: how does each learn beside the others?"};
     /* With many lines bands are left out, and the caption must not promise them. */
-    static const char *const captions[] = {
-        "Line: mean over n seeds. Band: from the lowest to the highest seed.",
+    const char *const captions[] = {
+        plot_series_spreads(c->count, false),
         "Line: mean over n seeds. Their spread is in the panels.",
         ("Blue: mean over n seeds, band from the lowest to the highest. Dashed: the "
          "baseline. Grey: the other variants.")};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/arena.h"
+#include "results/plot/plot_band.h"
 
 /* A share of what the axis spans: from one bar to the next, and what counts as one x. About as wide
  * as a mark. */
@@ -118,17 +119,24 @@ bool plot_dodge_cuts(double range[2], const plot_series *list, int count)
 {
     enum { TIMES = 4 };
     double low = (double)INFINITY, high = -(double)INFINITY, usual = usual_length(list, count);
-    bool cut = false;
     for (int i = 0; i < count; i++) {
         for (int k = 0; k < list[i].count; k++) {
             const plot_point *p = &list[i].point[k];
             bool far = p->high - p->low > TIMES * usual;
             low = fmin(low, far ? p->mean : p->low);
             high = fmax(high, far ? p->mean : p->high);
-            cut = cut || far;
         }
     }
     range[0] = low - 0.05 * (high - low);
     range[1] = high + 0.05 * (high - low);
-    return cut && high > low;
+    return high > low && plot_dodge_leaves(range, list, count);
+}
+
+bool plot_dodge_leaves(const double range[2], const plot_series *list, int count)
+{
+    int i = 0;
+    while (i < count && !plot_band_leaves(&list[i], range)) {
+        i++;
+    }
+    return i < count;
 }

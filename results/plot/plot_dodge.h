@@ -13,5 +13,9 @@ void plot_dodge(plot_series *list, int count, bool logarithmic);
  * of means, `bar_low`, `bar_high` of bars. */
 void plot_dodge_range(double range[2], double low, double high, double bar_low, double bar_high);
 /* A range that holds all means, and all bars but those several times as long as is usual among
- * them; false: there are none of these, the axis may take all. */
+ * them; false: none of these leaves it, the axis may take all. */
 bool plot_dodge_cuts(double range[2], const plot_series *list, int count);
+/* Does any bar or band leave the range? Then the caption has to say so: PLOT_LONG behind what it
+ * says of bars. */
+bool plot_dodge_leaves(const double range[2], const plot_series *list, int count);
+#define PLOT_LONG "; long ones leave the picture"

@@ -52,15 +52,13 @@ static bool draw_distances(plot_report *r, arena *a, const comparison *c,
     }
     if (points == 0) return true;
     gnuplot_script p;
-    plot_series_begin(
-        &p, c,
-        &(plot_frame){.name = "recall",
-                      .caption =
-                          "Line: mean over n seeds. Band: from the lowest to the highest seed.",
-                      .question = "how far back does each variant remember?",
-                      .x = "distance from question to answer (tokens)",
-                      .y = "accuracy",
-                      .lines = c->count});
+    plot_series_begin(&p, c,
+                      &(plot_frame){.name = "recall",
+                                    .caption = plot_series_spreads(c->count, false),
+                                    .question = "how far back does each variant remember?",
+                                    .x = "distance from question to answer (tokens)",
+                                    .y = "accuracy",
+                                    .lines = c->count});
     put_accuracy(p.out, x);
     /* A seventh beyond the outer distances, since points at the frame are cut in half. */
     fprintf(p.out, "set xrange [%.6g:%.6g]\nset format x '%%.0f'\nset xtics rotate by -35\n",

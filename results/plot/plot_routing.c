@@ -10,17 +10,16 @@
  * run would be read into C otherwise. Any figure that layers log can be drawn this way, hence `loci
  * plot --figure`; four have pictures of their own. */
 
-/* Each query gives x, mean, low, high of one variant: ?1 experiment, ?2 label, ?3 a figure's name,
- * ?4 the largest logged step (of it 200 bins at most). A figure is averaged over seeds, then taken
- * over layers. Place 1 is the expert with most tokens. `experts` in the grouping: layers or runs
- * with other numbers of experts are lines of their own, which begin again at the left and are
- * broken there (plot_series.h). */
+/* Each query gives x, mean, low, high of one variant: ?1 experiment, ?2 label, ?3 a figure's name.
+ * A figure is averaged over seeds, then taken over layers. Place 1 is the expert with most tokens.
+ * `experts` in the grouping: layers or runs with other numbers of experts are lines of their own,
+ * which begin again at the left and are broken there (plot_series.h). */
 static const char LOAD[] =
     /* Over the last tenth of each run: a single batch's loads are mostly that batch. Shares are
      * sorted run by run: no two runs mean the same by expert 3. */
     "WITH late AS (SELECT m.run, m.layer, m.name, avg(m.value) AS share FROM plan p "
     "  JOIN metric m ON m.run = p.run AND substr(m.name, 1, length(?3)) = ?3 AND m.layer <> '' "
-    "  WHERE p.experiment = ?1 AND p.label = ?2 AND ?4 > 0 AND m.value IS NOT NULL AND m.step > "
+    "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.value IS NOT NULL AND m.step > "
     "  0.9 * (SELECT max(s.step) FROM step s WHERE s.run = p.run) "
     "  GROUP BY m.run, m.layer, m.name), "
     "sorted AS (SELECT share, count(*) OVER (PARTITION BY run, layer) AS experts, "
@@ -29,9 +28,11 @@ static const char LOAD[] =
     "  low, max(share) * experts AS high FROM sorted GROUP BY experts, place ORDER BY experts, "
     "place";
 
-/* Two steps of averaging: seeds within a layer, then layers, so that the band is of layers. */
+/* Two steps of averaging: seeds within a layer, then layers, so that the band is of layers. In 200
+ * bins at most up to the variant's last step, as plot_curves.c has it. */
 static const char STEPS[] =
-    "WITH layered AS (SELECT (m.step - 1) * 200 / ?4 AS bin, avg(s.tokens) AS x, "
+    "WITH layered AS (SELECT (m.step - 1) * 200 / (SELECT max(o.step) FROM plan q JOIN step o "
+    "    USING (run) WHERE q.experiment = ?1 AND q.label = ?2) AS bin, avg(s.tokens) AS x, "
     "  avg(m.value) AS value FROM plan p "
     "  JOIN metric m ON m.run = p.run AND m.name = ?3 "
     "  JOIN step s ON s.run = m.run AND s.step = m.step "
@@ -39,12 +40,11 @@ static const char STEPS[] =
     "SELECT avg(x) AS x, avg(value) AS mean, min(value) AS low, max(value) AS high FROM layered "
     "GROUP BY bin ORDER BY bin";
 
-/* The same of evaluations, which are few enough to need no bins. ?4 stands in the condition so that
- * all three queries have the same parameters. */
+/* The same of evaluations, which are few enough to need no bins. */
 static const char EVALUATIONS[] =
     "WITH layered AS (SELECT e.step, avg(e.tokens_seen) AS x, avg(m.value) AS value FROM plan p "
     "  JOIN evaluation e ON e.run = p.run JOIN evaluation_metric m USING (evaluation) "
-    "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.name = ?3 AND ?4 > 0 "
+    "  WHERE p.experiment = ?1 AND p.label = ?2 AND m.name = ?3 "
     "  AND m.value IS NOT NULL GROUP BY m.layer, e.step) "
     "SELECT avg(x) AS x, avg(value) AS mean, min(value) AS low, max(value) AS high FROM layered "
     "GROUP BY step ORDER BY step";
@@ -106,15 +106,13 @@ static const routing_plot PLOTS[] = {
 /* A variant's line; without points if nothing is known of it. The variant's rows of the kind's
  * query, in the units of the picture. */
 static bool series_of(plot_series *out, arena *a, store *s, const comparison *c,
-                      const routing_plot *kind, int variant, int64_t last, err *e)
+                      const routing_plot *kind, int variant, err *e)
 {
     const compared_variant *v = &c->variants[variant];
     int capacity = 256;
     *out = (plot_series){
         .label = v->label, .look = v->look, .point = ARENA_NEW(a, plot_point, capacity)};
-    query q = QUERY(s, e, kind->query, c->experiment, v->plan_label, kind->figure, NULL);
-    /* The same for all variants, so that their bins are the same steps. */
-    query_number(&q, 4, last);
+    query q = QUERY(s, e, kind->query, c->experiment, v->plan_label, kind->figure);
     while (query_next(&q)) {
         if (out->count == capacity) {
             /* Steps have 200 bins at most; evaluations may be more. */
@@ -154,12 +152,12 @@ static bool draw_variants(plot_report *r, const comparison *c, const routing_plo
  * the next ones go to further pictures (expert-load-2, ...): no picture has dashes to tell apart.
  */
 static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
-                      const routing_plot *kind, int64_t last, err *e)
+                      const routing_plot *kind, err *e)
 {
     plot_series *list = ARENA_NEW(a, plot_series, c->count);
     int *own = ARENA_NEW(a, int, c->count), count = 0; /* own: which variant it is */
     for (int i = 0; i < c->count; i++) {
-        if (!series_of(&list[count], a, s, c, kind, i, last, e)) return false;
+        if (!series_of(&list[count], a, s, c, kind, i, e)) return false;
         own[count] = i;
         count += list[count].count > 0;
     }
@@ -178,17 +176,16 @@ static bool draw_kind(plot_report *r, arena *a, store *s, const comparison *c,
     return true;
 }
 
-/* The last logged step of any run, 0 for none, and the unit of its tokens. One look for all
- * pictures of figures. */
-static bool read_end(int64_t *last, plot_unit *tokens, store *s, const comparison *c, err *e)
+/* Has any run logged a step, and the unit of its tokens. One look for all pictures of figures. */
+static bool read_end(bool *any, plot_unit *tokens, store *s, const comparison *c, err *e)
 {
     query q = QUERY(s, e,
                     "SELECT max(s.step) AS last, max(s.tokens) AS tokens FROM plan p JOIN step s "
                     "USING (run) WHERE p.experiment = ?1",
                     c->experiment);
-    *last = 0;
+    *any = false;
     if (query_next(&q)) {
-        *last = query_int(&q, "last", 0);
+        *any = query_int(&q, "last", 0) > 0;
         *tokens = plot_series_unit(query_real(&q, "tokens"), false);
     }
     return query_close(&q);
@@ -196,16 +193,16 @@ static bool read_end(int64_t *last, plot_unit *tokens, store *s, const compariso
 
 bool plot_routing(plot_report *r, arena *a, store *s, const comparison *c, err *e)
 {
-    int64_t last;
+    bool any;
     plot_unit tokens;
-    if (!read_end(&last, &tokens, s, c, e)) return false;
-    for (size_t i = 0; last > 0 && i < sizeof PLOTS / sizeof *PLOTS; i++) {
+    if (!read_end(&any, &tokens, s, c, e)) return false;
+    for (size_t i = 0; any && i < sizeof PLOTS / sizeof *PLOTS; i++) {
         routing_plot kind = PLOTS[i];
         /* Drawn by themselves only if they say something; who names a figure gets it in any
          * case. */
         kind.spare = true;
         if (kind.of_x.size == 0) kind.of_x = tokens;
-        if (!draw_kind(r, a, s, c, &kind, last, e)) return false;
+        if (!draw_kind(r, a, s, c, &kind, e)) return false;
     }
     return true;
 }
@@ -248,15 +245,15 @@ bool plot_routing_figure(plot_report *r, arena *a, store *s, const comparison *c
                          .settings = OVER_TOKENS,
                          .caption = OVER_SEEDS,
                          .unit = 1};
-    int64_t last;
+    bool any;
     /* Whether anything was drawn is what says that the figure exists. */
     int before = r->count;
-    if (!read_end(&last, &kind.of_x, s, c, e)) return false;
-    if (last > 0 && !draw_kind(r, a, s, c, &kind, last, e)) return false;
+    if (!read_end(&any, &kind.of_x, s, c, e)) return false;
+    if (any && !draw_kind(r, a, s, c, &kind, e)) return false;
     /* What no step has logged an evaluation may have found. */
     kind.query = EVALUATIONS;
     kind.points = true;
-    if (r->count == before && last > 0 && !draw_kind(r, a, s, c, &kind, last, e)) return false;
+    if (r->count == before && any && !draw_kind(r, a, s, c, &kind, e)) return false;
     return r->count > before ||
            err_set(e, "no run of %s has logged a figure '%s'; loci plot %s --figures lists them",
                    c->experiment, figure, c->experiment);

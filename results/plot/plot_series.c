@@ -82,22 +82,26 @@ static void put_key(gnuplot_script *p, double sample)
         end, end + 10.0 / p->width, sample);
 }
 
+/* In pixels: no picture is lower, and a longer label, turned by a right angle, would leave it. */
+enum { HEIGHT = 440, Y_LABEL = HEIGHT - 80 };
+
 void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame *f)
 {
-    char title[768];
+    char title[768], y[400];
     /* The key may be of other names than the variants' (plot_axis.c). */
     double names = f->names > 0 ? fmin(f->names, PLOT_NAME + 20) : plot_series_names(c);
     bool dashed = false; /* dashes need some length to be told apart */
     for (int i = 0; i < c->count; i++) {
         dashed = dashed || dashes_of(c->variants[i].look) > 1;
     }
-    gnuplot_begin(p, f->name, PLOT_BESIDE + PLOT_WIDTH + 60 + (int)names,
-                  /* 19 pixels for each line of the key; a picture grows with its variants. */
-                  MAX(440, 120 + 19 * f->lines), f->caption);
+    gnuplot_begin(p, f->name, PLOT_BESIDE + PLOT_WIDTH + 60 + (int)names, HEIGHT, f->caption);
     plot_series_title(title, c, f->question, f->training);
     gnuplot_title(p, title);
+    /* A picture grows with its variants; gain-* have the baseline in their key besides. */
+    gnuplot_room(p, 0, f->lines + 1);
     gnuplot_set(p->out, "xlabel", f->x);
-    gnuplot_set(p->out, "ylabel", f->y);
+    plot_text_cut(y, sizeof y, f->y, Y_LABEL, PLOT_LETTERS);
+    gnuplot_set(p->out, "ylabel", y);
     put_key(p, dashed ? 4 : 2);
 }
 
@@ -172,6 +176,14 @@ bool plot_series_spread(const plot_series *x)
         if (x->point[i].high > x->point[i].low) return true;
     }
     return false;
+}
+
+const char *plot_series_spreads(int lines, bool marked)
+{
+    if (lines > PLOT_TELLABLE)
+        return marked ? "Point: mean over n seeds." : "Line: mean over n seeds.";
+    return marked ? "Point: mean over n seeds. Band: from the lowest to the highest seed."
+                  : "Line: mean over n seeds. Band: from the lowest to the highest seed.";
 }
 
 /* One style for each kind of picture, by plot_style. Bars differ in marks where lines differ in

@@ -37,6 +37,9 @@ typedef struct plot_unit {
 } plot_unit;
 plot_unit plot_series_unit(double most, bool against_time);
 
+/* What a caption says of lines with bands, of so many lines: more have none. */
+const char *plot_series_spreads(int lines, bool marked);
+
 /* Begins a picture: a title of the experiment, how its variants were chosen, and the question that
  * the picture answers; labels of axes; a key beside the plot with room for so many lines and their
  * names. */

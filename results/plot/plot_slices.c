@@ -125,7 +125,7 @@ typedef enum plot_spread { SPREAD_NONE, SPREAD_BARS, SPREAD_BANDS } plot_spread;
 
 /* One seed anywhere is enough to say what its band is. */
 static void put_caption(char text[320], const comparison *c, const plot_series *lines, bool gain,
-                        plot_spread spread)
+                        plot_spread spread, bool cut)
 {
     const char *of = "lowest to highest seed";
     if (spread == SPREAD_NONE) {
@@ -139,9 +139,10 @@ static void put_caption(char text[320], const comparison *c, const plot_series *
             of = "95 % t-interval, paired by seed (n = 1: bootstrap over documents)";
         }
     }
-    snprintf(text, 320, "Point: mean over n seeds. %s: %s.%s",
+    snprintf(text, 320, "Point: mean over n seeds. %s: %s%s%s.",
              spread == SPREAD_BARS ? "Bar" : "Band", of,
-             spread == SPREAD_BARS ? " Those of one slice beside each other." : "");
+             spread == SPREAD_BARS ? "; those of one slice beside each other" : "",
+             cut ? PLOT_LONG : "");
 }
 
 static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slice_comparison *x,
@@ -159,7 +160,8 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
     gnuplot_script p;
     /* One slice is no course. */
     if (count == 0 || x->count < 2 || plot_series_flat(lines, c->count)) return true;
-    put_caption(spreads, c, lines, gain, spread);
+    choose_range(range, x, lines, gain, spread != SPREAD_NONE);
+    put_caption(spreads, c, lines, gain, spread, plot_dodge_leaves(range, lines, c->count));
     snprintf(caption, sizeof caption, "%s Slices of fewer than %d tokens: not drawn.%s", spreads,
              LEAST_TOKENS, oracles ? " Oracles: not drawn." : "");
     /* Said on the axis, as the distances between tics are not those between numbers. */
@@ -180,7 +182,6 @@ static bool draw_lines(plot_report *r, arena *a, const comparison *c, const slic
                                     .y = y_title,
                                     .lines = c->count});
     put_axis(&p, x);
-    choose_range(range, x, lines, gain, spread != SPREAD_NONE);
     fprintf(p.out, "set yrange [%.6g:%.6g]\n", range[0], range[1]);
     /* The baseline: above the line something is gained. */
     if (gain) fputs("0 linecolor rgb '#404040' dashtype 2 notitle", gnuplot_item(&p));

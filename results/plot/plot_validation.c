@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "results/plot/plot_decades.h"
 #include "results/store/query.h"
 
 /* Only evaluations on one split under one protocol lie on a line, since a point that was scored
@@ -70,8 +71,7 @@ bool plot_validation(plot_report *r, arena *a, store *s, const comparison *c, er
     gnuplot_script p;
     plot_series_begin(&p, c,
                       &(plot_frame){.name = "validation-tokens",
-                                    .caption = "Point: mean over n seeds. Band: from the lowest to "
-                                               "the highest seed.",
+                                    .caption = plot_series_spreads(c->count, true),
                                     .question = "validation loss: what learns most that holds "
                                                 "for other text?",
                                     .training = true,
@@ -79,6 +79,8 @@ bool plot_validation(plot_report *r, arena *a, store *s, const comparison *c, er
                                     .y = bytes ? "validation loss (bits per byte)"
                                                : "validation loss (nats per token)",
                                     .lines = c->count});
+    double range[2];
+    if (plot_decades(range, list, c->count)) plot_decades_axis(p.out, range);
     fputs("set xrange [0:*] noextend\n", p.out);
     plot_series_draw(&p, list, c->count, PLOT_MARKED, c->count <= PLOT_TELLABLE, NULL);
     return gnuplot_run(r, &p, e);

@@ -1,5 +1,8 @@
 #include "results/report/html.h"
 
+#include <string.h>
+
+#include "core/base/terminal.h"
 #include "core/base/text.h"
 
 /* All text that comes from a spec, a label, a log or a note goes through html_text, also inside of
@@ -34,11 +37,51 @@ void html_text(FILE *out, const char *text)
     }
 }
 
+/* Letters of Hebrew, Arabic and others that are written from the right. */
+static bool is_from_right(unsigned x)
+{
+    return (x >= 0x590 && x <= 0x8ff) || (x >= 0xfb1d && x <= 0xfdff) ||
+           (x >= 0xfe70 && x <= 0xfefc) || (x >= 0x10800 && x <= 0x10fff) ||
+           (x >= 0x1e800 && x <= 0x1efff);
+}
+
+/* Is the next letter one of them? Digits, signs and spaces have no direction of their own. */
+static bool goes_on_from_right(const char *text)
+{
+    unsigned x = 0;
+    for (int n; (n = terminal_letter(text, &x)) > 0; text += n) {
+        bool sign =
+            x < 'A' || (x > 'Z' && x < 'a') || (x > 'z' && x < 0xaa) || (x >= 0x2000 && x < 0x2070);
+        if (!sign) return is_from_right(x);
+    }
+    return false;
+}
+
+/* A sentence: behind a label in such letters stands a mark (U+200E) that what follows is written
+ * from the left again, or its figures would stand in the reverse order. Not in what is copied, a
+ * table's cell or a spec. */
+static void put_sentence(FILE *out, const char *text)
+{
+    text_memory m;
+    FILE *marked = text_begin(&m);
+    unsigned x;
+    for (int n; (n = terminal_letter(text, &x)) > 0; text += n) {
+        fwrite(text, 1, (size_t)n, marked);
+        if (is_from_right(x) && !goes_on_from_right(text + n)) fputs("\u200E", marked);
+    }
+    text_auto *all = text_end(&m);
+    html_text(out, all);
+}
+
 /* `name` and `class` are words of this program; only the text comes from elsewhere. */
 void html_element(FILE *out, const char *name, const char *class, const char *text)
 {
     fprintf(out, "<%s%s%s%s>", name, *class ? " class=\"" : "", class, *class ? "\"" : "");
-    html_text(out, text);
+    if (strcmp(name, "pre") == 0) {
+        html_text(out, text);
+    } else {
+        put_sentence(out, text);
+    }
     fprintf(out, "</%s>\n", name);
 }
 

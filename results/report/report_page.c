@@ -99,12 +99,13 @@ const char REPORT_PAGE_SCRIPT[] =
     /* Coordinates are gnuplot's, pixels of its own picture: the y axis goes upwards there, and
      * `scale` is how large the browser shows it. */
     "    var link=img.parentNode.querySelector('figcaption a'),rows={},text;\n"
-    /* atob gives bytes; names are UTF-8. */
+    /* atob gives bytes; names are UTF-8. A quote is written by gnuplot.c as a string of its own:
+     * undone here. */
     "    text=new TextDecoder().decode(Uint8Array.from(atob(link.href.split(',')[1]),"
-    "function(c){return c.charCodeAt(0)}));\n"
+    "function(c){return c.charCodeAt(0)})).replace(/'\\.\"\\\\047\"\\.'/g,'\\x27');\n"
     "    points=[];\n"
     "    text.split('\\n').forEach(function(line){\n"
-    "      var m=/^set ([xy])label '(.*)'/.exec(line),k,name;\n"
+    "      var m=/^set ([xy])label '(.*)'/.exec(line),k;\n"
     "      if(m)axes[m[1]]=m[2];\n"
     "      if((m=/^set logscale ([xy]+)/.exec(line)))log+=m[1];\n"
     /* A block's rows are kept by its number until the plot command names it; one that is plotted
@@ -115,9 +116,7 @@ const char REPORT_PAGE_SCRIPT[] =
     "      if(read.at&&/^[-\\d.]/.test(line))read.at.push(line.split(' ').map(Number));\n"
     "      m=/\\$series(\\d+) using \\(?.*?:2.* title '(.*?)'(, \\\\)?$/.exec(line);\n"
     "      if(!m||!rows[m[1]])return;\n"
-    /* A quote is written by gnuplot.c as a string of its own: undone here. */
-    "      name=m[2].replace(/'\\.\"'\"\\.'/g,'\\x27');\n"
-    "      rows[m[1]].forEach(function(r){points.push({name:name,r:r})});\n"
+    "      rows[m[1]].forEach(function(r){points.push({name:m[2],r:r})});\n"
     "      rows[m[1]]=null;\n"
     "    });\n"
     "  }\n"

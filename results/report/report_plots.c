@@ -33,7 +33,7 @@ static void put_base64(FILE *out, const unsigned char *x, size_t n)
 static void script_text(char text[400], const char *script, const char *what)
 {
     static const char line[] = "'.\"\\n\".'";
-    static const char quote[] = "'.\"'\".'"; /* as gnuplot_quote puts one */
+    static const char quote[] = "'.\"\\047\".'"; /* as gnuplot_quote puts one */
     const char *at = strstr(script, what);
     text[0] = 0;
     if (!at) return;
@@ -60,8 +60,10 @@ static void put_caption(FILE *out, const char *name, const char *script, size_t 
     char x[400], y[400], title[400];
     script_text(x, script, "set xlabel '");
     script_text(y, script, "set ylabel '");
-    script_text(title, script, "set title '");
-    /* A title asks what the picture answers; those of panels are their variants'. */
+    /* A title asks what the picture answers; of panels that of the whole page, as their own are
+     * their variants'. */
+    const char *panels = strstr(script, "set multiplot");
+    script_text(title, panels ? panels : script, panels ? " title '" : "set title '");
     bool asks = title[0] && title[strlen(title) - 1] == '?';
     fputs("<figcaption>", out);
     html_text(out, asks ? title : y[0] ? y : x[0] ? x : name);

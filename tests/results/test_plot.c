@@ -1,4 +1,5 @@
 /* Plots: files are there, SVG depends on the data alone, odd names do no harm. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,6 +64,7 @@ static void odd_labels(void)
         {"'", 0.1, 0.001, 8432000, 51234, NULL, false},
         {"''a'''b''", 0.1, 0.001, 8442000, 51234, NULL, false},
         {"end\\", 0.1, 0.001, 8452000, 51234, NULL, false},
+        {"it's @GPVAL_TERM", 0.1, 0.001, 8492000, 51234, NULL, false},
         {"x', 1 notitle #", 0.1, 0.001, 8462000, 51234, NULL, false},
         {"line\nbreak", 0.1, 0.001, 8472000, 51234, NULL, false},
         {"\u65e5\u672c \u221e", 0.1, 0.001, 8482000, 51234, NULL, false},
@@ -74,13 +76,14 @@ static void odd_labels(void)
                                         ">'",
                                         ">''a'''b''",
                                         ">end\\",
+                                        ">it's @GPVAL_TERM",
                                         ">x', 1 notitle #",
                                         ">line break",
                                         ">\u65e5\u672c \u221e"};
     static const char *const names[] = {"loss-tokens.svg", "differences.svg",
                                         "loss-tokens-facets.svg", "cost-params.svg",
                                         "slices-position.svg"};
-    fake_experiment x = {test_folder(), "memory", 9, 2, 4, odd};
+    fake_experiment x = {test_folder(), "memory", 10, 2, 4, odd};
     plot_report r;
     err e = {0};
     fake_write_sliced(&x);
@@ -90,11 +93,27 @@ static void odd_labels(void)
     for (int i = 0; i < 5; i++) {
         char *picture = plotted_content(&r, names[i]);
         /* The baseline has no difference to itself. */
-        for (int k = i == 1; picture && k < 9; k++) {
+        for (int k = i == 1; picture && k < 10; k++) {
             EXPECT(strstr(picture, shown[k]), "%s lacks %s", names[i], shown[k]);
         }
         free(picture);
     }
+}
+
+/* A title of several strings, as one with a quote is, has no macros either. */
+static void quoted_baseline(void)
+{
+    if (!plotted_have_gnuplot()) return;
+    static const fake_variant two[] = {{"it's @x", 0, 0.001, 842000, 51234, NULL, false},
+                                       {"b", 0.1, 0.001, 842000, 51234, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 2, 2, 4, two};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    char *picture = plotted_content(&r, "differences.svg");
+    EXPECT(picture && strstr(picture, "than 'it's @x', and how surely?"), "title");
+    free(picture);
 }
 
 /* A text that was cut within a letter makes no SVG that nothing can read. */
@@ -240,6 +259,23 @@ static void figure(void)
     store_close(s);
 }
 
+/* Do the names in an SVG's key, which have "(n = " behind them, begin at one x? gnuplot puts what
+ * its height does not hold into a second column, over the plot. */
+static bool one_column(const char *svg)
+{
+    double first = NAN;
+    for (const char *x = svg; (x = strstr(x, "(n = ")); x++) {
+        const char *place = x;
+        while (place > svg && strncmp(place, "translate(", 10) != 0) {
+            place--;
+        }
+        double at = strtod(place + 10, NULL);
+        if (isnan(first)) first = at;
+        if (fabs(at - first) > 0.01) return false;
+    }
+    return !isnan(first);
+}
+
 /* Of many variants pictures show the best ones and the baseline, however bad that is: they stay
  * small and can be read. */
 static void best_of_many(void)
@@ -267,8 +303,56 @@ static void best_of_many(void)
         EXPECT(picture && strstr(picture, ">v59") && strstr(picture, ">v37") &&
                    !strstr(picture, ">v36") && (i == 2 || strstr(picture, ">v0")),
                "%s: which variants", names[i]);
+        /* Panels have no key, and names of differences end where the plot begins. */
+        EXPECT(i == 1 || i == 2 || (picture && one_column(picture)), "%s: key", names[i]);
         free(picture);
     }
+}
+
+/* A variant whose training failed leaves the others apart: by a word at the edge of differences, on
+ * a logarithmic axis where quality stands. A key has a line for the others' kinds. */
+static void far_off(void)
+{
+    if (!plotted_have_gnuplot()) return;
+    static const fake_variant variants[] = {{"a", 0, 0.001, 842000, 51234, NULL, false},
+                                            {"b", -0.1, 0.001, 942000, 51234, NULL, false},
+                                            {"c", 0.1, 0.001, 852000, 51234, NULL, false},
+                                            {"d", -40, 0.001, 862000, 51234, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 4, 3, 6, variants};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    char *all = plotted_content(&r, "differences.gp"),
+         *cost = plotted_content(&r, "cost-params.gp");
+    EXPECT(all && strstr(all, "set label 4 '+40 \u2192' at graph 0.99, first 3 right"), "%s",
+           all ? all : "none");
+    EXPECT(all && strstr(all, "set xtics 0.05\n") && strstr(all, "'d (n = 3)' 3"), "%s",
+           all ? all : "none");
+    EXPECT(cost && strstr(cost, "set logscale y\nset yrange ["), "%s", cost ? cost : "none");
+    free(all);
+    free(cost);
+}
+
+/* Beside a variant of a hundred times as many steps another keeps its own. */
+static void few_steps(void)
+{
+    if (!plotted_have_gnuplot()) return;
+    fake_experiment x = {test_folder(), "memory", 2, 1, 20, VARIANTS};
+    plot_report r;
+    err e = {0};
+    fake_write(&x);
+    fake_append(&x, 1, 1, "metrics.jsonl",
+                "{\"step\":20000,\"tokens\":90000,\"seconds\":1,\"loss\":2,\"grad_norm\":1}\n");
+    EXPECT(plotted(&r, &x, true, &e), "%s", e.text);
+    char *loss = plotted_content(&r, "loss-tokens.gp"),
+         *at = loss ? strstr(loss, "$series0") : NULL;
+    int rows = -2; /* the block's name, and what its columns are */
+    for (; at && strncmp(at, "EOD", 3) != 0; at = strchr(at, '\n') + 1) {
+        rows++;
+    }
+    EXPECT(rows == 20, "%d points", rows);
+    free(loss);
 }
 
 /* A grid has a colour for each value of one axis and dashes for each of the other. */
@@ -347,6 +431,7 @@ static void validation(void)
     char *script = plotted_content(&r, "validation-tokens.gp");
     EXPECT(script && strstr(script, "\n5 2 2 2 1\n"), "the evaluation on the way");
     EXPECT(script && strstr(script, "validation loss: what learns most"), "title");
+    EXPECT(script && !strstr(script, "set logscale"), "one decade on a logarithmic axis");
     free(script);
     /* Evaluated anew by another protocol the course stays that of the most steps. */
     static const char anew[] = "{\"eval\":\"n\",\"step\":60,\"tokens_seen\":6000,\"split\":"
@@ -401,6 +486,7 @@ static void no_gnuplot(void)
 const test_suite test_plot = {"results/plot",
                               {{"pictures", pictures},
                                {"odd_labels", odd_labels},
+                               {"quoted_baseline", quoted_baseline},
                                {"cut_labels", cut_labels},
                                {"unfinished", unfinished},
                                {"tuned", tuned},
@@ -408,6 +494,8 @@ const test_suite test_plot = {"results/plot",
                                {"oracle", oracle},
                                {"figure", figure},
                                {"cleared", cleared},
+                               {"far_off", far_off},
+                               {"few_steps", few_steps},
                                {"grid", grid},
                                {"first_ten", first_ten},
                                {"validation", validation},

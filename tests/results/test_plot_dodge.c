@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/text.h"
+#include "results/plot/plot_decades.h"
 #include "results/plot/plot_dodge.h"
 #include "tests/test.h"
 
@@ -70,6 +72,13 @@ static void long_bars(void)
     EXPECT(plot_dodge_cuts(range, &x, 1), "%g to %g", range[0], range[1]);
     EXPECT(range[0] > 0.8 && range[0] < 0.9 && range[1] > 2 && range[1] < 2.2, "%g to %g", range[0],
            range[1]);
+    EXPECT(plot_dodge_leaves(range, &x, 1), "none leaves");
+    /* One that is long, and within what the others take. */
+    plot_point within[] = {{.x = 1, .mean = 0, .low = -0.1, .high = 0.1},
+                           {.x = 2, .mean = 9, .low = 8.9, .high = 9.1},
+                           {.x = 3, .mean = 4, .low = 2, .high = 6}};
+    plot_series y = {.count = 3, .point = within};
+    EXPECT(!plot_dodge_cuts(range, &y, 1), "%g to %g cuts none", range[0], range[1]);
 }
 
 /* The means, and of longer bars half as much to either side. */
@@ -88,10 +97,33 @@ static void ranges(void)
     }
 }
 
+/* Of different decades a logarithmic axis, also with a bar that reaches below 0. */
+static void decades(void)
+{
+    plot_point points[] = {{.x = 1, .mean = 15, .low = 14, .high = 16},
+                           {.x = 2, .mean = 700, .low = -8000, .high = 9400},
+                           {.x = 3, .mean = 140, .low = 130, .high = 150}};
+    plot_series x = {.count = 3, .point = points};
+    plot_reach r = plot_reach_of(&x, 1, false);
+    EXPECT(r.decades && r.cut && r.range[0] > 4 && r.range[0] < 5 && r.range[1] > 2100 &&
+               r.range[1] < 2500,
+           "%g to %g", r.range[0], r.range[1]);
+    text_memory m;
+    plot_reach_axis(text_begin(&m), &r);
+    text_auto *text = text_end(&m);
+    EXPECT(strstr(text, "set ytics (5, 10, 20, 50, 100, 200, 500, 1000, 2000)\n"), "%s", text);
+    EXPECT(!plot_reach_of(&x, 1, true).decades, "straight was asked for");
+    points[1] = points[2];
+    EXPECT(!plot_decades(r.range, &x, 1), "within a decade");
+    points[0].mean = 0;
+    EXPECT(!plot_decades(r.range, &x, 1), "0 has no logarithm");
+}
+
 const test_suite test_plot_dodge = {"results/plot_dodge",
                                     {{"beside", beside},
                                      {"by_factors", by_factors},
                                      {"without_bars", without_bars},
                                      {"long_bars", long_bars},
                                      {"ranges", ranges},
+                                     {"decades", decades},
                                      {0}}};

@@ -5,6 +5,7 @@
 
 #include "core/base/file.h"
 #include "results/compare/compare_load.h"
+#include "results/report/html.h"
 #include "results/report/report.h"
 #include "results/store/collect.h"
 #include "tests/support/fake_results.h"
@@ -172,6 +173,19 @@ static void many_variants(void)
     free(text);
 }
 
+/* Figures behind a name that is written from the right stay in their order; numbers within it have
+ * no mark, and what is copied has none. */
+static void from_right(void)
+{
+    text_memory m;
+    FILE *out = text_begin(&m);
+    html_element(out, "p", "", "\u05d0 1 \u05d1: 0.1, 0.2 to b");
+    html_element(out, "pre", "", "\u05d0: 1");
+    text_auto *text = text_end(&m);
+    EXPECT(strcmp(text, "<p>\u05d0 1 \u05d1\u200E: 0.1, 0.2 to b</p>\n<pre>\u05d0: 1</pre>\n") == 0,
+           "%s", text);
+}
+
 static void pictures(void)
 {
     plot_report plots = {
@@ -182,8 +196,9 @@ static void pictures(void)
     file_join(path, plots.folder, "a.svg", &e);
     EXPECT(file_write(path, "<svg/>", 6, &e), "%s", e.text);
     file_join(path, plots.folder, "a.gp", &e);
-    static const char script[] = "set xlabel 'tokens'\nset ylabel 'loss '.\"'\".'bpb'.\"'\".''\n"
-                                 "set label 1 'Line: mean over n seeds.' at 1\n";
+    static const char script[] =
+        "set xlabel 'tokens'\nset ylabel 'loss '.\"\\047\".'bpb'.\"\\047\".''\n"
+        "set label 1 'Line: mean over n seeds.' at 1\n";
     EXPECT(file_write(path, script, sizeof script - 1, &e), "%s", e.text);
     char *text = page(&plots);
     EXPECT(strstr(text, "data:image/svg+xml;base64,PHN2Zy8+\""), "no picture");
@@ -192,6 +207,12 @@ static void pictures(void)
     EXPECT(strstr(text, "data-map=\"80 600 40 400 0 100 2 3 620 440\""), "no map");
     EXPECT(strstr(text, "loss 'bpb' by tokens"), "no title");
     EXPECT(strstr(text, "download=\"a.gp\""), "no script to take along");
+    free(text);
+    static const char panels[] = "plot 0\nset multiplot layout 3,3 title 'm: how does each?'\n"
+                                 "set title 'a variant'\n";
+    EXPECT(file_write(path, panels, sizeof panels - 1, &e), "%s", e.text);
+    text = page(&plots);
+    EXPECT(strstr(text, "<figcaption>m: how does each?<a"), "panels: no title");
     EXPECT(!strstr(text, "http-equiv=\"refresh\""), "asks for itself for ever");
     free(text);
 }
@@ -309,6 +330,7 @@ const test_suite test_report = {"results/report",
                                  {"chosen", chosen},
                                  {"well_formed", well_formed},
                                  {"many_variants", many_variants},
+                                 {"from_right", from_right},
                                  {"pictures", pictures},
                                  {"maps", maps},
                                  {"in_a_browser", in_a_browser},

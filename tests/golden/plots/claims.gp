@@ -5,7 +5,7 @@ set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set tmargin 2.5
-set label 1 'Bar: estimate and interval of the statement that decides. Colours: after Holm'."'".'s correction over all claims.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
+set label 1 'Bar: estimate and interval of the statement that decides. Colours: after Holm'."\047".'s correction over all claims.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
 set title 'memory: which claims hold, and by how much?'
 set tmargin 2.5
@@ -16,7 +16,9 @@ set xtics ('fails' -0.5, 'margin' 0, 'holds' 0.5)
 set xrange [-1.1:1.1]
 set yrange [4.6:0.5]
 set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' dashtype 2
-set key outside right top Left reverse samplen 1.5 spacing 1.2
+set lmargin at screen 0.2231
+set rmargin at screen 0.8402
+set key at screen 0.8517, graph 1 left top Left reverse samplen 1.5 spacing 1.2 maxcols 1 width -100
 set ytics noenhanced scale 0 ('longer (n = 3)' 1, 'equal, after the fact (n = 3)' 2, 'wide (n = 2)' 3, 'size (n = 3)' 4)
 set label 2 '3.87 % (3.76 to 3.97)' noenhanced at graph 0.02, first 1.32 left font ',9' textcolor rgb '#404040'
 set label 3 'has to be above 1' noenhanced at graph 0.98, first 1.32 right font ',9' textcolor rgb '#404040'
@@ -39,7 +41,7 @@ $fails << EOD
 # inside line low high
 -0.89810386 2 -1 -0.79620772
 EOD
-set terminal svg size 760,378 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
+set terminal svg size 875,378 dynamic noenhanced font 'Liberation Sans, Arial, sans-serif,12' background 'white'
 set output 'claims.svg'
 plot $undecided using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#707070' title 'undecided', \
      $holds using 1:2:3:4 with xerrorbars pointtype 5 pointsize 0.9 linewidth 1.8 linecolor rgb '#0072b2' title 'holds', \

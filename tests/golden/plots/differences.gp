@@ -5,16 +5,16 @@ set border 3 linecolor rgb '#404040'
 set tics nomirror out scale 0.6 textcolor rgb '#202020'
 set grid linecolor rgb '#e0e0e0' linewidth 0.5 linetype 1 dashtype 1
 set tmargin 2.5
-set label 1 'Bar: mean and 95 % t-interval of the difference, paired by seed (none for n = 1). Dots: single seeds. Colours: after Holm'."'".'s correction.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
+set label 1 'Bar: mean and 95 % t-interval of the difference, paired by seed (none for n = 1). Dots: single seeds. Colours: after Holm'."\047".'s correction.' at screen 0.02, character 0.9 left font ',10' textcolor rgb '#606060'
 set bmargin 5.2
-set title 'memory: what is better or worse than '."'".'short 1e-3'."'".', and how surely?'
+set title 'memory: what is better or worse than '."\047".'short 1e-3'."\047".', and how surely?'
 set tmargin 2.5
-set xlabel 'difference to '."'".'short 1e-3'."'".' (bits per byte, lower is better)'
+set xlabel 'difference to '."\047".'short 1e-3'."\047".' (bits per byte, lower is better)'
 set border 1
 set grid xtics noytics
 set xtics 0.05
 set yrange [8.5:0.5]
-set offsets graph 0.04, graph 0.04, 0, 0
+set xrange [-0.0556424:0.21573]
 set arrow 1 from 0, graph 0 to 0, graph 1 nohead back linecolor rgb '#404040' dashtype 2
 set lmargin at screen 0.1923
 set rmargin at screen 0.8344
