@@ -390,10 +390,16 @@ void blas_gemm_heads(const gemm_kernel *g, bool transpose_b, int64_t heads, int6
                      real *c, int64_t stride_c)
 {
     int64_t apart = transpose_b ? k : n;
-    CHECK(g && heads > 0 && n > 0 && k > 0 && stride_a >= k && stride_b >= heads * apart &&
+    CHECK(g && heads > 0 && n >= 0 && k >= 0 && stride_a >= k && stride_b >= heads * apart &&
               stride_c >= n,
           "%lld heads of %lld x %lld, strides %lld, %lld, %lld", (long long)heads, (long long)k,
           (long long)n, (long long)stride_a, (long long)stride_b, (long long)stride_c);
+    /* Of a query that sees no key. */
+    if (n == 0) return;
+    if (k == 0) {
+        scale_rows(c, heads, n, stride_c, 0);
+        return;
+    }
 #if REAL_IS_DOUBLE
     for (int64_t h = 0; h < heads; h++) {
         blas_gemm(g, false, transpose_b, 1, n, k, alpha, a + h * stride_a, stride_a, b + h * apart,

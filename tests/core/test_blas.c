@@ -175,7 +175,7 @@ static void heads_of(const gemm_kernel *g, int64_t heads, int64_t d, int64_t key
 }
 
 /* Heads of parts of a vector, of one and of several, more of them than are read together, and so
- * wide that one is as much as that. */
+ * wide that one is as much as that; and of no keys. */
 static void heads_side_by_side(void)
 {
     static const int64_t dims[] = {5, 16, 32, 40, 64, 128, 256, 272, 544};
@@ -189,6 +189,7 @@ static void heads_side_by_side(void)
                 heads_of(gemm_at(i), heads, dims[j], 37);
             }
             heads_of(gemm_at(i), 4, dims[j], 403);
+            heads_of(gemm_at(i), 4, dims[j], 0);
         }
     }
 }

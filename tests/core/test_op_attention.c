@@ -132,32 +132,42 @@ static void like_the_definition(void)
 }
 
 /* A row that sees nothing beside one that sees all, as of stored keys: y is 0, and no gradient
- * comes from it, whether or not the keys end with a part of what is packed. */
+ * comes from it. */
+static void sees_nothing_of(int64_t queries, int64_t keys, int64_t kv_heads)
+{
+    enum { ROWS = 2, HEADS = 2, DIM = 8 };
+    int64_t values = kv_heads * DIM, width = 2 * values;
+    problem p = {.rows = ROWS, .queries = queries, .extra = keys - queries};
+    p.s = (attention_shape){.heads = HEADS, .kv_heads = kv_heads, .head_dim = DIM, .scale = 1};
+    p.valid[0] = -queries;
+    p.valid[1] = p.extra;
+    p.s.valid = p.valid;
+    check_problem(&p, (uint32_t)keys);
+    tape *t = tape_new();
+    tape_reset(t, true);
+    tensor *q = filled(t, ROWS, queries, HEADS * DIM, 1), *x = filled(t, ROWS, keys, width, 2);
+    q->needs_grad = x->needs_grad = true;
+    tensor *y = op_attention(t, (attention_operand){q, 0}, (attention_operand){x, 0},
+                             (attention_operand){x, values}, &p.s);
+    tape_seed(t, y, y->data);
+    tape_run_backward(t);
+    for (int64_t k = 0; k < keys * width; k++) {
+        EXPECT(!(fabs((double)x->grad[k]) > 0), "%lld queries of %lld keys: a gradient of %g",
+               (long long)queries, (long long)keys, (double)x->grad[k]);
+    }
+    tape_free(t);
+}
+
+/* Of one query and of many, with keys of its own for each head or not, whether or not the keys end
+ * with a part of what is packed: heads, queries and keys that go together are other products. */
 static void sees_nothing(void)
 {
-    enum { ROWS = 2, QUERIES = 20 };
-    static const int64_t sizes[] = {20, 31, 32, 64, 70, 96};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        int64_t keys = sizes[i];
-        problem p = {.rows = ROWS, .queries = QUERIES, .extra = keys - QUERIES};
-        p.s = (attention_shape){.heads = 2, .kv_heads = 1, .head_dim = 8, .scale = 1};
-        p.valid[0] = -QUERIES;
-        p.valid[1] = p.extra;
-        p.s.valid = p.valid;
-        check_problem(&p, (uint32_t)keys);
-        tape *t = tape_new();
-        tape_reset(t, true);
-        tensor *q = filled(t, ROWS, QUERIES, 16, 1), *x = filled(t, ROWS, keys, 16, 2);
-        q->needs_grad = x->needs_grad = true;
-        tensor *y = op_attention(t, (attention_operand){q, 0}, (attention_operand){x, 0},
-                                 (attention_operand){x, 8}, &p.s);
-        tape_seed(t, y, y->data);
-        tape_run_backward(t);
-        for (int64_t k = 0; k < keys * 16; k++) {
-            EXPECT(!(fabs((double)x->grad[k]) > 0), "of %lld keys: a gradient of %g",
-                   (long long)keys, (double)x->grad[k]);
+    static const int64_t queries[] = {1, 2, 20}, sizes[] = {20, 31, 32, 64, 70, 96};
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            sees_nothing_of(queries[i], sizes[j], 1);
+            sees_nothing_of(queries[i], sizes[j], 2);
         }
-        tape_free(t);
     }
 }
 
