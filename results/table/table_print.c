@@ -147,6 +147,14 @@ static bool is_title_shared(const table *t, int c)
     return false;
 }
 
+/* A value of an axis says little without what it is of. */
+static bool is_number(const char *text)
+{
+    char *end;
+    strtod(text, &end);
+    return end > text && *end == 0;
+}
+
 /* The columns for which there was no room. Named, so that nobody takes the table for the whole;
  * wider terminals and CSV have them. */
 static void print_left_out(FILE *out, const table *t, const table_width *w, int columns)
@@ -159,7 +167,7 @@ static void print_left_out(FILE *out, const table *t, const table_width *w, int 
         const table_head *h = &t->column[c];
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%.100s",
                               n ? ", " : "not shown here: ", h->title);
-        if (h->unit[0] && is_title_shared(t, c)) {
+        if (h->unit[0] && (is_title_shared(t, c) || is_number(h->title))) {
             n += (size_t)snprintf(list + n, sizeof list - n, " (%.90s)", h->unit);
         }
     }

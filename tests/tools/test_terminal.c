@@ -187,6 +187,12 @@ static void figures_in_words_are_whole(void)
         expect_within(calls[i].words[0], text, 80);
         free(text);
     }
+    /* A value of an axis that has no room is told with what it is of. */
+    const char *const pivot[] = {"compare", "--pivot", "reach,lr", "--out", x.out, NULL};
+    char *text = on_terminal(46, 24, pivot);
+    if (!text) return;
+    EXPECT(strstr(text, "not shown here: 3e-3 (lr)"), "%s", text);
+    free(text);
 }
 
 /* An identity is there to be copied: half of one is worth nothing. */
