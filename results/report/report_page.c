@@ -32,6 +32,10 @@ const char REPORT_PAGE_STYLE[] =
     "hue-rotate(180deg)}}\n"
     "nav a{margin-right:1rem;color:var(--soft);font-size:.85rem}\n"
     "figure{margin:1rem 0}figure img{max-width:min(100%,58rem);background:#fff;border-radius:4px}\n"
+    /* On a telephone a picture scrolls in its frame, as tables do: made to fit, nobody could read
+     * it. */
+    "@media screen and (max-width:48rem){figure{overflow-x:auto}figure "
+    "img{max-width:none;width:50rem}}\n"
     /* Neither may take the pointer from the picture below it. */
     "#values{position:absolute;pointer-events:none;background:var(--page);border:1px solid "
     "var(--line);border-radius:4px;padding:.15rem .5rem;font-size:.85rem;max-width:24rem}\n"
