@@ -18,10 +18,10 @@ static bool drawn(const comparison *c, int i)
 }
 
 /* How far the picture reaches. Bars that are much longer than the others leave it, and a row whose
- * mean is FAR times as large as is usual is no more than a word at its edge (a perplexity of 8,000
+ * mean is FAR times as large as is usual stands at its edge as a number (a perplexity of 8,000
  * where training failed): all others would be one line. */
 typedef struct reach {
-    double far;      /* from there on a mean is a word */
+    double far;      /* from there on a mean is a number at the edge */
     double range[2]; /* of the axis */
     bool cut;
 } reach;
@@ -51,11 +51,12 @@ static reach reach_of(arena *a, const comparison *c)
     for (int i = 0; i < c->count; i++) {
         estimate d = c->variants[i].difference;
         double half = isfinite(d.half) ? d.half : 0;
+        x.cut = x.cut || is_far(c, i, &x);
         if (!drawn(c, i) || is_far(c, i, &x)) continue;
         rows.point[rows.count++] = (plot_point){
             .x = i, .mean = d.mean, .low = d.mean - half, .high = d.mean + half, .n = d.n};
     }
-    x.cut = plot_dodge_cuts(x.range, &rows, 1);
+    x.cut = plot_dodge_cuts(x.range, &rows, 1) || x.cut;
     /* With 0, where the baseline's line is, and some room beside it. */
     double air = 0.04 * (fmax(x.range[1], 0) - fmin(x.range[0], 0));
     if (!(air > 0)) air = 0.01; /* all are equal to it */
@@ -131,7 +132,7 @@ static int kinds_of(const comparison *c)
 
 /* Returns how many lines. A data block for each kind, for its colour and its name in the key;
  * `line` counts all rows, so that each kind's bars stand in their own. */
-static int put_means(FILE *out, const comparison *c, const reach *x, int kind)
+static int put_means(FILE *out, const comparison *c, int kind)
 {
     int line = 0, count = 0;
     fprintf(out, "$%s << EOD\n# difference line low high n\n", KIND[kind].name);
@@ -139,7 +140,7 @@ static int put_means(FILE *out, const comparison *c, const reach *x, int kind)
         if (!drawn(c, i)) continue;
         estimate d = c->variants[i].difference;
         line++;
-        if (kind_of(&c->variants[i]) != kind || is_far(c, i, x)) continue;
+        if (kind_of(&c->variants[i]) != kind) continue;
         double half = isfinite(d.half) ? d.half : 0;
         fprintf(out, "%.9g %d %.9g %.9g %d\n", d.mean, line, d.mean - half, d.mean + half, d.n);
         count++;
@@ -169,7 +170,8 @@ static void put_names(FILE *out, const comparison *c)
     fputs(")\n", out);
 }
 
-/* "8211 ->" at the edge that the row lies beyond, in its colour. */
+/* "8211 ->" at the edge that the row lies beyond, in its colour, above what its bar leaves of a
+ * line in the picture. */
 static void put_far(FILE *out, const comparison *c, const reach *x)
 {
     int line = 0;
@@ -181,8 +183,9 @@ static void put_far(FILE *out, const comparison *c, const reach *x)
         snprintf(text, sizeof text, mean > 0 ? "%+.4g \u2192" : "\u2190 %+.4g", mean);
         fprintf(out, "set label %d ", line + 1);
         gnuplot_quote(out, text);
-        fprintf(out, " at graph %s, first %d %s textcolor rgb '%s'\n", mean > 0 ? "0.99" : "0.01",
-                line, mean > 0 ? "right" : "left", KIND[kind_of(&c->variants[i])].colour);
+        fprintf(out, " at graph %s, first %d %s offset 0,0.6 textcolor rgb '%s'\n",
+                mean > 0 ? "0.99" : "0.01", line, mean > 0 ? "right" : "left",
+                KIND[kind_of(&c->variants[i])].colour);
     }
 }
 
@@ -245,7 +248,7 @@ bool plot_differences(plot_report *r, arena *a, store *s, const comparison *c, e
           "'single seeds'",
           gnuplot_item(&p));
     for (int kind = 0; kind < KINDS; kind++) {
-        if (put_means(p.out, c, &x, kind) == 0) continue;
+        if (put_means(p.out, c, kind) == 0) continue;
         fprintf(gnuplot_item(&p),
                 "$%s using %s pointsize 0.9 linewidth 1.8 linecolor rgb '%s' title '%s'",
                 KIND[kind].name,

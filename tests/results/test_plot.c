@@ -327,6 +327,8 @@ static void far_off(void)
          *cost = plotted_content(&r, "cost-params.gp");
     EXPECT(all && strstr(all, "set label 4 '+40 \u2192' at graph 0.99, first 3 right"), "%s",
            all ? all : "none");
+    EXPECT(all && strstr(all, "long ones leave the picture") && strstr(all, "title 'worse'"), "%s",
+           all ? all : "none");
     EXPECT(all && strstr(all, "set xtics 0.05\n") && strstr(all, "'d (n = 3)' 3"), "%s",
            all ? all : "none");
     EXPECT(cost && strstr(cost, "set logscale y\nset yrange ["), "%s", cost ? cost : "none");
