@@ -22,6 +22,7 @@
 #include "results/compare/protocol.h"
 #include "results/store/collect.h"
 #include "results/table/table.h"
+#include "tools/eval_bar.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
@@ -336,7 +337,12 @@ static bool eval_model(eval_work *w, const found_run *x, const trained_model *m,
         w->there++;
         return true;
     }
-    if (!diagnose_evaluation(&r, &more, &task, true, e)) return false;
+    eval_bar bar;
+    eval_bar_begin(&bar, x->label ? x->label : w->call->words[0]);
+    task.reader = eval_bar_reader(&bar);
+    bool made = diagnose_evaluation(&r, &more, &task, true, e);
+    eval_bar_end(&bar);
+    if (!made) return false;
     json_auto_t *record = eval_record(&r, &task, id, m->step, m->tokens, false);
     /* Diagnoses (slices, what a state is worth) stand in the same record as the loss. */
     json_object_update_recursive(record, more);

@@ -7,6 +7,7 @@
 #include "core/base/crew.h"
 #include "core/base/host.h"
 #include "core/train/lanes.h"
+#include "harness/supervise/progress.h"
 #include "harness/train/trained_model.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
@@ -44,17 +45,24 @@ typedef struct continued {
 } continued;
 
 /* Texts that step together, a thread's share of all. */
+typedef struct work work;
 typedef struct share {
+    work *all;
     continued *texts;
     int64_t rows;
+    bool tells; /* how far all are */
 } share;
 
-typedef struct work {
+struct work {
     const trained_model *model;
     const generate_call *options;
     share *shares;
+    progress *shown; /* NULL: nobody looks */
+    double began;
+    int64_t of; /* tokens */
+    _Atomic int64_t drawn;
     atomic_bool broken; /* a text ended early: logits were no numbers */
-} work;
+};
 
 /* ---- prompts ---- */
 
@@ -134,20 +142,26 @@ static void say_unknown(const trained_model *m, const continued *x, int64_t inde
 
 /* ---- texts ---- */
 
-/* Rows of a share are its texts, in order: hence user + row. */
+/* Rows of a share are its texts, in order. */
 static bool collect_text(void *user, int64_t row, int32_t token)
 {
-    continued *x = (continued *)user + row;
+    const share *s = user;
+    work *w = s->all;
+    continued *x = s->texts + row;
     x->drawn[x->count++] = token;
+    int64_t drawn = ++w->drawn;
+    if (s->tells && w->shown) {
+        progress_tell(w->shown, "generating", drawn, w->of, host_monotonic_s() - w->began);
+    }
     return true;
 }
 
 static void continue_share(void *arg, int64_t item, int thread)
 {
-    (void)thread;
     work *w = arg;
     const generate_call *o = w->options;
-    const share *s = &w->shares[item];
+    share *s = &w->shares[item];
+    s->tells = thread == 0;
     arena_auto *a = arena_new(0);
     model_prompt *prompts = ARENA_NEW(a, model_prompt, s->rows);
     for (int64_t i = 0; i < s->rows; i++) {
@@ -159,8 +173,7 @@ static void continue_share(void *arg, int64_t item, int thread)
     model_state *state = model_state_new(w->model->model, s->rows);
     /* Of the share, as the state is: threads have nothing in common but the weights. */
     tape *t = tape_new();
-    if (!model_generate(state, t, w->model->values, prompts, o->tokens, &how, collect_text,
-                        s->texts)) {
+    if (!model_generate(state, t, w->model->values, prompts, o->tokens, &how, collect_text, s)) {
         w->broken = true;
     }
     tape_free(t);
@@ -174,10 +187,17 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
 {
     int64_t threads = MIN(count, (int64_t)host_cores());
     int64_t shares = model_whole_call(m->model) ? count : threads;
-    work w = {m, c->options, ARENA_NEW(c->memory, share, shares), false};
+    const generate_call *o = c->options;
+    err ignored; /* without memory for it, it is not shown */
+    work w = {.model = m,
+              .options = o,
+              .shares = ARENA_NEW(c->memory, share, shares),
+              .shown = progress_new(stderr, &ignored),
+              .began = host_monotonic_s(),
+              .of = count * o->tokens};
     for (int64_t i = 0; i < shares; i++) {
         int64_t first = count * i / shares;
-        w.shares[i] = (share){texts + first, count * (i + 1) / shares - first};
+        w.shares[i] = (share){&w, texts + first, count * (i + 1) / shares - first, false};
     }
     /* A crew of one is no crew: with several texts each thread computes its own products alone. */
     crew *helpers = crew_new(threads == 1 ? host_cores() : 1, e);
@@ -192,6 +212,7 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
         ok = err_set(e, "the model's logits are not finite numbers; its weights are damaged or too "
                         "large");
     }
+    progress_free(w.shown);
     lanes_free(pool);
     crew_free(helpers);
     return ok;

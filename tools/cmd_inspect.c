@@ -12,6 +12,7 @@
 #include "harness/run/run_open.h"
 #include "harness/train/trained_model.h"
 #include "results/table/table.h"
+#include "tools/eval_bar.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
@@ -324,7 +325,12 @@ static int inspect_model(const cli_call *c, const char *folder, int parts, const
     /* After the model was loaded: until then Ctrl-C ends the program at once. */
     stop_signals_catch(ask_stop);
     inspection x;
-    if (!inspect(&x, &task, e)) return cli_tell(EXIT_FAILED, e);
+    eval_bar bar;
+    eval_bar_begin(&bar, c->words[0]);
+    task.reader = eval_bar_reader(&bar);
+    bool made = inspect(&x, &task, e);
+    eval_bar_end(&bar);
+    if (!made) return cli_tell(EXIT_FAILED, e);
     int status = keep_inspection(c, &x, folder, e);
     inspection_deinit(&x);
     return status;

@@ -7,6 +7,7 @@
 #include "harness/evaluate/recall.h"
 #include "harness/train/trained_model.h"
 #include "results/table/table.h"
+#include "tools/eval_bar.h"
 #include "tools/find_run.h"
 #include "tools/verbs.h"
 
@@ -49,9 +50,13 @@ static int add_run(table *t, const char *name, const cli_call *c, err *e)
                       .options = &how,
                       .threads = host_cores(),
                       .seed = (uint64_t)m.seed};
+    eval_bar bar;
+    eval_bar_begin(&bar, name);
+    task.reader = eval_bar_reader(&bar);
     recall_score *scores = ARENA_NEW(c->memory, recall_score, MAX_RECALL);
     /* Only the probe's own question, so no record is kept: the final evaluation has one. */
     int n = recall_measure(scores, &task, e);
+    eval_bar_end(&bar);
     for (int i = 0; i < n; i++) {
         table_row(t);
         table_text(t, 0, "%s", name);

@@ -104,6 +104,9 @@ typedef struct eval_forget {
 typedef struct eval_reader {
     void (*heard)(void *user, int64_t tokens, int64_t of, double seconds); /* NULL: nobody does */
     void *user;
+    /* What is heard next is of trial `i` of `n` of a grid's, from 1; i 0: of what counts. NULL: of
+     * trials nothing is heard. */
+    void (*trial)(void *user, int i, int n);
 } eval_reader;
 
 /* Where an evaluation is kept on the way: see eval_keep.h. */

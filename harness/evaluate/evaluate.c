@@ -324,7 +324,7 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
     trial.losses_path = NULL;
     trial.slices = false;
     trial.watch = NULL;
-    trial.reader.heard = NULL;
+    if (!trial.reader.trial) trial.reader.heard = NULL;
     trial.learner = l;
     eval_keep keep = task->keep ? *task->keep : (eval_keep){0};
     char part[FILE_PATH_BYTES];
@@ -334,6 +334,9 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
         evaluation r;
         if (keep.path) snprintf(part, sizeof part, "%s-%d", task->keep->path, i);
         keep.path = keep.path ? part : NULL;
+        if (trial.reader.trial) {
+            trial.reader.trial(trial.reader.user, i + 1, d->rate_count * d->decay_count);
+        }
         dynamic_learner_set(l, d->rate_values[i / d->decay_count],
                             d->decay_values[i % d->decay_count]);
         if (!run_task(&r, &trial, e)) return false;
@@ -345,6 +348,7 @@ static bool choose_from_grid(dynamic_learner *l, const eval_task *task, bool *st
         }
         evaluate_deinit(&r);
     }
+    if (trial.reader.trial) trial.reader.trial(trial.reader.user, 0, 0);
     dynamic_learner_set(l, rate, decay);
     return true;
 }

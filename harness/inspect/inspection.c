@@ -46,6 +46,7 @@ bool inspection_evaluate(evaluation *r, inspection *x, split_kind split, int64_t
                       .threads = task->threads,
                       .seed = (uint64_t)task->loaded->seed,
                       .stop = task->stop,
+                      .reader = task->reader,
                       .watch = watch};
     if (!evaluate(r, &eval, e)) return false;
     x->stopped = x->stopped || r->stopped;

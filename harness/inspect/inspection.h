@@ -126,6 +126,7 @@ typedef struct inspect_task {
     int parts; /* INSPECT_* bits; 0: all that the model's layers offer */
     int threads;
     const volatile sig_atomic_t *stop; /* may be NULL */
+    eval_reader reader;                /* of each pass over text */
 } inspect_task;
 
 typedef struct inspection {

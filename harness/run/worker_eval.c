@@ -77,7 +77,7 @@ static bool prepare(worker *w, named_eval *x, bool final, err *e)
     /* Slices and losses per token are of the final evaluation only: those on the way are there to
      * be seen, not to be compared. */
     x->task.slices = final;
-    x->task.reader = (eval_reader){tell_share, w};
+    x->task.reader = (eval_reader){tell_share, w, NULL};
     worker_eval_id(x->id, w);
     snprintf(name, sizeof name, "losses-%s.f32", x->id);
     if (!file_join(x->losses, w->folder, name, e) ||

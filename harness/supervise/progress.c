@@ -268,16 +268,41 @@ static void draw_all(progress *p, const progress_job *jobs, int count, char *tot
 
 /* ---- both ---- */
 
+/* Whether it is time to show something, which it then is. */
+static bool is_due(progress *p)
+{
+    double now = host_monotonic_s();
+    if (now - p->shown_at < (p->terminal ? 0.2 : 10)) return false;
+    /* progress_say puts it back to 0, which on a terminal is at once. */
+    bool waits = !p->terminal && p->shown_at <= 0; /* the first plain line waits, too */
+    p->shown_at = now;
+    return !waits;
+}
+
+void progress_tell(progress *p, const char *name, int64_t tokens, int64_t of, double seconds)
+{
+    double now = host_monotonic_s(), part = of > 0 ? fmin(1, (double)tokens / (double)of) : 0;
+    if (now - p->began < 1 || !is_due(p)) return;
+    char rest[64], speed[16], left[16];
+    progress_amount(speed, (double)tokens / seconds);
+    progress_time(left, part > 0 ? seconds * (1 / part - 1) : (double)NAN);
+    snprintf(rest, sizeof rest, "%s tok/s  %s left", speed, left);
+    if (!p->terminal) {
+        one_line_print(p->out, "  %s: %.0f%%  %s", name, 100 * part, rest);
+        return;
+    }
+    int width = 80, rows = 24;
+    terminal_size(p->out, &width, &rows);
+    const layout l = lay_out(width, (int)strlen(rest));
+    erase_bars(p);
+    draw_bar(p, &l, name, part, rest);
+    fflush(p->out);
+}
+
 void progress_update(progress *p, const progress_job *jobs, int count, const progress_sweep *all)
 {
     double now = host_monotonic_s(), rate = 0;
-    if (now - p->shown_at < (p->terminal ? 0.2 : 10)) return;
-    /* progress_say puts it back to 0, which on a terminal is at once. */
-    if (!p->terminal && p->shown_at <= 0) { /* the first plain line waits, too */
-        p->shown_at = now;
-        return;
-    }
-    p->shown_at = now;
+    if (!is_due(p)) return;
     for (int i = 0; i < count; i++) {
         /* Of this machine's jobs: what others do is not in the sum. */
         if (isfinite(jobs[i].status.tokens_per_second)) rate += jobs[i].status.tokens_per_second;

@@ -32,6 +32,10 @@ typedef struct progress_sweep {
 
 void progress_update(progress *p, const progress_job *jobs, int count, const progress_sweep *all);
 
+/* The same of something that this process does itself: `tokens` of `of` within so many seconds.
+ * What is over within a second is not shown. */
+void progress_tell(progress *p, const char *name, int64_t tokens, int64_t of, double seconds);
+
 /* The part of a run that is done: its training, or of the whole in seconds, once it is evaluated
  * and one can know what that takes; below 1 as long as it goes on. */
 double progress_fraction(const run_status *s);

@@ -219,7 +219,7 @@ static void how_far_is_told(void)
         eval_options o = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = 500};
         eval_task task = evaluated_task(t, &o);
         task.threads = threads;
-        task.reader = (eval_reader){hear, &h};
+        task.reader = (eval_reader){hear, &h, NULL};
         evaluation r = evaluated(&task);
         EXPECT(h.calls > 1 && !h.falls && h.tokens == 500 && h.of == 500, "%d calls, %lld of %lld",
                h.calls, (long long)h.tokens, (long long)h.of);
@@ -252,7 +252,7 @@ static void how_far_a_probe_is(void)
             heard h = {0};
             eval_options o = {.split = SPLIT_VALIDATION, .rows = 2, .tokens = cut ? 190 : 0};
             eval_task task = evaluated_task(t, &o);
-            task.reader = (eval_reader){hear, &h};
+            task.reader = (eval_reader){hear, &h, NULL};
             evaluation r = evaluated(&task);
             EXPECT(!h.falls && r.tokens > 0 && h.tokens == r.tokens && h.of == r.tokens,
                    "%s: %lld of %lld, in all %lld", tasks[i], (long long)h.tokens, (long long)h.of,

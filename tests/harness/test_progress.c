@@ -92,6 +92,23 @@ static void screen_write(screen *s, const char *text)
     }
 }
 
+/* What is too short to be shown, and what is longer. */
+static void write_own(progress *p)
+{
+    progress_tell(p, "too soon", 100, 1000, 0.1);
+    usleep(1100 * 1000);
+    progress_tell(p, "keys, seed 1", 250, 1000, 10);
+}
+
+static void write_jobs(progress *p, const progress_job *jobs, int count)
+{
+    const progress_sweep all = {.runs = 100, .finished = 7, .failed = 2, .work = 9, .before = 1};
+    progress_update(p, jobs, count, &all);
+    progress_say(p, "[8/100] first of them, seed 1: done");
+    progress_update(p, jobs, count, &all);
+}
+
+/* count 0: of something that the process does itself. */
 static void write_bars(int terminal, const progress_job *jobs, int count)
 {
     err e = {0};
@@ -99,10 +116,8 @@ static void write_bars(int terminal, const progress_job *jobs, int count)
     progress *p = out ? progress_new(out, &e) : NULL;
     EXPECT(p, "%s", e.text);
     if (!p) return;
-    const progress_sweep all = {.runs = 100, .finished = 7, .failed = 2, .work = 9, .before = 1};
-    progress_update(p, jobs, count, &all);
-    progress_say(p, "[8/100] first of them, seed 1: done");
-    progress_update(p, jobs, count, &all);
+    if (count) write_jobs(p, jobs, count);
+    if (!count) write_own(p);
     fflush(out);
     /* Closed without progress_free, which would take the bars away. */
     fclose(out);
@@ -170,6 +185,22 @@ static void bars(void)
     }
 }
 
-const test_suite test_progress = {
-    "harness/progress",
-    {{"parts_of_runs", parts_of_runs}, {"time_left", time_left}, {"bars", bars}, {0}}};
+/* An evaluation that somebody waits for. */
+static void of_this_process(void)
+{
+    screen *s = calloc(1, sizeof *s);
+    *s = (screen){.columns = 80, .rows = 24};
+    draw_bars(s, NULL, 0);
+    EXPECT(strncmp(s->line[0], "keys, seed 1", 12) == 0 && strstr(s->line[0], "#####") &&
+               strstr(s->line[0], "  25%  25 tok/s  0:30 left"),
+           "%s", s->line[0]);
+    EXPECT(!*s->line[1] && !s->wrapped, "%s", s->line[1]);
+    free(s);
+}
+
+const test_suite test_progress = {"harness/progress",
+                                  {{"parts_of_runs", parts_of_runs},
+                                   {"time_left", time_left},
+                                   {"bars", bars},
+                                   {"of_this_process", of_this_process},
+                                   {0}}};
