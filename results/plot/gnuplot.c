@@ -69,6 +69,11 @@ void gnuplot_quote(FILE *out, const char *text)
     put_quoted(out, text, false, false);
 }
 
+void gnuplot_quote_lines(FILE *out, const char *text)
+{
+    put_quoted(out, text, false, true);
+}
+
 void gnuplot_tic(FILE *out, const char *text, double at)
 {
     put_quoted(out, text, true, false);
@@ -82,11 +87,13 @@ void gnuplot_set(FILE *out, const char *what, const char *text)
     fputc('\n', out);
 }
 
-void gnuplot_title(gnuplot_script *p, const char *text)
+void gnuplot_title(gnuplot_script *p, double middle, const char *text)
 {
     char wrapped[1024];
-    /* gnuplot neither breaks titles nor makes room for a second line. */
-    int lines = plot_text_wrap(wrapped, sizeof wrapped, text, p->width - 80, PLOT_LETTERS);
+    /* gnuplot neither breaks titles nor makes room for a second line. It puts a title above the
+     * middle of the plot, whatever room the picture has on either side. */
+    double room = 2 * fmin(middle, p->width - middle) - 20;
+    int lines = plot_text_wrap(wrapped, sizeof wrapped, text, room, PLOT_LETTERS);
     p->above = 1.4 + 1.1 * lines;
     fputs("set title ", p->out);
     put_quoted(p->out, wrapped, false, true);

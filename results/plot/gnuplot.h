@@ -47,9 +47,10 @@ typedef struct gnuplot_script {
 void gnuplot_begin(gnuplot_script *p, const char *name, int width, int height, const char *caption);
 /* The caption below the plot, as gnuplot_begin puts it, broken to fit; how many lines it has. */
 int gnuplot_caption(FILE *out, const gnuplot_script *p);
-/* "set what 'text'": a label; a title, broken to fit into the picture. */
+/* "set what 'text'": a label; a title, broken to fit into the picture, `middle` pixels from whose
+ * left the plot has its middle. */
 void gnuplot_set(FILE *out, const char *what, const char *text);
-void gnuplot_title(gnuplot_script *p, const char *text);
+void gnuplot_title(gnuplot_script *p, double middle, const char *text);
 /* Makes the picture higher where it is too low for a plot of so many pixels, or for a key of so
  * many lines beside it: gnuplot puts what does not fit into a second column, over the plot. For all
  * of the title's lines and the caption's, so behind gnuplot_title. */
@@ -70,5 +71,7 @@ void gnuplot_note(plot_report *r, const char *text);
 
 /* A text as a string of gnuplot's. */
 void gnuplot_quote(FILE *out, const char *text);
+/* The same with its line breaks, which the other makes spaces. */
+void gnuplot_quote_lines(FILE *out, const char *text);
 /* A named tic of "set xtics (", as it stands: gnuplot takes the text of a tic for a format. */
 void gnuplot_tic(FILE *out, const char *text, double at);

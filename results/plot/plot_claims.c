@@ -167,7 +167,7 @@ static void begin(gnuplot_script *p, const claims *x)
                   "Bar: estimate and interval of the statement that decides. Colours: after Holm's "
                   "correction over all claims.");
     snprintf(title, sizeof title, "%.200s: which claims hold, and by how much?", x->experiment);
-    gnuplot_title(p, title);
+    gnuplot_title(p, names + plot / 2, title);
     gnuplot_room(p, 0, VERDICT_FAILS + 1);
     gnuplot_set(p->out, "xlabel", "distance from the margin, each row to its own scale");
     fprintf(p->out,

@@ -198,7 +198,9 @@ static void put_panels(gnuplot_script *p, const comparison *c, const plot_series
                        const plot_frame *f)
 {
     FILE *out = p->plot;
-    char title[768];
+    char title[768], wrapped[1024];
+    plot_series_title(title, c, f->question, f->training);
+    int lines = plot_text_wrap(wrapped, sizeof wrapped, title, p->width - 80, PLOT_LETTERS);
     /* Room for the tics and the label of the outer panels, in pixels, whatever the number of
      * panels. */
     double left_px = 72.0 / p->width, low_px = 78.0 / p->height;
@@ -206,9 +208,9 @@ static void put_panels(gnuplot_script *p, const comparison *c, const plot_series
      * away. */
     gnuplot_caption(out, p);
     fprintf(out, "set multiplot layout %d,%d margins %.4f,0.985,%.4f,%.4f spacing 0.03,%.4f title ",
-            g.rows, g.columns, left_px, low_px, 1 - 62.0 / p->height, 42.0 / p->height);
-    plot_series_title(title, c, f->question, f->training);
-    gnuplot_quote(out, title);
+            g.rows, g.columns, left_px, low_px, 1 - (42.0 + 20 * lines) / p->height,
+            42.0 / p->height);
+    gnuplot_quote_lines(out, wrapped);
     fprintf(out, "\nunset key\nset label 2 ");
     gnuplot_quote(out, f->y);
     fprintf(out, " at screen %.4f,0.5 center rotate\nset label 3 ", 14.0 / p->width);

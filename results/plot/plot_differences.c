@@ -206,7 +206,7 @@ static void begin(gnuplot_script *p, const comparison *c, const reach *x, int li
     plot_text_cut(base, sizeof base, c->variants[c->baseline].label, PLOT_NAME, PLOT_LETTERS);
     snprintf(question, sizeof question, "what is better or worse than '%s', and how surely?", base);
     plot_series_title(title, c, question, false);
-    gnuplot_title(p, title);
+    gnuplot_title(p, names + PLOT_WIDTH / 2.0, title);
     gnuplot_room(p, 0, kinds_of(c) + 1);
     snprintf(text, sizeof text, "difference to '%s' (%s, lower is better)", base,
              compare_metric_title(c->metric));

@@ -142,7 +142,8 @@ static void begin(gnuplot_script *p, const char *name, const char *question, con
     char title[128];
     snprintf(title, sizeof title, "run %.8s: %s", run, question);
     gnuplot_begin(p, name, 620, 360, caption);
-    gnuplot_title(p, title);
+    /* The key takes what it needs at the right. */
+    gnuplot_title(p, 0.4 * p->width, title);
     gnuplot_set(p->out, "xlabel", x);
     gnuplot_set(p->out, "ylabel", y);
     fputs("set key outside right top Left reverse samplen 2 spacing 1.2\n", p->out);

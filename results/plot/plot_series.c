@@ -96,7 +96,7 @@ void plot_series_begin(gnuplot_script *p, const comparison *c, const plot_frame 
     }
     gnuplot_begin(p, f->name, PLOT_BESIDE + PLOT_WIDTH + 60 + (int)names, HEIGHT, f->caption);
     plot_series_title(title, c, f->question, f->training);
-    gnuplot_title(p, title);
+    gnuplot_title(p, PLOT_BESIDE + PLOT_WIDTH / 2.0, title);
     /* A picture grows with its variants; gain-* have the baseline in their key besides. */
     gnuplot_room(p, 0, f->lines + 1);
     gnuplot_set(p->out, "xlabel", f->x);

@@ -116,6 +116,24 @@ static void quoted_baseline(void)
     free(picture);
 }
 
+/* A title stands above the middle of the plot: one as wide as the picture would leave it at the
+ * left, where the plot's room is less than the key's. */
+static void long_title(void)
+{
+    text_memory m;
+    gnuplot_script p = {.width = 1000, .out = text_begin(&m)};
+    static const char text[] =
+        "which of these has words enough for more than half of a picture, and "
+        "for no more than all of it?";
+    gnuplot_title(&p, 280, text);
+    text_auto *all = text_end(&m);
+    EXPECT(strstr(all, "'.\"\\n\".'"), "%s", all);
+    p.out = text_begin(&m);
+    gnuplot_title(&p, 500, text);
+    text_auto *whole = text_end(&m);
+    EXPECT(!strstr(whole, "\\n"), "%s", whole);
+}
+
 /* A text that was cut within a letter makes no SVG that nothing can read. */
 static void cut_labels(void)
 {
@@ -489,6 +507,7 @@ const test_suite test_plot = {"results/plot",
                               {{"pictures", pictures},
                                {"odd_labels", odd_labels},
                                {"quoted_baseline", quoted_baseline},
+                               {"long_title", long_title},
                                {"cut_labels", cut_labels},
                                {"unfinished", unfinished},
                                {"tuned", tuned},
