@@ -194,6 +194,16 @@ void collect_rows_object(collect_table *t, const json_t *object)
 
 /* ---- statements ---- */
 
+/* A row without a value that its table needs is its file's fault; all else is the database's.
+ * SQLite's words end in "TABLE.COLUMN". */
+static bool refused(store *db, err *e)
+{
+    bool lacks = sqlite3_extended_errcode(store_db(db)) == SQLITE_CONSTRAINT_NOTNULL;
+    const char *column = lacks ? strrchr(sqlite3_errmsg(store_db(db)), '.') : NULL;
+    if (!column) return store_err(db, "cannot be written", e);
+    return err_set(e, "lacks '%s', or has one of another kind", column + 1);
+}
+
 /* Mostly all rows are new: what stood for a file was deleted before, or nothing did. Where one is
  * not, stamps and runs above all, the second statement puts them, those of the first again. A row
  * that the table refuses is refused by both, and the second's words are told. */
@@ -204,7 +214,7 @@ static bool flush(collector *c, collect_table *t, err *e)
     /* Also after a failure: a statement that is not reset has its table locked. */
     sqlite3_reset(t->add);
     if ((code & 0xff) == SQLITE_CONSTRAINT) code = sqlite3_step(t->put);
-    bool ok = code == SQLITE_DONE || store_err(c->db, "cannot be written", e);
+    bool ok = code == SQLITE_DONE || refused(c->db, e);
     sqlite3_reset(t->put);
     pending_clear(&t->waiting);
     return ok;

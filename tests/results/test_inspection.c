@@ -123,6 +123,21 @@ static void collected(void)
     collect_now(&x, 0);
 }
 
+/* A line without what its table needs is the file's fault, not the database's. */
+static void a_line_lacks_something(void)
+{
+    fake_experiment x = fake();
+    fake_write(&x);
+    inspect_into(&x, 0, 5);
+    fake_append(&x, 0, 1, "inspect/keys.jsonl",
+                "{\"depth\":1,\"figure\":\"triggered\",\"bin\":0,\"value\":8.0}\n");
+    collect_report r;
+    err e = {0};
+    EXPECT(collect(&r, x.out, false, &e), "%s", e.text);
+    EXPECT(r.unreadable == 1 && strstr(r.why, "keys.jsonl:") && strstr(r.why, ": lacks 'layer'"),
+           "%d: %s", r.unreadable, r.why);
+}
+
 /* A part that is looked at again takes the place of what was found before; others stay. */
 static void replaced(void)
 {
@@ -239,6 +254,7 @@ static void pictures(void)
 
 const test_suite test_inspection = {"results/inspection",
                                     {{"collected", collected},
+                                     {"a_line_lacks_something", a_line_lacks_something},
                                      {"replaced", replaced},
                                      {"unreadable", unreadable},
                                      {"scripts", scripts},
