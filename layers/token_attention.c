@@ -109,7 +109,6 @@ token_plan token_attention_build(layer_build *b, layer *self, const token_option
     if (o->compressed > 0) add_compression(b, self, o, &plan);
     bool loses = o->memory_dropout > 0 || self->dims.flush;
     if (loses && plan.slot >= 0) plan.first_slot = layer_slot_cache(b, self, "first", 1, 1);
-    self->whole_call |= self->dims.flush;
     return plan;
 }
 

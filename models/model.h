@@ -70,8 +70,9 @@ void model_set_guide(model *m, const model *guide, const real *values);
 /* The stack's layers in order; returns how many. */
 int model_layers(const model *m, const layer *const **layers);
 const layer *model_head(const model *m);
-bool model_oracle(const model *m);     /* some layer looks at the future */
-bool model_whole_call(const model *m); /* some layer's outputs depend on the whole call */
+bool model_oracle(const model *m); /* some layer looks at the future */
+/* Outputs depend on how text is cut into calls: some layer's do, or calls end blocks. */
+bool model_whole_call(const model *m);
 /* The resolved spec: every option spelt out. And only what differs from the defaults. */
 node *model_resolved(const model *m, arena *a);
 node *model_changed(const model *m, arena *a);
@@ -234,7 +235,7 @@ typedef struct model_prompt {
 
 /* Continues the rows of `s`, which step together: each reads its prompt, then up to `count` tokens
  * are sampled one at a time, each fed back through model_forward. A row is what it would be alone,
- * but for layers that look at a whole call (layer.whole_call). Weights are read once for all rows,
+ * but for models that look at a whole call (model_whole_call). Weights are read once for all rows,
  * and after some tokens from a packed copy; the cost of a token does not depend on its position.
  * False: a row ended early, since its logits were no finite numbers. */
 bool model_generate(model_state *s, tape *t, const real *values, const model_prompt *prompts,

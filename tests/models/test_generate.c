@@ -212,11 +212,30 @@ static void no_numbers(void)
     }
 }
 
+/* Where a call ends a block, positions follow from the cut into calls, which the shortest prompt
+ * decides: such models are told to continue texts one by one, whatever their layers are. */
+static void ended_blocks(void)
+{
+    static const char *const blocks[] = {"attention: {heads: 2}", "lstm: {}", "engram: {rows: 5}"};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        for (int flush = 0; flush < 2; flush++) {
+            err e = {0};
+            model_run *r =
+                model_run_format(1, &e, "{width: 8, context: 4, partial: %s, blocks: [{%s}]}",
+                                 flush ? "flush" : "keep", blocks[i]);
+            CHECK(r, "%s", e.text);
+            EXPECT(model_whole_call(r->model) == flush, "%s, flush %d", blocks[i], flush);
+            model_run_free(r);
+        }
+    }
+}
+
 extern const test_suite test_generate;
 const test_suite test_generate = {"models/generate",
                                   {{"greedy", greedy},
                                    {"repeatable", repeatable},
                                    {"together", together},
+                                   {"ended_blocks", ended_blocks},
                                    {"no_numbers", no_numbers},
                                    {"shares", shares},
                                    {"ties", ties},
