@@ -114,7 +114,10 @@ static bool write_piece(encoder *x, const corpus_split *s, piece_job *p, err *e)
 {
     /* The first failure in the order of the text is the one that is told, whichever happened
      * first. */
-    if (!p->ok) return err_set(e, "%s: %s", p->d->name, p->problem.text);
+    if (!p->ok) {
+        err_copy(e, &p->problem);
+        return err_prefix(e, "%s", p->d->name);
+    }
     sentencepiece_ids *out = &p->out;
     /* The library makes one id of a run of unknown characters; a cut inside it would make two. */
     int64_t skip = p->text.before == EDGE_JOIN && out->count && is_unknown(x, x->last) &&
@@ -163,7 +166,7 @@ static bool encode_document(encoder *x, const corpus_split *s, const entry *d, e
         bool full = x->count == MAX_PIECES || x->bytes >= (int64_t)x->workers * PIECE_BYTES;
         if (full && !end_round(x, s, e)) return false;
     }
-    return !problem.text[0] || err_set(e, "%s", problem.text);
+    return !problem.text[0] || err_copy(e, &problem);
 }
 
 static bool encode_split(encoder *x, const corpus_split *s, err *e)

@@ -92,11 +92,10 @@ static bool train_model(const corpus *c, const train_options *o, char model[FILE
     /* One name for all: the lock of the cache is held. */
     if (!file_join(prefix, c->cache, "training", e)) return false;
     train_job job = {prefix, TYPES[o->type], o->vocab, feed_sample, &feed};
-    if (!sentencepiece_train(&job, e)) {
-        /* node_err overwrites e while it prints from it. */
-        err inner = e ? *e : (err){0};
-        return node_err(e, at, "no tokenizer of %lld pieces could be trained: %s",
-                        (long long)o->vocab, inner.text);
+    err why;
+    if (!sentencepiece_train(&job, &why)) {
+        err_prefix(&why, "no tokenizer of %lld pieces could be trained", (long long)o->vocab);
+        return node_err_of(e, at, &why);
     }
     snprintf(wrote, sizeof wrote, "%s.model", prefix);
     snprintf(list, sizeof list, "%s.vocab", prefix);

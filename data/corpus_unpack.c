@@ -196,9 +196,9 @@ bool corpus_locate(corpus *c, err *e)
     const char *found = corpus_find(c->cls, path, c->spec, c->roots, c->memory, e);
     if (!found) return false;
     c->where = found;
-    c->root = corpus_unpacked(c, found, e);
+    err why = {0};
+    c->root = corpus_unpacked(c, found, &why);
     if (c->root) return true;
-    err inner = e ? *e : (err){0};
     const node *at = node_get(c->spec, "path");
-    return node_err_of(e, at ? at : c->spec, &inner);
+    return node_err_of(e, at ? at : c->spec, &why);
 }

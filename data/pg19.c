@@ -73,7 +73,7 @@ static bool read_metadata(titles *all, const char *path, arena *a, err *e)
         }
         keep_title(all, book, rows.field[1], a);
     }
-    if (problem.text[0]) return err_set(e, "%s", problem.text);
+    if (problem.text[0]) return err_copy(e, &problem);
     /* By number, for each book's title is looked for by that; the file's order is not relied on. */
     if (all->count) qsort(all->list, (size_t)all->count, sizeof *all->list, by_book);
     return true;

@@ -154,7 +154,7 @@ static bool converse(const process *p, pid_t pid, int in, int out, int errors, e
     if (p->feed && !feeding) return err_set(e, "%s: no thread to feed it", p->argv[0]);
     /* Our own reason comes before that of the program, which was only cut off by it. */
     if (!taken) return false;
-    if (!f.ok) return err_set(e, "%s", f.e.text);
+    if (!f.ok) return err_copy(e, &f.e);
     return (WIFEXITED(status) && WEXITSTATUS(status) == 0) || explain(p, status, errors, e);
 }
 

@@ -29,8 +29,12 @@ static const option OPTIONS[] = {
 /* Of several files it is said which one is wrong, where the place is in a file that it extends. */
 static int refuse_spec(const cli_call *c, const char *path, const err *e)
 {
-    if (c->count == 1 || strstr(e->text, path)) return cli_tell(EXIT_USAGE, e);
-    return cli_fail(EXIT_USAGE, "%s (in %s)", e->text, path);
+    err told = *e;
+    if (c->count > 1 && !strstr(e->text, path)) {
+        err_set(&told, "%s (in %s)", e->text, path);
+        told.outside = e->outside;
+    }
+    return cli_tell(EXIT_USAGE, &told);
 }
 
 static int check_file(const char *path, const cli_call *c, const corpus_places *places)

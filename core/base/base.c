@@ -24,6 +24,12 @@ bool err_set(err *e, const char *format, ...)
     return false;
 }
 
+bool err_copy(err *e, const err *why)
+{
+    if (e) *e = *why;
+    return false;
+}
+
 bool err_prefix(err *e, const char *format, ...)
 {
     if (!e) return false;

@@ -36,6 +36,9 @@ typedef struct err {
 /* Fills e (which may be NULL) and returns false, so that callers write `return err_set(e, ...)`. */
 bool err_set(err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Fills e with what another says, and with whose fault that is; returns false. */
+bool err_copy(err *e, const err *why);
+
 /* Puts "place: " before the text that e already holds and returns false. */
 bool err_prefix(err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -58,7 +58,7 @@ bool file_named_close(file_named *f, bool ok, err *e)
     /* What was buffered is written by fclose: only then is it known that the disk had room. */
     if (f->stream) fclose(f->stream);
     f->stream = NULL;
-    if (ok && f->failed.text[0]) ok = err_set(e, "%s", f->failed.text);
+    if (ok && f->failed.text[0]) ok = err_copy(e, &f->failed);
     if (!f->in_place) {
         ok = ok && file_out_commit(&f->out, e);
         file_out_cancel(&f->out);

@@ -316,7 +316,7 @@ dynamic_learner *dynamic_learner_new(const dynamic_options *o, const model *m, c
      * fails. */
     dynamic_learner_set(l, o->rate_values[0], o->decay_values[0]);
     if (ok) return l;
-    if (e) *e = own;
+    err_copy(e, &own);
     dynamic_learner_free(l);
     return NULL;
 }

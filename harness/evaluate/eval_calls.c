@@ -120,7 +120,7 @@ bool eval_calls_next(eval_calls *c, err *e)
     while (!c->ended && c->count < c->capacity) {
         if (!stream_next(c->stream, &c->calls[c->count].batch, &own)) {
             c->ended = true;
-            return !own.text[0] || err_set(e, "%s", own.text);
+            return !own.text[0] || err_copy(e, &own);
         }
         c->ended = !cut_weights(c, &c->calls[c->count]);
         if (!c->ended) c->count++;

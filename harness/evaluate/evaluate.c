@@ -367,7 +367,7 @@ static bool run_learning(evaluation *r, const eval_task *task, err *e)
     double gathered = host_monotonic_s();
     *r = (evaluation){0};
     /* No learner and no text: stopped while the statistics were gathered. */
-    if (!l && own.text[0]) return err_set(e, "%s", own.text);
+    if (!l && own.text[0]) return err_copy(e, &own);
     bool stopped = !l, ok = true;
     if (!stopped && d->rate_count * d->decay_count > 1) ok = choose_from_grid(l, task, &stopped, e);
     double chosen = host_monotonic_s();

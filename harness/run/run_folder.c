@@ -127,7 +127,7 @@ bool run_folder_remove(const char *folder, bool *busy, err *e)
     *busy = lock == FILE_LOCK_BUSY;
     /* Two who tidy up at once: what has gone meanwhile is removed. */
     if (*busy || !file_is_folder(folder)) return true;
-    if (lock < 0 && !is_no_lock(path)) return err_set(e, "%s", why.text);
+    if (lock < 0 && !is_no_lock(path)) return err_copy(e, &why);
     bool ok = run_folder_clear(folder, LOCK, e) && file_remove_tree(path, e);
     /* Not empty: somebody has begun the run again, and has the new lock. */
     if (ok && rmdir(folder) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST) {

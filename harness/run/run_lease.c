@@ -280,7 +280,7 @@ static bool hold(run_lease *l, double age, err *e)
      * the file before it writes anything: somebody may have taken the folder over. */
     bool old = clock_s() - l->renewed > age;
     bool holds = !l->lost.text[0] && (old ? renew(l) : check_between(l));
-    if (!holds) err_set(e, "%s", l->lost.text);
+    if (!holds) err_copy(e, &l->lost);
     pthread_mutex_unlock(&l->mutex);
     return holds;
 }

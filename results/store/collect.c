@@ -276,7 +276,7 @@ store *collect_and_open(const char *out, err *note, err *e)
         s = collect_privately(&r, out, &why, note);
     }
     /* Without a database, why there is none says more than that there is none. */
-    if (!s && why.text[0]) err_set(e, "%s", why.text);
+    if (!s && why.text[0]) err_copy(e, &why);
     /* One line at most, the one that matters more. */
     if (s && r.unreadable > 0 && !(note && note->text[0])) {
         collect_say_unreadable(note, &r);

@@ -71,7 +71,7 @@ static bool put_alone(const batches *b, int64_t entry)
      * folder's files say. */
     int code = sqlite3_errcode(store_db(db)) & 0xff;
     if (code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_READONLY) {
-        return err_set(b->e, "%s", why.text);
+        return err_copy(b->e, &why);
     }
     return store_exec(db, "ROLLBACK TO entry; RELEASE entry", b->e);
 }
@@ -96,7 +96,7 @@ static bool put_batch(const batches *b)
     collect_rows_drop(b->c);
     /* On a full disk SQLite takes the whole transaction back, the savepoint too. */
     if (!store_exec(b->c->db, "ROLLBACK TO batch; RELEASE batch", NULL)) {
-        return err_set(b->e, "%s", why.text);
+        return err_copy(b->e, &why);
     }
     ok = b->c->at_once = true;
     for (int64_t i = b->put; ok && i < end; i++) {

@@ -315,7 +315,7 @@ static bool collect_all(collector *c, const char *id, const char *folder, json_t
     err skipped = {0};
     bool read = collect_files(c, id, folder, from, &known, &skipped, fresh, e);
     /* With a line less the run counts only where nothing but its past is damaged. */
-    bool ok = read && (!skipped.text[0] || err_set(e, "%s", skipped.text));
+    bool ok = read && (!skipped.text[0] || err_copy(e, &skipped));
     snprintf(inner, sizeof inner, "runs/%s/notes.jsonl", id);
     /* Of a damaged run, too: notes are no figures. What is wrong with the run is said first. */
     err untold;

@@ -410,7 +410,7 @@ bool run_damage_of_its_name(const char *folder, err *e)
     search s = {.folder = folder, .known = &none};
     bool own = is_of_its_name(&s);
     forget_records(&s);
-    return own || err_set(e, "%s", s.unread.text);
+    return own || err_copy(e, &s.unread);
 }
 
 bool run_damage_lacks_final(const char *folder)
