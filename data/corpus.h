@@ -102,11 +102,11 @@ node *corpus_changed(const corpus *c, arena *a); /* identity: options plus conte
 /* [vocab] occurrences in the training split (one pass, cached); caller frees. */
 int64_t *corpus_token_counts(corpus *c, err *e);
 /* Text for tokens, appended; for display and generation. Caller frees. */
-char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n, err *e);
+char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n);
 /* What drawn [count] adds behind a prompt, whose text became ids [n] (0: a document begins): with
  * the space between its last word, or number, and the first one drawn. Caller frees. */
 char *corpus_continue(const corpus *c, const char *prompt, const int32_t *ids, int64_t n,
-                      const int32_t *drawn, int64_t count, err *e);
+                      const int32_t *drawn, int64_t count);
 /* How many of ids stand for what the tokenizer does not know. */
 int64_t corpus_unknown(const corpus *c, const int32_t *ids, int64_t n);
 /* Ids for text (a prompt). Caller frees *ids. */

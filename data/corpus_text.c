@@ -163,9 +163,8 @@ static char *decode_numbers(const int32_t *ids, int64_t n)
     return text;
 }
 
-char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n, err *e)
+char *corpus_decode(const corpus *c, const int32_t *ids, int64_t n)
 {
-    (void)e; /* every id has a text */
     if (c->bytes) return decode_bytes(ids, n);
     return c->pieces ? sentencepiece_decode(c->pieces, ids, n) : decode_numbers(ids, n);
 }
@@ -179,14 +178,14 @@ static bool ends_in_space(const char *text)
 /* What ids stand for depends on those before them: a text's first word lacks the space that others
  * have. So both are decoded together, and what the prompt's ids alone give is cut off. */
 char *corpus_continue(const corpus *c, const char *prompt, const int32_t *ids, int64_t n,
-                      const int32_t *drawn, int64_t count, err *e)
+                      const int32_t *drawn, int64_t count)
 {
     int32_t *all = malloc((size_t)(n + count + 1) * sizeof *all);
     CHECK(all, "out of memory");
     if (n > 0) memcpy(all, ids, (size_t)n * sizeof *all);
     if (count > 0) memcpy(all + n, drawn, (size_t)count * sizeof *all);
-    text_auto *read = corpus_decode(c, all, n, e);
-    text_auto *whole = corpus_decode(c, all, n + count, e);
+    text_auto *read = corpus_decode(c, all, n);
+    text_auto *whole = corpus_decode(c, all, n + count);
     free(all);
     const char *rest = whole + strlen(read);
     /* Encoding drops a space at a prompt's end, or, where spaces are the ends of words, adds one

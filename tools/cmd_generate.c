@@ -219,13 +219,13 @@ static bool continue_all(const cli_call *c, const trained_model *m, continued *t
 }
 
 /* Prompts and continuations to stdout, an empty line between two. */
-static void write_texts(const trained_model *m, const continued *texts, int64_t count, err *e)
+static void write_texts(const trained_model *m, const continued *texts, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         const continued *x = &texts[i];
         /* Behind the start token. */
         text_auto *text = corpus_continue(m->corpus, x->prompt, x->read.tokens + 1,
-                                          x->read.count - 1, x->drawn, x->count, e);
+                                          x->read.count - 1, x->drawn, x->count);
         printf("%s%s%s\n", i ? "\n" : "", x->prompt, text);
     }
 }
@@ -244,7 +244,7 @@ static bool continue_prompts(const cli_call *c, const trained_model *m, const ch
     if (!continue_all(c, m, texts, count, e)) return false;
     double seconds = host_monotonic_s() - started;
     /* Written at the end, in the order of the prompts, whichever share was first. */
-    write_texts(m, texts, count, e);
+    write_texts(m, texts, count);
     for (int64_t i = 0; i < count; i++) {
         drawn += texts[i].count;
     }

@@ -113,7 +113,7 @@ static int64_t decoded_bytes(const eval_pass *p, int64_t index, int64_t n)
         int64_t count = MIN((int64_t)PIECE, n - at);
         char *text = NULL;
         if (split_read(p->split, index, at, count, ids, NULL)) {
-            text = corpus_decode(p->task->corpus, ids, count, NULL);
+            text = corpus_decode(p->task->corpus, ids, count);
         }
         if (!text) return -1;
         bytes += (int64_t)strlen(text);

@@ -95,7 +95,7 @@ json_t *sample_draw(const sample_options *o, const model *m, const real *values,
     tape_free(t);
     model_state_free(state);
     /* Behind the start token. */
-    text_auto *text = corpus_continue(c, o->prompt, read + 1, count - 1, d.ids, d.count, e);
+    text_auto *text = corpus_continue(c, o->prompt, read + 1, count - 1, d.ids, d.count);
     free(read);
     if (stop && *stop) return NULL;
     /* Tokens may be parts of letters. The record keeps the text for looking at, not the tokens. */

@@ -23,7 +23,7 @@ enum { READ_TOKENS = 65536 };
 static int32_t find_anchor(const corpus *c, int64_t vocab, size_t *length)
 {
     for (int32_t id = 0; id < vocab; id++) {
-        text_auto *text = corpus_decode(c, &id, 1, NULL);
+        text_auto *text = corpus_decode(c, &id, 1);
         *length = text ? strlen(text) : 0;
         if (*length > 0) return id;
     }
@@ -39,7 +39,7 @@ static void read_pieces(prefixes *p, const corpus *c)
     int32_t anchor = find_anchor(c, p->vocab, &length);
     p->pieces = ARENA_NEW(p->memory, const char *, p->vocab);
     for (int64_t id = 0; id < p->vocab; id++) {
-        text_auto *text = corpus_decode(c, (int32_t[]){anchor, (int32_t)id}, 2, NULL);
+        text_auto *text = corpus_decode(c, (int32_t[]){anchor, (int32_t)id}, 2);
         p->pieces[id] =
             text && strlen(text) >= length ? arena_strdup(p->memory, text + length) : "";
     }

@@ -32,7 +32,7 @@ static const char *const *token_texts(arena *a, const corpus *c)
     int64_t vocab = corpus_vocab(c);
     const char **texts = ARENA_NEW(a, const char *, vocab);
     for (int32_t id = 0; id < vocab; id++) {
-        text_auto *text = corpus_decode(c, &id, 1, NULL);
+        text_auto *text = corpus_decode(c, &id, 1);
         texts[id] = arena_strdup(a, text ? text : "");
     }
     return texts;

@@ -21,7 +21,7 @@ static char *text_of(const corpus *c, const corpus_split *s)
         document d = split_document(s, i);
         int32_t *ids = calloc((size_t)d.tokens, sizeof *ids);
         EXPECT(split_read(s, i, 0, d.tokens, ids, &e), "%s", e.text);
-        char *text = corpus_decode(c, ids, d.tokens, &e);
+        char *text = corpus_decode(c, ids, d.tokens);
         strcat(all, text);
         free(text);
         free(ids);
@@ -171,7 +171,7 @@ static void kjv_books(void)
     int32_t ids[sizeof BEGIN - 1];
     err e = {0};
     EXPECT(split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, sizeof BEGIN - 1, ids, &e), "%s", e.text);
-    char *text = corpus_decode(c, ids, sizeof BEGIN - 1, &e);
+    char *text = corpus_decode(c, ids, sizeof BEGIN - 1);
     EXPECT(strcmp(genesis.name, "Genesis") == 0 && strcmp(text, BEGIN) == 0, "%s: %s", genesis.name,
            text);
     free(text);

@@ -72,7 +72,7 @@ static void encodes_as_published(void)
                memcmp(ids, EXPECTED, sizeof ids) == 0,
            "ids");
     EXPECT(!corpus_lossless(c) && corpus_has_words(c) && corpus_vocab(c) == 4000, "what it is");
-    char *text = corpus_decode(c, ids, 11, NULL);
+    char *text = corpus_decode(c, ids, 11);
     EXPECT(strcmp(text, "hello world    foo   bar baz") == 0, "'%s'", text);
     free(text);
     corpus_close(c);
@@ -97,7 +97,7 @@ static void trains_its_own(void)
     int32_t *ids;
     int64_t n;
     EXPECT(corpus_encode(c, "the memory holds\nwhat it forgets", &ids, &n, &e), "%s", e.text);
-    char *back = corpus_decode(c, ids, n, &e);
+    char *back = corpus_decode(c, ids, n);
     EXPECT(strcmp(back, "the memory holds what it forgets") == 0, "'%s'", back);
     free(back);
     free(ids);
@@ -278,7 +278,7 @@ static void long_documents(void)
     EXPECT(!c || (n == (int64_t)strlen(text) &&
                   split_read(corpus_get(c, SPLIT_TRAIN), 0, 0, n, ids, NULL)),
            "%lld ids", (long long)n);
-    char *back = c ? corpus_decode(c, ids, n, NULL) : NULL;
+    char *back = c ? corpus_decode(c, ids, n) : NULL;
     EXPECT(!back || strcmp(back, text) == 0, "another text");
     free(back);
     free(ids);
@@ -298,7 +298,7 @@ static void expect_continued(const corpus *c, const char *prompt, const char *wh
            "%s", e.text);
     EXPECT(n < count && (n == 0 || memcmp(ids, all, (size_t)n * sizeof *ids) == 0),
            "'%s' is not how '%s' begins", prompt, whole);
-    char *text = corpus_continue(c, prompt, ids, n, all + n, count - n, &e);
+    char *text = corpus_continue(c, prompt, ids, n, all + n, count - n);
     EXPECT(strncmp(prompt, whole, strlen(prompt)) == 0 &&
                strncmp(text, whole + strlen(prompt), strlen(whole) - strlen(prompt)) == 0 &&
                strcmp(text + strlen(whole) - strlen(prompt), end) == 0,

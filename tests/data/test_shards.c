@@ -53,7 +53,7 @@ static void nanogpt_and_llmc_are_read(void)
         expect_ids(c, SPLIT_VALIDATION, 0, 2, MORE);
         EXPECT(!corpus_get(c, SPLIT_TEST) && corpus_vocab(c) == 65536, "test split or vocab");
         EXPECT(!corpus_lossless(c) && !corpus_has_words(c), "nothing is known of the text");
-        char *text = corpus_decode(c, IDS, 2, NULL);
+        char *text = corpus_decode(c, IDS, 2);
         EXPECT(strcmp(text, "1 50256") == 0, "%s", text);
         free(text);
         corpus_close(c);
