@@ -101,7 +101,7 @@ static const struct {
             {"effective_places", "places", "effective"}};
 enum { USE_FIGURES = sizeof USES / sizeof *USES };
 
-/* Columns that were not asked for are -1. */
+/* Columns that were not asked for are -1; of reads and writes there are none without states. */
 typedef struct figures_table {
     table *t;
     int part, layer, exchange, at[COLUMN_COUNT], use[USE_FIGURES];

@@ -4,8 +4,7 @@
 
 #include "results/plot/plot_dodge.h"
 
-/* So far beyond the outer means bars may reach; room at the
- * frame. */
+/* So far beyond the outer means bars may reach; room at the frame. */
 static const double BARS = 3, AIR = 1.15;
 
 bool plot_decades(double range[2], const plot_series *list, int count)
@@ -47,7 +46,7 @@ void plot_decades_axis(FILE *out, const double range[2])
 
 plot_reach plot_reach_of(const plot_series *list, int count, bool straight)
 {
-    plot_reach x = {.decades = false};
+    plot_reach x;
     x.decades = !straight && plot_decades(x.range, list, count);
     x.cut =
         x.decades ? plot_dodge_leaves(x.range, list, count) : plot_dodge_cuts(x.range, list, count);

@@ -147,7 +147,6 @@ static bool is_title_shared(const table *t, int c)
     return false;
 }
 
-/* A value of an axis says little without what it is of. */
 static bool is_number(const char *text)
 {
     char *end;
@@ -167,6 +166,7 @@ static void print_left_out(FILE *out, const table *t, const table_width *w, int 
         const table_head *h = &t->column[c];
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%.100s",
                               n ? ", " : "not shown here: ", h->title);
+        /* A value of an axis says little without what it is of. */
         if (h->unit[0] && (is_title_shared(t, c) || is_number(h->title))) {
             n += (size_t)snprintf(list + n, sizeof list - n, " (%.90s)", h->unit);
         }
@@ -284,11 +284,7 @@ static bool reads_as_formula(const char *text)
 {
     static const char *const SIGNS[] = {"=",  "+",  "-",  "@",  "\t", "\r",
                                         "\n", "＝", "＋", "－", "＠"};
-    if (*text && text[strspn(text, "+-.0123456789eE")] == 0) {
-        char *end;
-        strtod(text, &end);
-        if (!*end) return false;
-    }
+    if (text[strspn(text, "+-.0123456789eE")] == 0 && is_number(text)) return false;
     for (size_t i = 0; i < sizeof SIGNS / sizeof *SIGNS; i++) {
         if (strncmp(text, SIGNS[i], strlen(SIGNS[i])) == 0) return true;
     }
