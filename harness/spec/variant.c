@@ -56,9 +56,58 @@ static node *copy_own(arena *a, const node *spec)
     return node_copy(a, &own);
 }
 
+/* An assignment that has been made: the path as it leads in this variant's tree, and what it put.
+ */
+typedef struct made {
+    const char *at;
+    const node *put; /* NULL: a layer taken away */
+} made;
+
+static bool lies_inside(const char *path, const char *outer)
+{
+    size_t n = strlen(outer);
+    return strncmp(path, outer, n) == 0 && (path[n] == '.' || path[n] == '[');
+}
+
+/* Whether what was put is no longer there, nor anything that says the same. */
+static bool is_undone(const node *own, const made *m)
+{
+    const node *now = m->put ? node_at(own, m->at) : NULL;
+    return m->put && now != m->put && !(now && node_equal(now, m->put));
+}
+
+/* A value that a later one of the same variant puts something else in the place of would stand in
+ * its label, and nowhere else. Asked of the tree, for one path is written in many ways. What
+ * changes a part of a value leaves the value; so does a layer that takes another's place. */
+static bool none_undone(const node *own, const variant_plan *v, const made *all, int last, err *e)
+{
+    const assignment *s = &v->assignments[last];
+    for (int i = 0; i < last && !s->in_place; i++) {
+        if (lies_inside(all[last].at, all[i].at) || !is_undone(own, &all[i])) continue;
+        return node_err(e, s->value,
+                        "'%s' undoes what '%s' of the sweep sets in line %d; what replaces a whole "
+                        "is written before what changes a part of it, and one axis sets a path",
+                        s->path, v->assignments[i].path, v->assignments[i].value->line);
+    }
+    return true;
+}
+
+/* Of layers that took another's place the first one tells. */
+static made made_of(arena *a, const assignment *s, const char *at, const node *value)
+{
+    if (!s->in_place) return (made){at, value};
+    if (value->count == 0) return (made){at, NULL};
+    size_t parent = (size_t)(strrchr(at, '.') + 1 - at);
+    size_t bytes = parent + strlen(value->keys[0]) + 1;
+    char *layer = arena_push(a, (int64_t)bytes, 1);
+    snprintf(layer, bytes, "%.*s%s", (int)parent, at, value->keys[0]);
+    return (made){layer, value->items[0]};
+}
+
 node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e)
 {
     node *own = copy_own(a, spec);
+    made *all = ARENA_NEW(a, made, v->assignment_count);
     for (int i = 0; i < v->assignment_count; i++) {
         const assignment *s = &v->assignments[i];
         node *value = node_copy(a, s->value);
@@ -66,6 +115,8 @@ node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e)
         bool put = at && (s->in_place ? replace_layer(a, own, s, value, e)
                                       : node_put(a, own, at, value, e));
         if (!put) return NULL;
+        all[i] = made_of(a, s, at, value);
+        if (!none_undone(own, v, all, i, e)) return NULL;
     }
     return own;
 }

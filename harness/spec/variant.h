@@ -24,5 +24,6 @@ typedef struct variant_plan {
     const assignment *assignments; /* in the order in which they are applied */
 } variant_plan;
 
-/* A copy of `spec` (without its sweep) with the variant's assignments made. */
+/* A copy of `spec` (without its sweep) with the variant's assignments made. NULL and e where one
+ * leads nowhere, or undoes another one. */
 node *variant_apply(arena *a, const node *spec, const variant_plan *v, err *e);

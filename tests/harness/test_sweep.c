@@ -491,6 +491,41 @@ static void replaces_layers(void)
     arena_free(a);
 }
 
+/* A value that another one of the sweep replaces would be in a label and in no run. */
+static void undoes(void)
+{
+    static const struct {
+        const char *grid, *line; /* line: that of what is undone; NULL: all is well */
+    } cases[] = {
+        {"\"model.blocks[0].ffn.hidden\": [9],\n \"model.blocks[0].ffn\": [{bias: true}]",
+         "line 3"},
+        {"\"model.blocks[0].ffn.hidden\": [9],\n m: {y: {model.blocks: [{ffn: {}}]}}", "line 3"},
+        {"optimizer.\"lr\": [1],\n optimizer.lr: [2]", "line 3"},
+        {"\"model.blocks[0].layers[0].ffn.hidden\": [1],\n \"model.blocks[0].ffn.hidden\": [2]",
+         "line 3"},
+        {"m: {y: {\"model.blocks[0].ffn.hidden\": 9, model.blocks: []}}", "line 3"},
+        {"\"model.blocks[0].ffn\": {h: {norm: {}}},\n m: {y: {model.blocks: []}}", "line 3"},
+        {"\"model.blocks[0].ffn\": [{bias: true}],\n \"model.blocks[0].ffn.hidden\": [9]", NULL},
+        {"\"model.blocks[0].ffn\": {h: {norm: {}}},\n \"model.blocks[0].norm.eps\": [1]", NULL},
+        {"\"model.blocks[0].ffn.hidden\": [9],\n m: {y: {model.blocks: [{ffn: {hidden: 9}}]}}",
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arena *a = arena_new(0);
+        err e = {0};
+        char text[512];
+        snprintf(text, sizeof text,
+                 "model: {blocks: [{ffn: {hidden: 8}}]}\nsweep: {grid: {\n %s}}\n", cases[i].grid);
+        node *root = node_parse(a, text, strlen(text), "s.yaml", &e);
+        sweep *s = root ? sweep_expand(a, node_get(root, "sweep"), "x", &e) : NULL;
+        EXPECT(s, "%s", e.text);
+        node *own = s ? variant_apply(a, root, &s->variants[0], &e) : NULL;
+        EXPECT(!own == !!cases[i].line, "%s: %s", cases[i].grid, e.text);
+        EXPECT(own || strstr(e.text, cases[i].line), "%s: %s", cases[i].grid, e.text);
+        arena_free(a);
+    }
+}
+
 const test_suite test_sweep = {"harness/sweep",
                                {{"expansions/", expansions},
                                 {"seeds", seeds},
@@ -501,4 +536,5 @@ const test_suite test_sweep = {"harness/sweep",
                                 {"variants are small", variants_are_small},
                                 {"applies", applies},
                                 {"replaces layers", replaces_layers},
+                                {"undoes", undoes},
                                 {0}}};
