@@ -59,24 +59,54 @@ enum { BUDGET_COUNT = sizeof BUDGETS / sizeof BUDGETS[0] };
 /* Above what any machine computes. */
 static const double MOST_BUDGET = 1e30;
 
-/* One key of four: two of them might contradict each other. Whole numbers are read a second time as
- * integers, since 2.5 steps would be cut without a word, and a double beyond 2^52 would be another
- * number than was written. */
-static bool budget_read(budget *b, const node *n, const node *train, err *e)
+static const char BUDGET_FORMS[] =
+    "say how much to train, as one of {tokens: 2M}, {steps: 1000}, {flops: 1e15}, {seconds: 600}";
+
+static int budget_kind_of(const char *key)
 {
-    static const char *const forms =
-        "say how much to train, as one of {tokens: 2M}, {steps: 1000}, {flops: 1e15}, "
-        "{seconds: 600}";
-    if (!n || node_is_null(n)) {
-        if (train) return node_err(e, train, "budget is missing; %s", forms);
-        return err_set(e, "train.budget is missing; %s", forms);
-    }
-    if (n->kind != NODE_MAP || n->count != 1) return node_err(e, n, "%s", forms);
     int kind = 0;
-    while (kind < BUDGET_COUNT && strcmp(BUDGETS[kind], n->keys[0]) != 0) {
+    while (kind < BUDGET_COUNT && strcmp(BUDGETS[kind], key) != 0) {
         kind++;
     }
-    if (kind == BUDGET_COUNT) return option_unknown(e, n, 0, BUDGET_COUNT, BUDGETS);
+    return kind;
+}
+
+/* One key of four, since two of them might contradict each other; null takes one away, such as that
+ * of a file that is extended. *one: the map of that key alone. */
+static bool budget_settle(const node **one, const node *n, const node *train, arena *a, err *e)
+{
+    if (!n || node_is_null(n)) {
+        if (train) return node_err(e, train, "budget is missing; %s", BUDGET_FORMS);
+        return err_set(e, "train.budget is missing; %s", BUDGET_FORMS);
+    }
+    int given = -1;
+    if (n->kind != NODE_MAP) return node_err(e, n, "%s", BUDGET_FORMS);
+    for (int i = 0; i < n->count; i++) {
+        int kind = budget_kind_of(n->keys[i]);
+        if (kind == BUDGET_COUNT) return option_unknown(e, n, i, BUDGET_COUNT, BUDGETS);
+        if (node_is_null(n->items[i])) continue;
+        if (given >= 0) {
+            return node_err(e, n->items[i],
+                            "one budget of a run, but there is '%s', too (here or in what is "
+                            "extended); take it away with `%s: null`",
+                            n->keys[given], n->keys[given]);
+        }
+        given = i;
+    }
+    if (given < 0) return node_err(e, n, "%s", BUDGET_FORMS);
+    node *alone = node_copy(a, n);
+    for (int i = 0; i < n->count; i++) {
+        if (i != given) node_remove(alone, n->keys[i]);
+    }
+    *one = alone;
+    return true;
+}
+
+/* Whole numbers are read a second time as integers, since 2.5 steps would be cut without a word,
+ * and a double beyond 2^52 would be another number than was written. */
+static bool budget_read(budget *b, const node *n, err *e)
+{
+    int kind = budget_kind_of(n->keys[0]);
     const node *value = n->items[0];
     b->kind = (budget_kind)kind;
     if (!option_node_to_real(value, &b->amount) || !(b->amount >= 0) ||
@@ -100,7 +130,8 @@ bool train_options_read(train_options *o, const node *n, arena *a, err *e)
 {
     *o = (train_options){0};
     return options_read(o, TRAIN_OPTIONS, n, NULL, a, e) &&
-           budget_read(&o->budget, o->budget_node, n, e);
+           budget_settle(&o->budget_node, o->budget_node, n, a, e) &&
+           budget_read(&o->budget, o->budget_node, e);
 }
 
 /* The least number of rows that divides the batch and makes at least 256 tokens per call: smaller

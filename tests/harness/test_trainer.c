@@ -68,6 +68,22 @@ static void refused(const char *more, const char *part)
            more, e.text, part);
 }
 
+/* What a file that is extended says may be taken away by null. */
+static void one_budget(void)
+{
+    static const char text[] = "{batch: 2, budget: {tokens: null, steps: 5, flops: ~}}";
+    arena *a = arena_new(0);
+    err e = {0};
+    train_options o;
+    node *n = node_parse(a, text, strlen(text), "s.yaml", &e);
+    EXPECT(n && train_options_read(&o, n, a, &e), "%s", e.text);
+    EXPECT(!*e.text && o.budget.kind == BUDGET_STEPS && o.budget.amount == 5, "%g",
+           o.budget.amount);
+    const char *said = *e.text ? "" : node_json(a, o.budget_node, true);
+    EXPECT(strcmp(said, "{\"steps\":5}") == 0, "%s", said);
+    arena_free(a);
+}
+
 static void options_are_checked(void)
 {
     refused("train: {batch: 4}\n", "train: budget is missing");
@@ -79,7 +95,9 @@ static void options_are_checked(void)
     refused("model: {width: 1, context: 8, norm: {eps: 0}, blocks: [{ffn: {}}]}\n", "norm.eps");
     refused("train: {budget: {token: 5}}\n", "tokens");
     refused("train: {budget: {tokens: 1.5}}\n", "whole number");
-    refused("train: {budget: {tokens: 5, steps: 5}}\n", "one of");
+    refused("train: {budget: {tokens: 5, steps: 5}}\n", "take it away with `tokens: null`");
+    refused("train: {budget: {tokens: null}}\n", "as one of");
+    refused("train: {budget: {tokens: 5, step: 5}}\n", "did you mean 'steps'");
     refused("train: {budget: {steps: 5}, segment: 12}\n", "train.segment: a segment of 12");
     refused("train: {budget: {steps: 5}, batch: 6, lanes: 4}\n", "train.lanes: 4 lanes");
     refused("train: {budget: {steps: 5}, bacth: 6}\n", "batch");
@@ -473,6 +491,7 @@ static void learns(void)
 const test_suite test_trainer = {
     "harness/trainer",
     {{"options_are_checked", options_are_checked},
+     {"one budget", one_budget},
      {"lengths", lengths},
      {"lanes_of_their_own", lanes_of_their_own},
      {"threads_give_equal_bits", threads_give_equal_bits},
