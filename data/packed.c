@@ -15,7 +15,10 @@
  * follow them is looked at as well. A kind that is unpacked here (gzip, zip) is told from one that
  * is only named: for that the words say which program does it.
  *
- * UTF-16 is text, but not of bytes: a model of bytes would learn that every second one is 0. */
+ * UTF-16 is text, but not of bytes: a model of bytes would learn that every second one is 0. It has
+ * a mark, or is told by just that. */
+
+static const char UTF16[] = "text in UTF-16; turn it into UTF-8 with iconv -f utf-16";
 
 static const struct {
     const char *magic;
@@ -45,8 +48,8 @@ static const struct {
     {"\x89PNG\r\n", 0, 6, PACKED_OTHER, "a picture"},
     {"\x93NUMPY", 0, 6, PACKED_OTHER,
      "a NumPy array; token ids are read by {corpus: shards, path: FOLDER}"},
-    {"\xff\xfe", 0, 2, PACKED_OTHER, "text in UTF-16; turn it into UTF-8 with iconv -f utf-16"},
-    {"\xfe\xff", 0, 2, PACKED_OTHER, "text in UTF-16; turn it into UTF-8 with iconv -f utf-16"},
+    {"\xff\xfe", 0, 2, PACKED_OTHER, UTF16},
+    {"\xfe\xff", 0, 2, PACKED_OTHER, UTF16},
     {"version https://git-lfs", 0, 23, PACKED_OTHER,
      "a pointer of Git LFS, not the file; get it with git lfs pull"},
 };
@@ -88,6 +91,21 @@ static packed_kind find_page(const char *text, size_t bytes, const char **what)
     return PACKED_NOT;
 }
 
+/* Without a mark, as Windows keeps text: of one half of the bytes most are 0, of the other none. Of
+ * few bytes nothing is said; nor of scripts whose letters have no 0, which are not told from other
+ * bytes. */
+static const char *find_unmarked_utf16(const unsigned char *start, size_t bytes)
+{
+    enum { LEAST = 32 };
+    size_t zeros[2] = {0, 0}, pairs = bytes / 2;
+    for (size_t i = 0; i < 2 * pairs; i++)
+        zeros[i % 2] += start[i] == 0;
+    if (bytes < LEAST || MIN(zeros[0], zeros[1]) > 0) return NULL;
+    if (MAX(zeros[0], zeros[1]) < pairs - pairs / 8) return NULL;
+    return zeros[1] ? "text in UTF-16; turn it into UTF-8 with iconv -f utf-16le"
+                    : "text in UTF-16; turn it into UTF-8 with iconv -f utf-16be";
+}
+
 packed_kind packed_find(const unsigned char *start, size_t bytes, const char **what)
 {
     *what = NULL;
@@ -101,7 +119,8 @@ packed_kind packed_find(const unsigned char *start, size_t bytes, const char **w
         *what = KNOWN[i].what;
         return KNOWN[i].kind;
     }
-    return find_page((const char *)start, bytes, what);
+    *what = find_unmarked_utf16(start, bytes);
+    return *what ? PACKED_OTHER : find_page((const char *)start, bytes, what);
 }
 
 bool packed_find_file(packed_kind *kind, const char **what, const char *path, err *e)

@@ -272,6 +272,24 @@ static void others_are_refused_by_name(void)
     corpus_close(c);
 }
 
+/* UTF-16 without its mark, in either order: half of it 0, but for a dash and a few of the like. */
+static void unmarked_utf16_is_refused(void)
+{
+    char little[2000], big[2000], mixed[2000];
+    for (int i = 0; i < 2000; i += 2) {
+        little[i] = big[i + 1] = (char)('a' + i % 26);
+        little[i + 1] = big[i] = i % 50 ? 0 : 0x20;
+    }
+    memcpy(mixed, little, sizeof mixed);
+    mixed[30] = 0; /* no text has the character 0 */
+    corpora_write("le", little, sizeof little);
+    corpora_write("be", big, sizeof big);
+    corpora_write("mixed", mixed, sizeof mixed);
+    refuses("{corpus: text, path: le}", "iconv -f utf-16le");
+    refuses("{corpus: text, path: be}", "iconv -f utf-16be");
+    corpus_close(corpora_need("{corpus: text, path: mixed}"));
+}
+
 /* ---- texts that are published, and are known ---- */
 
 static void enwik8_as_people_have_it(void)
@@ -330,6 +348,7 @@ const test_suite test_packed = {
      {"bad zips", bad_zips},
      {"shared bytes", shared_bytes},
      {"others are refused by name", others_are_refused_by_name},
+     {"unmarked UTF-16 is refused", unmarked_utf16_is_refused},
      {"enwik8 as people have it", enwik8_as_people_have_it},
      {"text8 is letters and spaces", text8_is_letters_and_spaces},
      {"pages are text where they may be", pages_are_text_where_they_may_be},
