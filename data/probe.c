@@ -295,7 +295,8 @@ static bool read_distances(distance_list *out, const probe_options *o, const nod
             return node_err(e, n, "expected a distance in tokens%s", option_node_meant(meant, n));
         }
         if (*distance < least || *distance > MAX_TOKENS / 2) {
-            return node_err(e, n, "distance %lld: between %lld and %d for this task and length",
+            return node_err(e, n,
+                            "distance %lld: must be between %lld and %d for this task and length",
                             (long long)*distance, (long long)least, MAX_TOKENS / 2);
         }
     }
