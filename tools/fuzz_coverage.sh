@@ -14,7 +14,7 @@ tool() { # name: as it is called here
 }
 profdata=$(tool llvm-profdata)
 cov=$(tool llvm-cov)
-make --no-print-directory KIND=cover CC="${CC:-clang}" fuzzers
+make --no-print-directory KIND=cover CC=clang fuzzers
 names=("$@")
 [ $# -gt 0 ] || mapfile -t names < <(cut -d: -f1 tests/fuzz/readers | sort -u)
 
