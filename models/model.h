@@ -71,7 +71,8 @@ void model_set_guide(model *m, const model *guide, const real *values);
 int model_layers(const model *m, const layer *const **layers);
 const layer *model_head(const model *m);
 bool model_oracle(const model *m); /* some layer looks at the future */
-/* Outputs depend on how text is cut into calls: some layer's do, or calls end blocks. */
+/* Outputs depend on how text is cut into calls, if nothing tells what is behind them: some layer's
+ * do, it looks at the future, or calls end blocks. */
 bool model_whole_call(const model *m);
 /* The resolved spec: every option spelt out. And only what differs from the defaults. */
 node *model_resolved(const model *m, arena *a);

@@ -195,6 +195,8 @@ bool model_whole_call(const model *m)
 {
     /* A call that ends a block moves positions on, for every layer and what is embedded. */
     if (m->options.partial == PARTIAL_FLUSH) return true;
+    /* What comes next is known in the middle of a call, and not at its end. */
+    if (m->oracle) return true;
     for (int i = 0; i < m->unit_count; i++) {
         if (m->units[i].layer.whole_call) return true;
     }

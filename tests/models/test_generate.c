@@ -230,12 +230,25 @@ static void ended_blocks(void)
     }
 }
 
+/* Prompts of several lengths are read in calls that end where the shortest does. */
+static void oracles(void)
+{
+    err e = {0};
+    model_run *r = model_run_format(1, &e,
+                                    "{width: 8, context: 4, blocks: [{hash_ffn: {experts: 2, hash: "
+                                    "future, oracle: true}}]}");
+    CHECK(r, "%s", e.text);
+    EXPECT(model_whole_call(r->model), "its texts depend on their neighbours");
+    model_run_free(r);
+}
+
 extern const test_suite test_generate;
 const test_suite test_generate = {"models/generate",
                                   {{"greedy", greedy},
                                    {"repeatable", repeatable},
                                    {"together", together},
                                    {"ended_blocks", ended_blocks},
+                                   {"oracles", oracles},
                                    {"no_numbers", no_numbers},
                                    {"shares", shares},
                                    {"ties", ties},
