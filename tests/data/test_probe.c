@@ -171,12 +171,13 @@ static void held_out(void)
 static void refused(void)
 {
     static const char *const cases[][2] = {
-        {"{corpus: probe, distances: [2]}", "distance 2: between 9 and"},
-        {"{corpus: probe, distances: [-9223372036854775807]}", "07: between 9 and"},
+        {"{corpus: probe, distances: [2]}", "distance 2: must be between 9 and"},
+        {"{corpus: probe, distances: [-9223372036854775807]}", "07: must be between 9 and"},
         {"{corpus: probe, distances: far}", "expected a list of 1 to 64 distances"},
         {"{corpus: probe, task: recall, length: 17}", "as many different keys"},
         {"{corpus: probe, task: mqar, length: 9}", "as many different values"},
-        {"{corpus: probe, task: mqar, length: 8, distances: [31]}", "distance 31: between 32 and"},
+        {"{corpus: probe, task: mqar, length: 8, distances: [31]}",
+         "distance 31: must be between 32 and"},
         {"{corpus: probe, power: 0.5}", "it needs task: mqar"},
         {"{corpus: probe, length: 40}", "distances: the default begins at 32"},
         {"{corpus: probe, held_out_distances: [x]}", "expected a distance in tokens"},

@@ -60,7 +60,7 @@ static eval_task task_of(const trainer *t, const eval_options *o, sitting *now,
                        .options = o,
                        .threads = 1,
                        .stop = &now->stop,
-                       .reader = {stop_soon, now},
+                       .reader = {stop_soon, now, NULL},
                        .keep = keep};
 }
 

@@ -32,7 +32,7 @@ static void digits(void)
         v[i].value[COMPARE_PERPLEXITY].mean = means[i];
     }
     EXPECT(compare_table_decimals(&c, COMPARE_PERPLEXITY) == 1, "by the largest of the others");
-    v[2].value[COMPARE_PERPLEXITY].mean = NAN;
+    v[2].value[COMPARE_PERPLEXITY].mean = (double)NAN;
     EXPECT(compare_table_decimals(&c, COMPARE_PERPLEXITY) == 1, "without a result");
 }
 

@@ -281,7 +281,7 @@ static void figure(void)
  * its height does not hold into a second column, over the plot. */
 static bool one_column(const char *svg)
 {
-    double first = NAN;
+    double first = (double)NAN;
     for (const char *x = svg; (x = strstr(x, "(n = ")); x++) {
         const char *place = x;
         while (place > svg && strncmp(place, "translate(", 10) != 0) {
