@@ -244,13 +244,13 @@ static void a_text_that_is_replaced_is_not_trained_on(void)
         return;
     }
     EXPECT(run("sed -i -e 's/^data:.*/data: {corpus: text, path: text, span: 100}/' "
-               "-e 's/steps: 2/steps: 5000/' ranks.yaml && seq 3000 >text && cp text hidden && seq "
-               "2000 5000 >other && "
+               "-e 's/steps: 2/steps: 5000/' ranks.yaml && seq 3000 >text && cp text hidden && "
+               "tr 12 34 <text >other && "
                "printf 'mount --bind hidden text && exec \"$@\"' >there && "
                "R=\"run $PWD/ranks.yaml --ranks --quiet --out $PWD/out\"; "
                "mpirun -n 1 \"$P\" $R : -n 1 unshare -rm sh -e there \"$P\" $R >log 2>&1 & p=$!; "
                "until test -f out/runs/*/checkpoint/manifest.json || ! kill -0 $p; "
-               "do sleep 0.02; done; cp other hidden; ! wait $p && "
+               "do sleep 0.02; done; dd if=other of=hidden conv=notrunc status=none; ! wait $p && "
                "grep -q 'rank 1: data: the text was replaced' out/runs/*/status.json") == 0,
            "rank 1's text was replaced");
 }
