@@ -39,6 +39,18 @@ static void errors_are_one_line(void)
     EXPECT(!strchr(e.text, '\n') && strlen(e.text) < sizeof e.text, "%s", e.text);
 }
 
+/* Whose fault something is stays with its text, and no longer than that. */
+static void whose_fault(void)
+{
+    err e = {.text = "no room", .outside = true}, copy = {0};
+    err_prefix(&e, "disk");
+    EXPECT(e.outside && !err_copy(&copy, &e) && copy.outside && strcmp(copy.text, e.text) == 0,
+           "%s", copy.text);
+    EXPECT(!err_copy(NULL, &e), "without anybody to tell");
+    err_set(&copy, "of another kind");
+    EXPECT(!copy.outside, "%s", copy.text);
+}
+
 static int calls;
 static int next_call(void)
 {
@@ -57,5 +69,6 @@ extern const test_suite test_base;
 const test_suite test_base = {"core/base",
                               {{"control_characters", control_characters},
                                {"errors_are_one_line", errors_are_one_line},
+                               {"whose_fault", whose_fault},
                                {"smaller_and_larger", smaller_and_larger},
                                {0}}};

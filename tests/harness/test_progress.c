@@ -93,9 +93,11 @@ static void screen_write(screen *s, const char *text)
 }
 
 /* What is too short to be shown, and what is longer. */
-static void write_own(progress *p)
+enum { OWN_SHORT = -1, OWN = 0 };
+static void write_own(progress *p, int kind)
 {
     progress_tell(p, "too soon", 100, 1000, 0.1);
+    if (kind == OWN_SHORT) return;
     usleep(1100 * 1000);
     progress_tell(p, "keys, seed 1", 250, 1000, 10);
 }
@@ -108,7 +110,7 @@ static void write_jobs(progress *p, const progress_job *jobs, int count)
     progress_update(p, jobs, count, &all);
 }
 
-/* count 0: of something that the process does itself. */
+/* count OWN, OWN_SHORT: of something that the process does itself. */
 static void write_bars(int terminal, const progress_job *jobs, int count)
 {
     err e = {0};
@@ -116,8 +118,8 @@ static void write_bars(int terminal, const progress_job *jobs, int count)
     progress *p = out ? progress_new(out, &e) : NULL;
     EXPECT(p, "%s", e.text);
     if (!p) return;
-    if (count) write_jobs(p, jobs, count);
-    if (!count) write_own(p);
+    if (count > 0) write_jobs(p, jobs, count);
+    if (count <= 0) write_own(p, count);
     fflush(out);
     /* Closed without progress_free, which would take the bars away. */
     fclose(out);
@@ -190,7 +192,9 @@ static void of_this_process(void)
 {
     screen *s = calloc(1, sizeof *s);
     *s = (screen){.columns = 80, .rows = 24};
-    draw_bars(s, NULL, 0);
+    draw_bars(s, NULL, OWN_SHORT);
+    EXPECT(!*s->line[0], "%s", s->line[0]);
+    draw_bars(s, NULL, OWN);
     EXPECT(strncmp(s->line[0], "keys, seed 1", 12) == 0 && strstr(s->line[0], "#####") &&
                strstr(s->line[0], "  25%  25 tok/s  0:30 left"),
            "%s", s->line[0]);
@@ -198,9 +202,29 @@ static void of_this_process(void)
     free(s);
 }
 
+/* In a file a line of how far all is comes after a while, the first one too. */
+static void lines_wait(void)
+{
+    FILE *out = tmpfile();
+    err e = {0};
+    progress *p = out ? progress_new(out, &e) : NULL;
+    EXPECT(p, "%s", e.text);
+    if (!p) return;
+    const progress_job job = {LABELS[0], 1, {.step = 1, .steps = 9}};
+    char text[256] = "";
+    write_jobs(p, &job, 1);
+    fflush(out);
+    rewind(out);
+    text[fread(text, 1, sizeof text - 1, out)] = 0;
+    EXPECT(strcmp(text, "[8/100] first of them, seed 1: done\n") == 0, "%s", text);
+    progress_free(p);
+    fclose(out);
+}
+
 const test_suite test_progress = {"harness/progress",
                                   {{"parts_of_runs", parts_of_runs},
                                    {"time_left", time_left},
                                    {"bars", bars},
                                    {"of_this_process", of_this_process},
+                                   {"lines_wait", lines_wait},
                                    {0}}};

@@ -309,6 +309,7 @@ static void validation(void)
     char path[FILE_PATH_BYTES];
     EXPECT(file_join(path, r.folder, "validation-tokens.gp", &e) && !file_exists(path),
            "the end alone is drawn");
+    EXPECT(strstr(r.note, "there is one variant: no differences"), "%s", r.note);
     static const char way[] = "{\"eval\":\"%c\",\"step\":100,\"tokens_seen\":5000,\"split\":"
                               "\"validation\",\"nats\":1386.29436111989,"
                               "\"tokens\":1000,\"bytes\":1000,\"protocol\":{\"context\":%d,"

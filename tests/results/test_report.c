@@ -207,6 +207,8 @@ static void pictures(void)
     EXPECT(strstr(text, "data-map=\"80 600 40 400 0 100 2 3 620 440\""), "no map");
     EXPECT(strstr(text, "loss 'bpb' by tokens"), "no title");
     EXPECT(strstr(text, "download=\"a.gp\""), "no script to take along");
+    EXPECT(strstr(text, ".replace(/'\\.\"\\\\047\"\\.'/g,'\\x27')"), "quotes are not read back");
+    EXPECT(strstr(text, "{figure{overflow-x:auto}figure img{max-width:none;"), "made to fit");
     free(text);
     static const char panels[] = "plot 0\nset multiplot layout 3,3 title 'm: how does each?'\n"
                                  "set title 'a variant'\n";

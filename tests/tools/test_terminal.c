@@ -128,7 +128,7 @@ static void what_is_read_for_stays(void)
         {{"compare", "memory", "--out", x.out, NULL}, {"bits/byte"}},
         {{"claims", "memory", "--out", x.out, NULL}, {"claim ", "verdict", "holds"}},
         {{"ls", "memory", "--out", x.out, NULL}, {"variant", "status"}},
-        {{"status", "memory", "--out", x.out, NULL}, {"status", "failed"}},
+        {{"status", "memory", "--out", x.out, NULL}, {"seed", "status", "failed"}},
         {{"status", "--out", x.out, NULL}, {"runs", "done", "failed"}},
         {{"layers", NULL}, {"block_recurrent"}},
         {{"layers", "ffn", NULL}, {"activation"}},
@@ -148,6 +148,29 @@ static void what_is_read_for_stays(void)
             free(text);
         }
     }
+}
+
+/* How many steps a run has is told behind the step that it has reached, or not at all. */
+static void steps_stand_together(void)
+{
+    static const fake_variant two[] = {{"short", 0, 0.001, 842000, 51234, NULL, false},
+                                       {"long", 0.1, 0.001, 842000, 51234, NULL, false}};
+    fake_experiment x = {test_folder(), "memory", 2, 2, 4, two};
+    fake_write(&x);
+    const char *const words[] = {"status", "memory", "--out", x.out, NULL};
+    int alone = 0, both = 0;
+    for (int columns = 20; columns <= 60; columns++) {
+        char *text = on_terminal(columns, 200, words);
+        if (!text) return;
+        char *head = strstr(text, "variant");
+        if (head) head[strcspn(head, "\r\n")] = 0;
+        bool step = head && strstr(head, " step"), of = head && strstr(head, " of");
+        EXPECT(!of || step, "at %d: %s", columns, head);
+        alone += step && !of;
+        both += step && of;
+        free(text);
+    }
+    EXPECT(both > 0, "%d widths with the step, %d with both", alone, both);
 }
 
 /* What a value was chosen, and what a claim has to be, stand in the usual terminal, uncut. */
@@ -376,6 +399,7 @@ static void labels_differ(void)
 const test_suite test_terminal = {"tools/terminal",
                                   {{"tables", tables},
                                    {"what_is_read_for_stays", what_is_read_for_stays},
+                                   {"steps_stand_together", steps_stand_together},
                                    {"labels_differ", labels_differ},
                                    {"identities_are_whole", identities_are_whole},
                                    {"figures_in_words_are_whole", figures_in_words_are_whole},

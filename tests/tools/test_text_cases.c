@@ -91,6 +91,11 @@ static void unknown_pieces(void)
     r = LOCI("eval", "unknown/latin/1");
     EXPECT(r.status == 0 && strstr(r.out, "that the tokenizer does not know"), "%s%s", r.out,
            r.err);
+    r = LOCI("generate", "unknown/latin/1", "--prompt", "th\xd0\xb5 sam\xd0\xb5", "--tokens", "3");
+    EXPECT(r.status == 0 && strstr(r.err, "prompt 1: the tokenizer does not know 2 of its"), "%s%s",
+           r.out, r.err);
+    r = LOCI("generate", "unknown/latin/1", "--prompt", "a sand", "--tokens", "3");
+    EXPECT(r.status == 0 && !strstr(r.err, "does not know"), "%s%s", r.out, r.err);
     r = LOCI("eval", "unknown/own/1");
     EXPECT(r.status == 0 && !strstr(r.out, "does not know"), "%s%s", r.out, r.err);
     r = LOCI("compare", "unknown");
