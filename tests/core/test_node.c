@@ -32,6 +32,10 @@ static void places_and_paths(void)
     node *q = node_at(n, "b[1]");
     node_err(&e, q, "bad %d", 7);
     EXPECT(strcmp(e.text, "t.yaml:4:5: b[1]: bad 7") == 0, "%s", e.text);
+    err why = {.text = "a disk", .outside = true};
+    EXPECT(!node_err_of(&e, q, &why) && e.outside &&
+               strcmp(e.text, "t.yaml:4:5: b[1]: a disk") == 0,
+           "%s", e.text);
     arena_free(a);
 }
 

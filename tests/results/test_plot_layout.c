@@ -223,6 +223,13 @@ static void course_of_many(void)
     }
 }
 
+/* A number that stands behind a word in a script. */
+static double told(const char *script, const char *word)
+{
+    const char *at = script ? strstr(script, word) : NULL;
+    return at ? strtod(at + strlen(word), NULL) : (double)NAN;
+}
+
 /* Gains have the baseline in their key, one more than there are variants, and its name at their
  * axes: neither leaves the picture, however long it is. */
 static void gains_of_a_long_name(void)
@@ -255,6 +262,12 @@ static void gains_of_a_long_name(void)
          *script = plotted_content(&r, "gain-flops.gp"),
          *gain = plotted_content(&r, "gain-position.gp");
     EXPECT(picture && one_column(picture), "key");
+    /* A line of the key is 1.2 times one of the margins. */
+    const double line = 1.5 * PLOT_LETTERS;
+    double height = told(script ? strstr(script, "set terminal svg size ") : NULL, ","),
+           margins = told(script, "set tmargin ") + told(script, "set bmargin ");
+    EXPECT(height - margins * line >= (COUNT + 1) * 1.2 * line, "%g pixels, %g lines beside it",
+           height, margins);
     EXPECT(script && strstr(script, " (baseline)'") && !strstr(script, base), "the whole name");
     const char *label = gain ? strstr(gain, "set ylabel '") : NULL;
     char text[400] = "";
@@ -266,13 +279,6 @@ static void gains_of_a_long_name(void)
     free(gain);
     arena_free(a);
     store_close(s);
-}
-
-/* A number that stands behind a word in a script. */
-static double told(const char *script, const char *word)
-{
-    const char *at = script ? strstr(script, word) : NULL;
-    return at ? strtod(at + strlen(word), NULL) : (double)NAN;
 }
 
 /* Is each of a title's lines within the picture? They stand above the middle of the plot. */
@@ -359,8 +365,9 @@ static void long_claims(void)
                         .verdict = &judgment,
                         .unit = "of a unit whose name is wider than others and goes on and on",
                         .scale = 1};
-    claims x = {.experiment = "memory of keys and values in books of the nineteenth century and of "
-                              "what was written before them",
+    claims x = {.experiment =
+                    "memory of keys and values in books of the nineteenth century and of "
+                    "what was written before them by those who read them, or had them read to them",
                 .count = 1,
                 .list = &one};
     plot_report r = {.svg_only = true};
