@@ -168,7 +168,7 @@ static void steps_stand_together(void)
         if (head) head[strcspn(head, "\r\n")] = 0;
         bool step = head && strstr(head, " step"), of = head && strstr(head, " of");
         EXPECT(!of || step, "at %d: %s", columns, head);
-        EXPECT(columns < 40 || (head && strstr(head, " seed")), "at %d: %s", columns, head);
+        EXPECT(head && strstr(head, " seed"), "at %d: %s", columns, head);
         alone += step && !of;
         both += step && of;
         free(text);
