@@ -336,7 +336,7 @@ static void titles_beside_long_names(void)
     char *panels = plotted_content(&r, "loss-tokens-facets.gp");
     const char *page = panels ? strstr(panels, "set multiplot ") : NULL;
     const char *size = panels ? strstr(panels, "set terminal svg size ") : NULL;
-    double width = NAN, height = NAN, top = NAN;
+    double width = (double)NAN, height = (double)NAN, top = (double)NAN;
     if (size) sscanf(size, "set terminal svg size %lf,%lf", &width, &height);
     if (page) sscanf(page, "set multiplot layout %*d,%*d margins %*f,%*f,%*f,%lf", &top);
     const char *end = page ? strchr(page, '\n') : NULL;
