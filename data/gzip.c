@@ -21,6 +21,7 @@ static bool copy_out(gzFile in, file_out *out, const char *path, err *e)
     int problem;
     const char *text = gzerror(in, &problem);
     if (problem == Z_OK) return true;
+    if (problem == Z_ERRNO) return file_failed(e, path, "cannot be read");
     return err_set(e, "%s: this gzip file is damaged or cut off (%s); get it again", path, text);
 }
 

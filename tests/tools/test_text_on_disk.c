@@ -67,4 +67,30 @@ static void of_a_spec(void)
     fail_calls(p, FAULT_WRITE, EIO, both);
 }
 
-const test_suite test_text_on_disk = {"tools/text_on_disk", {{"of_a_spec", of_a_spec}, {0}}};
+/* A packed file that cannot be read is not one that is damaged. */
+static void of_a_packed_text(void)
+{
+    fault_plan *p = faults_new();
+    if (!p) return;
+    put_packed("text.gz");
+    put_spec("a.yaml", "text.gz");
+    char spec[FILE_PATH_BYTES];
+    snprintf(spec, sizeof spec, "%s", test_inside("a.yaml"));
+    int failed = 0;
+    for (p->at = 1; p->at == 1 || p->failed[0]; p->at++) {
+        err e = {0};
+        EXPECT(file_remove_tree(test_inside("cache"), &e), "%s", e.text);
+        p->kind = FAULT_READ;
+        p->error = EIO;
+        program_result r = FAULTY(p, "check", spec);
+        p->kind = FAULT_NONE;
+        if (strncmp(p->failed, "read ", 5) != 0 || !strstr(p->failed, "/text.gz")) continue;
+        failed++;
+        EXPECT(r.status == 1 && strstr(r.err, strerror(EIO)), "%s: %d: %s", p->failed, r.status,
+               r.err);
+    }
+    EXPECT(failed > 0, "the text was never read");
+}
+
+const test_suite test_text_on_disk = {
+    "tools/text_on_disk", {{"of_a_spec", of_a_spec}, {"of_a_packed_text", of_a_packed_text}, {0}}};
